@@ -1,0 +1,65 @@
+"""What a tool is, for the engine. A tool's failure is a value that the model reads, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..messages import CallKey, JsonValue
+from ..providers.protocol import ToolDefinition
+from ..workspace.protocol import WorkspaceAgent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What a running call may use."""
+
+    chat_id: str
+    key: CallKey
+    tool_call_id: str
+    workspace: Callable[[], WorkspaceAgent]
+    """Looks the chat's workspace agent up now; raises `workspace.protocol.WorkspaceUnavailableError`."""
+    emit: Callable[[str], None]
+    """Publishes a piece of live output as a `result_delta`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutput:
+    """What a call gives back, in the stored form."""
+
+    result: JsonValue
+    """JSON; for an error `{"error": text}`; for media `{"data": base64, "mime_type": …, "text": …}`."""
+    is_error: bool = False
+    is_media: bool = False
+
+
+def error_output(text: str) -> ToolOutput:
+    """An error that the model reads."""
+    return ToolOutput(result={"error": text}, is_error=True)
+
+
+class Tool(Protocol):
+    """One tool. Instances hold no state of a call and live as long as the server."""
+
+    @property
+    def definition(self) -> ToolDefinition:
+        """Name, text and schema for the model."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """May run again after a crash without harm: reads, listings, waits."""
+        ...
+
+    def serial_key(self, args: Mapping[str, Any], context: ToolContext) -> str | None:
+        """Calls of one step with the same key run one after another in call order; `None` runs freely."""
+        ...
+
+    async def run(self, args: JsonValue, context: ToolContext) -> ToolOutput:
+        """Run one call. Wrong arguments are an error output that says what was expected.
+
+        Cancelling the task stops the call's work (for a foreground process: its whole group, within 5 s)
+        and may still return an output with what there was until then.
+        """
+        ...
