@@ -1,0 +1,120 @@
+# Set up, run, check. Needs Python 3.11+, Node.js 20.19+ with npm, and git; all else goes into .venv and
+# labextension/node_modules. Every step leaves a stamp, so that a second run starts at once.
+#
+#   make lab ARGS="--no-browser --port=8890"     more arguments for JupyterLab
+#   make test ARGS="tests/unit -k store"         more arguments for pytest
+#   make test PYTHON=/opt/python3.13/bin/python3 another Python than the first one found
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+VENV := .venv
+STAMPS := $(VENV)/stamps
+NODE_MODULES := labextension/node_modules/.yarn-state.yml
+BUNDLE := jupyter_chatd/labextension/package.json
+BUNDLE_SOURCES := $(shell find labextension/src -type f) labextension/tsconfig.json
+SERVER_CONFIG := etc/jupyter/jupyter_server_config.d/jupyter_chatd.json
+QUICKSTART := $(wildcard notebooks/quickstart.ipynb)
+# What the tests need of the system, as command:Debian-package.
+SYSTEM_PACKAGES := git:git node:nodejs npm:npm
+
+IS_SUPPORTED := import sys; raise SystemExit(sys.version_info < (3, 11))
+CAN_MAKE_VENV := import ensurepip, venv
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 missing-python3; do \
+	$$python -c '$(IS_SUPPORTED)' 2>/dev/null && break; done; echo $$python)
+endif
+
+# So that jlpm finds jupyter-builder, and a terminal in JupyterLab finds `jupyter chatd`. Stays below PYTHON.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: lab
+lab: $(STAMPS)/lab $(STAMPS)/enabled ## Start JupyterLab with the agent, on the quickstart notebook
+	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
+		$(if $(QUICKSTART),--LabApp.default_url=/lab/tree/$(QUICKSTART)) $(ARGS)
+
+.PHONY: test
+test: system $(STAMPS)/dev $(STAMPS)/enabled ## Run all tests
+	python -m pytest $(ARGS)
+	cd labextension && jlpm test
+
+.PHONY: check
+check: lint test ## Check format, style and types, then run all tests
+
+.PHONY: lint
+lint: system $(STAMPS)/dev $(NODE_MODULES) ## Only the first half of make check
+	ruff format --check
+	ruff check
+	pyright
+	cd labextension && jlpm lint
+
+.PHONY: fix
+fix: $(STAMPS)/dev $(NODE_MODULES) ## Format, and mend what can be mended
+	ruff check --fix
+	ruff format
+	cd labextension && jlpm fix
+
+.PHONY: bench
+bench: $(STAMPS)/dev ## Run the benchmarks, tests/bench/bench_*.py
+	@set -e; found=; for bench in tests/bench/bench_*.py; do \
+		[ -e "$$bench" ] || continue; found=yes; echo "== $$bench"; python "$$bench" $(ARGS); done; \
+	[ -n "$$found" ] || echo "Nothing to measure yet: there is no tests/bench/bench_*.py."
+
+.PHONY: bundle
+bundle: $(BUNDLE) ## Build the front end, if its sources are newer
+
+.PHONY: clean
+clean: ## Remove all that make made
+	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis jupyter_chatd/labextension \
+		labextension/.yarn labextension/lib labextension/lib-test labextension/node_modules
+
+# --- Steps -----------------------------------------------------------------------------------------------
+
+# Installs what is missing where it may (root on Debian), else says what to install.
+.PHONY: system
+system:
+	@missing=; for need in $(SYSTEM_PACKAGES); do \
+		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
+	[ -d $(VENV) ] || $(PYTHON) -c '$(CAN_MAKE_VENV)' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -z "$$missing" ]; then \
+		true; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
+	else \
+		echo "Missing:$$missing (as Debian calls them). Install them, then run make again." >&2; exit 1; \
+	fi
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c '$(IS_SUPPORTED)' 2>/dev/null || { \
+		echo "Needs Python 3.11 or newer: install one, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c '$(CAN_MAKE_VENV)' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make a virtual environment: on Debian install the package python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# The front end has its own step below, so pip does not build it.
+$(STAMPS)/dev: pyproject.toml $(STAMPS)/venv
+	SKIP_JUPYTER_BUILDER=1 python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(STAMPS)/lab
+
+$(STAMPS)/lab: pyproject.toml $(STAMPS)/venv
+	SKIP_JUPYTER_BUILDER=1 python -m pip install --quiet --editable '.[lab,bundle]'
+	@touch $@
+
+$(NODE_MODULES): labextension/package.json labextension/yarn.lock labextension/.yarnrc.yml | $(STAMPS)/lab
+	cd labextension && jlpm install --immutable
+	@touch $@
+
+$(BUNDLE): $(NODE_MODULES) $(BUNDLE_SOURCES)
+	cd labextension && jlpm build:prod
+
+# An editable install leaves out the data files of the wheel; this puts them where the wheel would.
+$(STAMPS)/enabled: $(SERVER_CONFIG) $(BUNDLE) | $(STAMPS)/venv
+	@mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d $(VENV)/share/jupyter/labextensions
+	cp $(SERVER_CONFIG) $(VENV)/etc/jupyter/jupyter_server_config.d/
+	ln -sfn "$(CURDIR)/jupyter_chatd/labextension" $(VENV)/share/jupyter/labextensions/jupyter-chatd
+	@touch $@
