@@ -6,9 +6,8 @@ events never touch the disk; they may be lost in a crash, never reordered within
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from .messages import Action, Chat, ErrorDetail, Message, Part, QueuedMessage, RetryState, Role
 
@@ -149,4 +148,5 @@ class Change:
     retry_set: bool = False
     kind: Literal["created", "deleted", "status_change", "title_change", "updated"] = "updated"
     """What watchers of the chat list are told."""
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    foreign: bool = False
+    """Another process did it: only `chat` is told, the rest is to be read."""

@@ -241,6 +241,8 @@ class Message:
     provider_response_id: str | None = None
     stop_reason: StopReason | None = None
     turn_options: TurnOptions | None = None
+    answers: CallKey | None = None
+    """On a tool row: the call that it answers."""
     revision: int = 0
     deleted: bool = False
 
@@ -290,6 +292,7 @@ class NewMessage:
     provider_response_id: str | None = None
     stop_reason: StopReason | None = None
     turn_options: TurnOptions | None = None
+    answers: CallKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +374,8 @@ class Chat:
     workspace_id: str | None = None
     parent_chat_id: str | None = None
     root_chat_id: str | None = None
+    spawned_by: CallKey | None = None
+    """On a child: the parent's call that made it."""
     worker_id: str | None = None
     runner_id: str | None = None
     last_error: ErrorDetail | None = None
@@ -420,6 +425,8 @@ class ToolRun:
     started_at: float | None = None
     finished_at: float | None = None
     result: ToolResultPart | None = None
+    action: ActionKind | None = None
+    """What a client must do before the call can go on; `None` for a call that the server just runs."""
     approval: Approval | None = None
     decided_by: str | None = None
     decided_at: float | None = None

@@ -1,0 +1,286 @@
+"""Queries. Plain functions over a connection, for `Store.read`; nothing here changes execution state."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import wire
+from ..errors import ChatNotFoundError
+from ..events import Change
+from ..messages import Action, Chat, Message, QueuedMessage, ToolRun
+from .rows import chat_columns, chat_from_row, messages_from_rows, queued_from_row, tool_run_from_row
+from .transaction import actions_of, visible_messages
+
+_UNREAD = """
+EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = chats.id AND m.role = 'assistant' AND m.deleted = 0
+        AND m.id > COALESCE(chats.last_read_message_id, 0)) AS has_unread
+"""
+
+_CLIENT = "visibility IN ('user', 'both') AND deleted = 0"
+
+METADATA = frozenset(
+    {
+        "title",
+        "labels",
+        "pin_order",
+        "workspace_id",
+        "last_read_message_id",
+        "model",
+        "model_config_id",
+        "plan_mode",
+        "client_tools",
+        "mcp_server_ids",
+        "approval_mode",
+    }
+)
+"""Columns that change outside the state machine."""
+
+
+def get_chat(conn: sqlite3.Connection, chat_id: str, *, owner_id: str | None = None) -> Chat:
+    """Return a chat.
+
+    Raises:
+        ChatNotFoundError: no such chat, or *owner_id* is given and owns another.
+    """
+    row = conn.execute(f"SELECT *, {_UNREAD} FROM chats WHERE id = ?", (chat_id,)).fetchone()  # noqa: S608
+    if row is None or (owner_id is not None and row["owner_id"] != owner_id):
+        raise ChatNotFoundError(chat_id)
+    return chat_from_row(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatQuery:
+    """Which chats to list, newest change first."""
+
+    owner_id: str
+    limit: int = 50
+    offset: int = 0
+    after_id: str | None = None
+    """Continue after this chat, in list order."""
+    archived: bool | None = False
+    labels: Mapping[str, str] | None = None
+    text: str | None = None
+    """Words that the title or a message must have."""
+    roots_only: bool = False
+
+
+def list_chats(conn: sqlite3.Connection, query: ChatQuery) -> tuple[Chat, ...]:
+    """Return the chats that match, by `updated_at` then id, descending."""
+    where, values = ["owner_id = ?"], [query.owner_id]
+    params: list[Any] = list(values)
+    if query.archived is not None:
+        where.append("archived = ?")
+        params.append(int(query.archived))
+    if query.roots_only:
+        where.append("parent_chat_id IS NULL")
+    for key, value in (query.labels or {}).items():
+        where.append("json_extract(labels, ?) = ?")
+        params += [f'$."{key}"', value]
+    if query.text:
+        where.append(
+            "(title LIKE ? ESCAPE '\\' OR id IN (SELECT chat_id FROM messages WHERE id IN"
+            " (SELECT rowid FROM message_search WHERE message_search MATCH ?)))"
+        )
+        params += [f"%{_escape_like(query.text)}%", _fts_words(query.text)]
+    if query.after_id:
+        where.append("(updated_at, id) < (SELECT updated_at, id FROM chats WHERE id = ?)")
+        params.append(query.after_id)
+    rows = conn.execute(
+        f"SELECT *, {_UNREAD} FROM chats WHERE {' AND '.join(where)}"  # noqa: S608 - built of literals
+        " ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?",
+        [*params, query.limit, query.offset],
+    )
+    return tuple(chat_from_row(row) for row in rows)
+
+
+def _escape_like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _fts_words(text: str) -> str:
+    """Quote each word, so that FTS5 reads them as words and nothing as syntax; the last one as a prefix."""
+    words = ['"' + word.replace('"', '""') + '"' for word in text.split()]
+    return " ".join(words) + "*" if words else '""'
+
+
+def client_messages(
+    conn: sqlite3.Connection, chat_id: str, *, after_id: int = 0, limit: int | None = None
+) -> tuple[Message, ...]:
+    """Return what clients may see with an id above *after_id*, oldest first."""
+    return messages_from_rows(
+        conn.execute(
+            f"SELECT * FROM messages WHERE chat_id = ? AND id > ? AND {_CLIENT} ORDER BY id LIMIT ?",  # noqa: S608
+            (chat_id, after_id, -1 if limit is None else limit),
+        )
+    )
+
+
+def client_messages_before(
+    conn: sqlite3.Connection, chat_id: str, *, before_id: int | None, after_id: int = 0, limit: int
+) -> tuple[Message, ...]:
+    """Return the newest messages below *before_id* and above *after_id*, newest first."""
+    upper = before_id if before_id is not None else 2**63 - 1
+    return messages_from_rows(
+        conn.execute(
+            "SELECT * FROM messages WHERE chat_id = ? AND id < ? AND id > ?"  # noqa: S608
+            f" AND {_CLIENT} ORDER BY id DESC LIMIT ?",
+            (chat_id, upper, after_id, limit),
+        )
+    )
+
+
+def is_visible_message(conn: sqlite3.Connection, chat_id: str, message_id: int) -> bool:
+    """Whether a client that has this message as its newest may go on from there."""
+    row = conn.execute(
+        "SELECT 1 FROM messages WHERE id = ? AND chat_id = ? AND deleted = 0", (message_id, chat_id)
+    ).fetchone()
+    return row is not None
+
+
+def deleted_since(conn: sqlite3.Connection, chat_id: str, *, revision: int) -> bool:
+    """Whether rows of the chat were marked deleted after that revision."""
+    row = conn.execute(
+        "SELECT 1 FROM messages WHERE chat_id = ? AND revision > ? AND deleted = 1 LIMIT 1", (chat_id, revision)
+    ).fetchone()
+    return row is not None
+
+
+def queue(conn: sqlite3.Connection, chat_id: str) -> tuple[QueuedMessage, ...]:
+    """Return the queue, head first."""
+    rows = conn.execute("SELECT * FROM queued_messages WHERE chat_id = ? ORDER BY position, id", (chat_id,))
+    return tuple(queued_from_row(row) for row in rows)
+
+
+def journal(conn: sqlite3.Connection, chat_id: str) -> tuple[ToolRun, ...]:
+    """Return the journal of the newest assistant row: the only one that can have open calls."""
+    rows = conn.execute(
+        "SELECT * FROM tool_runs WHERE message_id = (SELECT MAX(id) FROM messages"
+        " WHERE chat_id = ? AND role = 'assistant' AND deleted = 0 AND compressed = 0) ORDER BY call_index",
+        (chat_id,),
+    )
+    return tuple(tool_run_from_row(row) for row in rows)
+
+
+def actions(conn: sqlite3.Connection, chat: Chat) -> tuple[Action, ...]:
+    """Return what the chat waits for; empty unless its status is `requires_action`."""
+    return actions_of(chat, journal(conn, chat.id)) if chat.status.value == "requires_action" else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerView:
+    """All that a runner needs to begin."""
+
+    chat: Chat
+    history: tuple[Message, ...]
+    """Rows that are not deleted, of every visibility, oldest first, from the newest summary's cover on."""
+    journal: tuple[ToolRun, ...]
+
+
+def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
+    """Read a chat as a runner sees it, in one snapshot."""
+    conn.execute("BEGIN")
+    try:
+        return RunnerView(
+            chat=get_chat(conn, chat_id), history=visible_messages(conn, chat_id), journal=journal(conn, chat_id)
+        )
+    finally:
+        conn.execute("COMMIT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a stream begins with, read in one transaction."""
+
+    chat: Chat
+    reset: bool
+    """The row named by the cursor is gone: the client starts over."""
+    messages: tuple[Message, ...]
+    queue: tuple[QueuedMessage, ...]
+    actions: tuple[Action, ...]
+
+
+def snapshot(conn: sqlite3.Connection, chat_id: str, *, after_id: int) -> Snapshot:
+    """Read what a subscriber that has seen *after_id* still has to get.
+
+    Raises:
+        ChatNotFoundError: no such chat.
+    """
+    conn.execute("BEGIN")
+    try:
+        chat = get_chat(conn, chat_id)
+        reset = after_id > 0 and not is_visible_message(conn, chat_id, after_id)
+        return Snapshot(
+            chat=chat,
+            reset=reset,
+            messages=client_messages(conn, chat_id, after_id=0 if reset else after_id),
+            queue=queue(conn, chat_id),
+            actions=actions(conn, chat),
+        )
+    finally:
+        conn.execute("COMMIT")
+
+
+def last_change_id(conn: sqlite3.Connection) -> int:
+    """Return the newest database-wide change number."""
+    return conn.execute("SELECT COALESCE(MAX(change_id), 0) FROM chats").fetchone()[0]
+
+
+def changes_since(conn: sqlite3.Connection, change_id: int) -> tuple[int, tuple[Change, ...]]:
+    """Return what changed after *change_id*, as announcements that carry the present state and no rows.
+
+    Listeners compare versions with what they have and read what they miss.
+    """
+    rows = conn.execute("SELECT * FROM chats WHERE change_id > ? ORDER BY change_id", (change_id,)).fetchall()
+    if not rows:
+        return change_id, ()
+    return rows[-1]["change_id"], tuple(
+        Change(chat=chat_from_row(row), status_changed=True, foreign=True) for row in rows
+    )
+
+
+def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str, Any]) -> Chat:
+    """Write metadata columns; list order does not move.
+
+    Raises:
+        ChatNotFoundError: no such chat.
+        ValueError: a column belongs to the state machine.
+    """
+    wrong = set(values) - METADATA
+    if wrong:
+        raise ValueError(f"{sorted(wrong)} are not metadata")
+    columns = chat_columns(values)
+    assignments = "".join(f"{name} = ?, " for name in columns)
+    conn.execute(
+        f"UPDATE chats SET {assignments} change_id = (SELECT MAX(change_id) + 1 FROM chats) WHERE id = ?",  # noqa: S608
+        [*columns.values(), chat_id],
+    )
+    return get_chat(conn, chat_id)
+
+
+def overdue_actions(conn: sqlite3.Connection, now: float) -> tuple[str, ...]:
+    """Return the chats whose deadline for a client has passed."""
+    rows = conn.execute("SELECT id FROM chats WHERE action_deadline_at <= ?", (now,))
+    return tuple(row["id"] for row in rows)
+
+
+def search(conn: sqlite3.Connection, owner_id: str, text: str, *, limit: int = 50) -> tuple[Message, ...]:
+    """Return the owner's messages that hold all the words, best match first."""
+    return messages_from_rows(
+        conn.execute(
+            "SELECT m.* FROM message_search JOIN messages AS m ON m.id = message_search.rowid"
+            " JOIN chats ON chats.id = m.chat_id"
+            " WHERE message_search MATCH ? AND chats.owner_id = ? AND m.deleted = 0 ORDER BY rank LIMIT ?",
+            (_fts_words(text), owner_id, limit),
+        )
+    )
+
+
+def busy_chats(conn: sqlite3.Connection, worker_ids: Collection[str]) -> tuple[str, ...]:
+    """Return the chats that these workers own."""
+    rows = conn.execute(
+        "SELECT id FROM chats WHERE worker_id IN (SELECT value FROM json_each(?))", (wire.dump_json(list(worker_ids)),)
+    )
+    return tuple(row["id"] for row in rows)

@@ -1,0 +1,189 @@
+"""The tables, as migrations that each run in one transaction with the record that they ran.
+
+Forward only: a file that records a migration unknown to this release is refused untouched (`database.py`).
+Times are UTC seconds, JSON columns are TEXT, booleans are 0 or 1.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils.db import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("jupyter_chatd")
+
+_CHATS = """
+CREATE TABLE chats (
+    id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    title TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('waiting', 'running', 'interrupting', 'requires_action', 'error')),
+    archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1)),
+    model TEXT NOT NULL,
+    model_config_id TEXT,
+    workspace_id TEXT,
+    parent_chat_id TEXT REFERENCES chats (id) ON DELETE SET NULL,
+    root_chat_id TEXT REFERENCES chats (id) ON DELETE SET NULL,
+    spawn_message_id INTEGER,
+    spawn_call_index INTEGER,
+    worker_id TEXT,
+    runner_id TEXT,
+    last_error TEXT,
+    retry_state TEXT,
+    action_deadline_at REAL,
+    compaction_requested_at REAL,
+    snapshot_version INTEGER NOT NULL,
+    history_version INTEGER NOT NULL,
+    queue_version INTEGER NOT NULL DEFAULT 0,
+    retry_state_version INTEGER NOT NULL DEFAULT 0,
+    generation_attempt INTEGER NOT NULL DEFAULT 0,
+    change_id INTEGER NOT NULL DEFAULT 0,
+    mode TEXT CHECK (mode IN ('computer_use', 'explore')),
+    plan_mode TEXT CHECK (plan_mode IN ('plan')),
+    approval_mode TEXT NOT NULL DEFAULT 'auto' CHECK (approval_mode IN ('auto', 'ask')),
+    mcp_server_ids TEXT NOT NULL DEFAULT '[]',
+    labels TEXT NOT NULL DEFAULT '{}',
+    pin_order INTEGER NOT NULL DEFAULT 0,
+    last_read_message_id INTEGER,
+    client_tools TEXT NOT NULL DEFAULT '[]',
+    client_type TEXT NOT NULL DEFAULT 'api' CHECK (client_type IN ('ui', 'api')),
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    CHECK ((worker_id IS NULL) = (runner_id IS NULL)),
+    CHECK ((status = 'error') = (last_error IS NOT NULL)),
+    CHECK (archived = 0 OR status IN ('waiting', 'error')),
+    CHECK (action_deadline_at IS NULL OR status = 'requires_action')
+)
+"""
+
+_MESSAGES = """
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat_id TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    created_by TEXT CHECK (created_by IS NULL OR role = 'user'),
+    created_at REAL NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('system', 'user', 'assistant', 'tool')),
+    content TEXT,
+    content_version INTEGER NOT NULL,
+    visibility TEXT NOT NULL DEFAULT 'both' CHECK (visibility IN ('user', 'model', 'both')),
+    model TEXT,
+    model_config_id TEXT,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    total_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    cache_creation_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    context_limit INTEGER,
+    compressed INTEGER NOT NULL DEFAULT 0 CHECK (compressed IN (0, 1)),
+    covers_until INTEGER,
+    total_cost_micros INTEGER,
+    runtime_ms INTEGER,
+    provider_response_id TEXT,
+    stop_reason TEXT,
+    turn_options TEXT,
+    answers_message_id INTEGER,
+    answers_call_index INTEGER,
+    revision INTEGER NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1))
+)
+"""
+
+_QUEUED = """
+CREATE TABLE queued_messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat_id TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    position REAL NOT NULL,
+    created_by TEXT,
+    created_at REAL NOT NULL,
+    content TEXT NOT NULL,
+    content_version INTEGER NOT NULL,
+    turn_options TEXT
+)
+"""
+
+_TOOL_RUNS = """
+CREATE TABLE tool_runs (
+    message_id INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    call_index INTEGER NOT NULL,
+    chat_id TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    tool_call_id TEXT NOT NULL,
+    tool_name TEXT NOT NULL,
+    args TEXT,
+    started_at REAL,
+    finished_at REAL,
+    result TEXT,
+    action TEXT CHECK (action IN ('client_tool', 'approval', 'question')),
+    approval TEXT CHECK (approval IN ('pending', 'allowed', 'denied')),
+    decided_by TEXT,
+    decided_at REAL,
+    claimed_by TEXT,
+    PRIMARY KEY (message_id, call_index),
+    CHECK ((finished_at IS NULL) = (result IS NULL))
+) WITHOUT ROWID
+"""
+
+_HEARTBEATS = """
+CREATE TABLE heartbeats (
+    worker_id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    heartbeat_at REAL NOT NULL
+)
+"""
+
+_PROVIDERS = """
+CREATE TABLE providers (
+    id TEXT PRIMARY KEY,
+    provider TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL,
+    base_url TEXT,
+    enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+)
+"""
+
+_MODEL_CONFIGS = """
+CREATE TABLE model_configs (
+    id TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    is_default INTEGER NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)),
+    context_limit INTEGER NOT NULL CHECK (context_limit > 0),
+    compression_threshold INTEGER NOT NULL DEFAULT 70 CHECK (compression_threshold BETWEEN 0 AND 100),
+    options TEXT NOT NULL DEFAULT '{}',
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    deleted_at REAL
+)
+"""
+
+_INDEXES = """
+CREATE INDEX chats_owner ON chats (owner_id, updated_at DESC, id DESC);
+CREATE INDEX chats_parent ON chats (parent_chat_id);
+CREATE INDEX chats_root ON chats (root_chat_id);
+CREATE INDEX chats_change ON chats (change_id);
+CREATE INDEX chats_work ON chats (updated_at) WHERE status IN ('running', 'interrupting');
+CREATE INDEX chats_deadline ON chats (action_deadline_at) WHERE action_deadline_at IS NOT NULL;
+CREATE INDEX messages_chat ON messages (chat_id, id);
+CREATE INDEX messages_revision ON messages (chat_id, revision);
+CREATE INDEX messages_answers ON messages (answers_message_id) WHERE answers_message_id IS NOT NULL;
+CREATE INDEX messages_summary ON messages (chat_id, id) WHERE compressed = 1;
+CREATE INDEX queued_chat ON queued_messages (chat_id, position);
+CREATE INDEX tool_runs_chat ON tool_runs (chat_id);
+CREATE UNIQUE INDEX model_configs_default ON model_configs (is_default) WHERE is_default = 1 AND deleted_at IS NULL;
+"""
+
+_SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
+
+
+@migrations()
+def m001_chats(db: Database) -> None:
+    """Chats, messages, queue, journal, workers, providers, and the search index."""
+    tables = (_CHATS, _MESSAGES, _QUEUED, _TOOL_RUNS, _HEARTBEATS, _PROVIDERS, _MODEL_CONFIGS, _SEARCH)
+    for statement in (*tables, *_INDEXES.split(";")):
+        if statement.strip():
+            db.execute(statement)

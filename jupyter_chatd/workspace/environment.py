@@ -1,0 +1,48 @@
+"""The environment of what the agent runs: an allow-list, so that no token or key of the server passes.
+
+Rule: DESIGN "Security, said honestly". A name that looks like a secret never passes, whichever list it is on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+
+log = logging.getLogger(__name__)
+
+ALLOWED_NAMES = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TMPDIR", "SHELL", "TZ", "VIRTUAL_ENV"}
+)
+ALLOWED_PREFIXES = ("LC_", "CONDA_")
+FIXED = {"TERM": "dumb"}
+"""Whatever the server's own terminal is, nobody sees one here."""
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|AUTH|(^|_|API|ACCESS|PRIVATE)KEYS?(_|$)")
+_DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def scrubbed(server: Mapping[str, str], *, extra_names: Iterable[str] = ()) -> dict[str, str]:
+    """Return what of the *server*'s environment its commands may see.
+
+    Args:
+        server: The server's environment.
+        extra_names: Exact names that a user allows besides the built-in ones. Those that look like a secret are
+            left out with a warning: a credential helper or a file is the way to give a command a secret.
+    """
+    extra = frozenset(extra_names)
+    for name in sorted(extra):
+        if looks_secret(name):
+            log.warning("The variable %s looks like a secret and is not given to commands", name)
+    passed = {name: value for name, value in server.items() if _is_allowed(name, extra)}
+    return {"PATH": _DEFAULT_PATH} | passed | FIXED
+
+
+def looks_secret(name: str) -> bool:
+    """True for names such as `OPENAI_API_KEY`, `JUPYTER_TOKEN` and `PGPASSWORD`."""
+    return _SECRET.search(name.upper()) is not None
+
+
+def _is_allowed(name: str, extra: frozenset[str]) -> bool:
+    listed = name in ALLOWED_NAMES or name in extra or name.startswith(ALLOWED_PREFIXES)
+    return listed and not looks_secret(name)
