@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeAlias
 
-JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]"
-JsonObject: TypeAlias = "Mapping[str, Any]"
+JsonValue: TypeAlias = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
+JsonObject: TypeAlias = Mapping[str, Any]
 
 CONTENT_VERSION = 1
 """The version of every row written today: a JSON array of parts for all roles."""
@@ -171,8 +171,9 @@ class UnknownPart:
 
     @property
     def type(self) -> str:
-        """The type word that this release does not know."""
-        return str(self.raw.get("type", ""))
+        """The type word that this release does not know; empty when there is none."""
+        word = self.raw.get("type")
+        return word if isinstance(word, str) else ""
 
 
 KnownPart: TypeAlias = (
