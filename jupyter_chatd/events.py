@@ -137,8 +137,8 @@ class Change:
     """The chat as it is after the commit."""
     inserted: tuple[Message, ...] = ()
     """Rows added, oldest first."""
-    history_reset: bool = False
-    """Rows were marked deleted."""
+    history: tuple[Message, ...] | None = None
+    """The whole remaining history when rows were marked deleted: what subscribers have is void."""
     queue: tuple[QueuedMessage, ...] | None = None
     """The whole queue when it changed."""
     actions: tuple[Action, ...] | None = None

@@ -460,7 +460,7 @@ class Transaction:
         return Change(
             chat=cell.chat,
             inserted=tuple(cell.inserted),
-            history_reset=cell.history_reset,
+            history=visible_messages(self.conn, cell.chat.id) if cell.history_reset else None,
             queue=cell.queue() if cell.queue_changed else None,
             actions=actions,
             status_changed=status_changed,
