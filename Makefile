@@ -13,6 +13,7 @@ STAMPS := $(VENV)/stamps
 NODE_MODULES := labextension/node_modules/.yarn-state.yml
 BUNDLE := jupyter_chatd/labextension/package.json
 BUNDLE_SOURCES := $(shell find labextension/src -type f) labextension/tsconfig.json
+INSTALLED_BUNDLE := $(VENV)/share/jupyter/labextensions/jupyter-chatd
 SERVER_CONFIG := etc/jupyter/jupyter_server_config.d/jupyter_chatd.json
 QUICKSTART := $(wildcard notebooks/quickstart.ipynb)
 # What the tests need of the system, as command:Debian-package.
@@ -33,12 +34,12 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: lab
-lab: $(STAMPS)/lab $(STAMPS)/enabled ## Start JupyterLab with the agent, on the quickstart notebook
+lab: $(STAMPS)/lab $(STAMPS)/front-end ## Start JupyterLab with the agent, on the quickstart notebook
 	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
 		$(if $(QUICKSTART),--LabApp.default_url=/lab/tree/$(QUICKSTART)) $(ARGS)
 
 .PHONY: test
-test: system $(STAMPS)/dev $(STAMPS)/enabled ## Run all tests
+test: system $(STAMPS)/dev $(STAMPS)/front-end ## Run all tests
 	python -m pytest $(ARGS)
 	cd labextension && jlpm test
 
@@ -65,7 +66,7 @@ bench: $(STAMPS)/dev ## Run the benchmarks, tests/bench/bench_*.py
 	[ -n "$$found" ] || echo "Nothing to measure yet: there is no tests/bench/bench_*.py."
 
 .PHONY: bundle
-bundle: $(BUNDLE) ## Build the front end, if its sources are newer
+bundle: $(STAMPS)/front-end ## Build and install the front end, if its sources are newer
 
 .PHONY: clean
 clean: ## Remove all that make made
@@ -97,11 +98,11 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 # The front end has its own step below, so pip does not build it.
-$(STAMPS)/dev: pyproject.toml $(STAMPS)/venv
+$(STAMPS)/dev: pyproject.toml $(SERVER_CONFIG) $(STAMPS)/venv
 	SKIP_JUPYTER_BUILDER=1 python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(STAMPS)/lab
 
-$(STAMPS)/lab: pyproject.toml $(STAMPS)/venv
+$(STAMPS)/lab: pyproject.toml $(SERVER_CONFIG) $(STAMPS)/venv
 	SKIP_JUPYTER_BUILDER=1 python -m pip install --quiet --editable '.[lab,bundle]'
 	@touch $@
 
@@ -112,9 +113,10 @@ $(NODE_MODULES): labextension/package.json labextension/yarn.lock labextension/.
 $(BUNDLE): $(NODE_MODULES) $(BUNDLE_SOURCES)
 	cd labextension && jlpm build:prod
 
-# An editable install leaves out the data files of the wheel; this puts them where the wheel would.
-$(STAMPS)/enabled: $(SERVER_CONFIG) $(BUNDLE) | $(STAMPS)/venv
-	@mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d $(VENV)/share/jupyter/labextensions
-	cp $(SERVER_CONFIG) $(VENV)/etc/jupyter/jupyter_server_config.d/
-	ln -sfn "$(CURDIR)/jupyter_chatd/labextension" $(VENV)/share/jupyter/labextensions/jupyter-chatd
+# The editable install carries the server's configuration like a wheel, and the front end as it was at that
+# moment: this brings it up to date.
+$(STAMPS)/front-end: $(BUNDLE) labextension/install.json $(STAMPS)/lab
+	@rm -rf $(INSTALLED_BUNDLE) && mkdir -p $(dir $(INSTALLED_BUNDLE))
+	cp -R jupyter_chatd/labextension $(INSTALLED_BUNDLE)
+	@cp labextension/install.json $(INSTALLED_BUNDLE)/
 	@touch $@
