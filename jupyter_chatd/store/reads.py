@@ -278,6 +278,16 @@ def search(conn: sqlite3.Connection, owner_id: str, text: str, *, limit: int = 5
     )
 
 
+def has_work(conn: sqlite3.Connection, dead_workers: Collection[str] = ()) -> bool:
+    """Whether a chat needs a worker and has none, or a dead one."""
+    row = conn.execute(
+        "SELECT 1 FROM chats WHERE status IN ('running', 'interrupting')"
+        " AND (worker_id IS NULL OR worker_id IN (SELECT value FROM json_each(?))) LIMIT 1",
+        (wire.dump_json(list(dead_workers)),),
+    ).fetchone()
+    return row is not None
+
+
 def busy_chats(conn: sqlite3.Connection, worker_ids: Collection[str]) -> tuple[str, ...]:
     """Return the chats that these workers own."""
     rows = conn.execute(

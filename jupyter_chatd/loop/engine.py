@@ -1,0 +1,105 @@
+"""What a runner works with, passed in from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..messages import Chat, ToolCallPart
+from ..providers.protocol import Model, ToolDefinition
+from ..store import Store
+from ..stream import Feeds
+from ..tools.protocol import Tool
+from ..workspace.protocol import WorkspaceAgent
+from .answer import Patience
+from .decide import CallSite, Limits
+
+ACTION_TIMEOUT = 300.0  # seconds that a client-side tool has
+INSTRUCTIONS_TIMEOUT = 5.0  # seconds for looking at the workspace before a turn
+MODEL_CALLS = 32  # model calls in flight at once
+
+
+class Models(Protocol):
+    """Finds the model for a turn."""
+
+    async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
+        """Return the model, ready to be called.
+
+        Raises:
+            ModelError: there is no such model, or no key for it; the message says what to do.
+        """
+        ...
+
+
+class Tools(Protocol):
+    """The server's tools."""
+
+    def definitions(self) -> Sequence[ToolDefinition]:
+        """What the model is told, in a stable order."""
+        ...
+
+    def find(self, name: str) -> Tool | None:
+        """Return the tool of that name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The parts that every runner of a worker shares."""
+
+    store: Store
+    feeds: Feeds
+    models: Models
+    tools: Tools
+    workspace: Callable[[Chat], WorkspaceAgent]
+    """Looks up the agent of the chat's workspace, at every use."""
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    action_timeout_s: float = ACTION_TIMEOUT
+    max_output_tokens: int = 32_000
+    capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))
+    """Counts model calls in flight, never runners: a parent that waits cannot starve its children."""
+
+
+class ChatTools:
+    """The tools of one chat: the server's and its client's. Answers what `decide` asks."""
+
+    def __init__(self, chat: Chat, tools: Tools) -> None:
+        self._tools = tools
+        self._client = {tool.name: tool for tool in chat.client_tools}
+
+    def definitions(self) -> tuple[ToolDefinition, ...]:
+        """All tools as the model is told of them; a client's tool hides the server's of the same name."""
+        own = [definition for definition in self._tools.definitions() if definition.name not in self._client]
+        client = [
+            ToolDefinition(name=tool.name, description=tool.description, input_schema=tool.input_schema)
+            for tool in self._client.values()
+        ]
+        return (*own, *client)
+
+    def find(self, name: str) -> Tool | None:
+        """Return the server's tool of that name."""
+        return None if name in self._client else self._tools.find(name)
+
+    def site(self, name: str) -> CallSite:
+        """Who runs calls of this tool."""
+        return CallSite.CLIENT if name in self._client else CallSite.SERVER
+
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a call that may have run can run again."""
+        tool = self.find(name)
+        return tool is None or tool.repeatable
+
+    def is_exclusive(self, name: str) -> bool:
+        """None of the built-in tools must be called alone."""
+        return False
+
+    def stops_turn(self, name: str) -> bool:
+        """None of the built-in tools ends the turn."""
+        return False
+
+    def needs_approval(self, call: ToolCallPart) -> bool:
+        """Nothing asks: the chat's approval mode is `auto`."""
+        return False

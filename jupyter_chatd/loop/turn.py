@@ -1,0 +1,81 @@
+"""What one turn runs with: its model, its settings, and what the model is told about where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..messages import Chat, Message, TurnOptions
+from ..providers.protocol import CallSettings, Model
+from ..workspace.protocol import InstructionFile, WorkspaceError, WorkspaceFacts
+from .engine import INSTRUCTIONS_TIMEOUT, Engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Looked up once, when the turn begins."""
+
+    row_id: int
+    """The user row that the turn began with."""
+    model: Model
+    model_config_id: str | None
+    settings: CallSettings
+    system: tuple[str, ...]
+    """System messages after the stored ones: where the workspace is, and its instruction files."""
+
+
+async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
+    """Look up what the turn of *row* runs with; what the user chose for it goes before the chat's own.
+
+    Raises:
+        ModelError: the model is unknown or has no key.
+    """
+    options = (row.turn_options if row else None) or TurnOptions()
+    model_name = options.model or chat.model
+    config_id = options.model_config_id if options.model else chat.model_config_id
+    model, system = await asyncio.gather(engine.models.resolve(model_name, config_id), _look_around(engine, chat))
+    return Turn(
+        row_id=row.id if row else 0,
+        model=model,
+        model_config_id=config_id,
+        settings=CallSettings(reasoning_effort=options.reasoning_effort),
+        system=system,
+    )
+
+
+async def _look_around(engine: Engine, chat: Chat) -> tuple[str, ...]:
+    """Ask the workspace where it is; a workspace that does not answer in time leaves the turn without."""
+    try:
+        async with asyncio.timeout(INSTRUCTIONS_TIMEOUT):
+            agent = engine.workspace(chat)
+            facts, files = await asyncio.gather(agent.facts(), agent.instructions())
+    except (TimeoutError, WorkspaceError, OSError) as error:
+        log.warning("The workspace of chat %s could not be looked at: %r", chat.id, error)
+        return ()
+    return (describe_workspace(facts), *describe_instructions(files))
+
+
+def describe_workspace(facts: WorkspaceFacts) -> str:
+    """Return the system message about where tools act."""
+    sandbox = f"Commands run confined ({facts.confined})." if facts.confined else "Commands run as the user, unconfined."
+    return (
+        "Your tools act in a workspace on the user's Jupyter server.\n"
+        f"Operating system: {facts.os}\n"
+        f"Working directory: {facts.directory}\n"
+        f"Home directory: {facts.home}\n"
+        f"File tools take absolute paths. {sandbox}"
+    )
+
+
+def describe_instructions(files: Sequence[InstructionFile]) -> tuple[str, ...]:
+    """Return one system message with the user's instruction files, none when there are no files."""
+    if not files:
+        return ()
+    blocks = [
+        f"Source: {file.path}{' (cut to 64 KiB)' if file.truncated else ''}\n{file.content}" for file in files
+    ]
+    return ("<workspace-context>\n" + "\n\n".join(blocks) + "\n</workspace-context>",)

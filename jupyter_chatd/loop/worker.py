@@ -1,0 +1,203 @@
+"""This process's set of runners: takes chats that need work, and keeps proof that it is alive.
+
+Alive means holding a lock on a file beside the database: whoever gets that lock knows the worker is dead and takes
+over at once. The heartbeat decides only for workers on other hosts, whose locks cannot be tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sqlite3
+import uuid
+from pathlib import Path
+
+from ..errors import ChatdError, ConflictError
+from ..events import Change
+from ..messages import Chat, ChatStatus
+from ..store import reads
+from ..store.actions import CancelAction
+from ..store.work import Acquire
+from .alive import HeldLock, WorkerRow, is_dead, list_workers, remove_worker, upsert_worker
+from .engine import Engine
+from .runner import Runner
+
+ACQUIRE_TICK = 1.0  # seconds between looks for work that nobody announced
+ACQUIRE_BATCH = 10  # chats taken at once
+HEARTBEAT = 60.0  # seconds
+STALE_AFTER = 300.0  # seconds without heartbeat until a worker on another host counts as dead
+STOP_GRACE = 10.0  # seconds that runners have to give their chats up
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs from `start` to `stop`; one per server."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        folder: Path,
+        tick_s: float = ACQUIRE_TICK,
+        batch: int = ACQUIRE_BATCH,
+        heartbeat_s: float = HEARTBEAT,
+        stale_after_s: float = STALE_AFTER,
+    ) -> None:
+        self.worker_id = uuid.uuid4().hex
+        self._engine = engine
+        self._folder = folder
+        self._tick_s = tick_s
+        self._batch = batch
+        self._heartbeat_s = heartbeat_s
+        self._stale_after_s = stale_after_s
+        self._runners: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock: HeldLock | None = None
+        self._unlisten = lambda: None
+
+    @property
+    def running(self) -> int:
+        """How many chats this worker drives now."""
+        return len(self._runners)
+
+    async def start(self) -> None:
+        """Prove alive, then begin to take work."""
+        self._lock = await asyncio.to_thread(HeldLock.take, self._folder, self.worker_id)
+        await self._beat()
+        self._unlisten = self._engine.store.listen(self._on_change)
+        self._tasks = [
+            asyncio.create_task(self._acquire_forever(), name="chatd-acquire"),
+            asyncio.create_task(self._beat_forever(), name="chatd-heartbeat"),
+        ]
+
+    async def stop(self) -> None:
+        """Give all chats up, with the calls of running tools closed, and let the lock go. May be called twice."""
+        self._unlisten()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self._stop_runners()
+        if self._lock is not None:
+            await self._engine.store.write(lambda conn: remove_worker(conn, self.worker_id))
+            self._lock.release()
+            self._lock = None
+
+    async def _stop_runners(self) -> None:
+        tasks = [task for _, task in self._runners.values()]
+        for runner, _ in self._runners.values():
+            runner.stop()
+        if not tasks:
+            return
+        _, pending = await asyncio.wait(tasks, timeout=STOP_GRACE)
+        for task in pending:
+            log.error("%s did not stop within %s s", task.get_name(), STOP_GRACE)
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    def _on_change(self, change: Change) -> None:
+        entry = self._runners.get(change.chat.id)
+        if entry is not None:
+            entry[0].notify(change)
+        if _needs_worker(change.chat):
+            self._wake.set()
+
+    # Acquiring
+
+    async def _acquire_forever(self) -> None:
+        while True:
+            try:
+                full = await self._acquire()
+                await self._cancel_overdue()
+            except (ChatdError, sqlite3.Error):
+                log.exception("Looking for work failed; it is tried again")
+                full = False
+                await asyncio.sleep(self._tick_s)
+            if not full:
+                await self._wait_for_wake()
+
+    async def _wait_for_wake(self) -> None:
+        try:
+            async with asyncio.timeout(self._tick_s):
+                await self._wake.wait()
+        except TimeoutError:
+            pass  # the tick: look all the same
+        self._wake.clear()
+
+    async def _acquire(self) -> bool:
+        """Take chats that need a worker; return whether the batch was full, so that there may be more."""
+        dead = await self._dead_workers()
+        if not await self._engine.store.read(lambda conn: reads.has_work(conn, dead)):
+            return False
+        runner_ids = tuple(uuid.uuid4().hex for _ in range(self._batch))
+        taken = await self._engine.store.apply(
+            Acquire(worker_id=self.worker_id, runner_ids=runner_ids, dead_workers=dead)
+        )
+        for chat in taken:
+            self._start_runner(chat)
+        return len(taken) == self._batch
+
+    def _start_runner(self, chat: Chat) -> None:
+        runner = Runner(self._engine, chat)
+        task = asyncio.create_task(self._run(runner), name=f"chatd-runner-{chat.id}")
+        self._runners[chat.id] = (runner, task)
+
+    async def _run(self, runner: Runner) -> None:
+        try:
+            await runner.run()
+        finally:
+            entry = self._runners.get(runner.chat_id)
+            if entry is not None and entry[0] is runner:
+                del self._runners[runner.chat_id]
+            self._wake.set()
+
+    async def _cancel_overdue(self) -> None:
+        now = self._engine.store.clock()
+        for chat_id in await self._engine.store.read(lambda conn: reads.overdue_actions(conn, now)):
+            try:
+                await self._engine.store.apply(CancelAction(chat_id=chat_id))
+            except ConflictError:
+                log.debug("Chat %s was answered at the last moment", chat_id)
+
+    # Being alive
+
+    async def _dead_workers(self) -> frozenset[str]:
+        """Return the workers that are known to be dead, and forget those of them that own nothing."""
+        rows = await self._engine.store.read(list_workers)
+        others = [row for row in rows if row.worker_id != self.worker_id]
+        if not others:
+            return frozenset()
+        now = self._engine.store.clock()
+        stale = now - self._stale_after_s
+        dead = await asyncio.to_thread(
+            lambda: [row for row in others if is_dead(row, self._folder, stale_before=stale)]
+        )
+        for row in dead:
+            await self._forget_if_idle(row)
+        return frozenset(row.worker_id for row in dead)
+
+    async def _forget_if_idle(self, row: WorkerRow) -> None:
+        if not await self._engine.store.read(lambda conn: reads.busy_chats(conn, [row.worker_id])):
+            await self._engine.store.write(lambda conn: remove_worker(conn, row.worker_id))
+            (self._folder / f"{row.worker_id}.lock").unlink(missing_ok=True)
+
+    async def _beat(self) -> None:
+        now = self._engine.store.clock()
+        await self._engine.store.write(
+            lambda conn: upsert_worker(conn, self.worker_id, host=socket.gethostname(), now=now)
+        )
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            try:
+                await self._beat()
+            except sqlite3.Error:
+                log.exception("The heartbeat could not be written; it is tried again")
+
+
+def _needs_worker(chat: Chat) -> bool:
+    return chat.worker_id is None and chat.status in (ChatStatus.RUNNING, ChatStatus.INTERRUPTING)
