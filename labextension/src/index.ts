@@ -1,13 +1,9 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Dialog, ICommandPalette, showDialog, showErrorMessage } from '@jupyterlab/apputils';
-import { PageConfig, URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
-import * as React from 'react';
+import { ICommandPalette } from '@jupyterlab/apputils';
 
-import { type Get, getServerVersion, listProviders } from './client/restapi.js';
-import { AboutBody } from './components/AboutBody.js';
-
-const ABOUT = 'jupyter-chatd:about';
+import { showAbout } from './about.js';
+import { getFrom } from './client/connection.js';
+import { isEnabled } from './policy.js';
 
 /** The command "Agent: About": is the agent there, and which models can it reach? */
 const about: JupyterFrontEndPlugin<void> = {
@@ -19,29 +15,11 @@ const about: JupyterFrontEndPlugin<void> = {
     if (!isEnabled()) {
       return;
     }
+    const command = 'jupyter-chatd:about';
     const get = getFrom(app.serviceManager.serverSettings);
-    app.commands.addCommand(ABOUT, { label: 'Agent: About', execute: () => showAbout(get) });
-    palette?.addItem({ command: ABOUT, category: 'Agent' });
+    app.commands.addCommand(command, { label: 'Agent: About', execute: () => showAbout(get) });
+    palette?.addItem({ command, category: 'Agent' });
   }
 };
-
-/** False where an admin switched the agent off: then the page shows no trace of it. */
-function isEnabled(): boolean {
-  return PageConfig.getOption('jupyterChatdEnabled') !== 'false';
-}
-
-function getFrom(settings: ServerConnection.ISettings): Get {
-  return path => ServerConnection.makeRequest(URLExt.join(settings.baseUrl, path), {}, settings);
-}
-
-async function showAbout(get: Get): Promise<void> {
-  try {
-    const [serverVersion, providers] = await Promise.all([getServerVersion(get), listProviders(get)]);
-    const body = React.createElement(AboutBody, { serverVersion, providers });
-    await showDialog({ title: 'About the agent', body, buttons: [Dialog.okButton({ label: 'Close' })] });
-  } catch (error) {
-    await showErrorMessage('The agent does not answer', error instanceof Error ? error : String(error));
-  }
-}
 
 export default [about];

@@ -73,7 +73,7 @@ describe('listProviders', () => {
     [{ providers: [{ ...DEMO, models: [{ id: 'a' }] }] }, 'providers[0].models[0].display_name', 'a string']
   ];
   for (const [reply, at, expected] of malformed) {
-    test(`names the place where ${expected} is missing: ${at}, ${JSON.stringify(reply)}`, async () => {
+    test(`names the place where ${expected} is missing: ${at} of ${JSON.stringify(reply)}`, async () => {
       const get = await servingModels(reply);
 
       await assert.rejects(listProviders(get), (error: unknown) => {
@@ -108,12 +108,21 @@ describe('a refusal', () => {
     });
   });
 
-  test('without a JSON body still names the path and the status', async () => {
+  test('of a route that is not there says what to check', async () => {
     const get = await serving('/elsewhere', '');
 
     await assert.rejects(listProviders(get), {
       name: 'ResponseError',
-      message: 'GET api/experimental/chats/models answered 404 Not Found'
+      message: /models answered 404 Not Found\. The server runs without jupyter_chatd: check its log/
+    });
+  });
+
+  test('of something in between, which knows no JSON, still names the path and the status', async () => {
+    const get = await serving('/api/experimental/chats/models', '<html>', 502);
+
+    await assert.rejects(listProviders(get), {
+      name: 'ResponseError',
+      message: 'GET api/experimental/chats/models answered 502 Bad Gateway'
     });
   });
 });

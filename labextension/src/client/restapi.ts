@@ -6,6 +6,8 @@
 import { asBoolean, asList, asObject, asString, MalformedReplyError } from './decode.js';
 
 const CHATS = 'api/experimental/chats';
+const NO_SUCH_ROUTE =
+  'The server runs without jupyter_chatd: check its log and the output of "jupyter server extension list".';
 
 /** Sends a GET for *path*, which is relative to the server's base URL. */
 export type Get = (path: string) => Promise<Response>;
@@ -69,14 +71,21 @@ async function getJSON(get: Get, path: string): Promise<unknown> {
   }
 }
 
-/** The server's own sentence where there is one: `{message, detail?}`; a proxy's error page has none. */
 function explain(response: Response, text: string, path: string): string {
   const status = `GET ${path} answered ${response.status} ${response.statusText}`.trimEnd();
+  const message = sentenceOf(text);
+  if (message !== undefined) {
+    return `${status}: ${message}`;
+  }
+  return response.status === 404 ? `${status}. ${NO_SUCH_ROUTE}` : status;
+}
+
+/** The server's own sentence, `{message, detail?}`; a page for an unknown route, or of a proxy, has none. */
+function sentenceOf(text: string): string | undefined {
   try {
-    const { message } = asObject(JSON.parse(text), 'the reply');
-    return typeof message === 'string' && message ? `${status}: ${message}` : status;
+    return asString(asObject(JSON.parse(text), 'the reply').message, 'message');
   } catch {
-    return status;
+    return undefined;
   }
 }
 
