@@ -1,0 +1,220 @@
+"""What all routes share: who asks, reading the body, and errors as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import responses
+from typing import Any, TypeVar, cast
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from tornado import web
+
+from .. import wire
+from ..errors import (
+    ChatdError,
+    ConflictError,
+    InvalidInputError,
+    ModelError,
+    NotFoundError,
+    QueueFullError,
+    StoreError,
+)
+from ..loop.service import ChatService
+from ..messages import Chat
+from ..runtime import Runtime
+
+LOCAL_OWNER = "local"
+"""The owner of all chats on a plain server, where a token's user has a new random name on every request."""
+
+BASE = r"/api/experimental/chats"
+CHAT = BASE + r"/(?P<chat_id>[^/]+)"
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundModel:
+    """A model that a request named, looked up."""
+
+    ref: str
+    """`provider:model`."""
+    config_id: str | None = None
+
+
+class Extension:
+    """What the routes need from the extension. One per server, in the web application's settings."""
+
+    def __init__(self, runtime: Runtime, catalog: ModelCatalog) -> None:
+        self.runtime = runtime
+        self.catalog = catalog
+        self.problem: str | None = "The agent is still starting. Try again in a moment."
+        """Why requests cannot be served now."""
+
+    async def find_model(self, model: str | None, model_config_id: str | None) -> FoundModel:
+        """Return the model that a request names, the default one when it names none.
+
+        Raises:
+            InvalidInputError: there is no such model or model config.
+        """
+        raise NotImplementedError
+
+
+def permission(action: str, resource: str) -> Callable[[F], F]:
+    """Check identity, then that the user may do *action* (read, write, execute) on *resource*.
+
+    Both are spelled on every method; see the package docstring.
+    """
+
+    def decorate(method: F) -> F:
+        guarded = web.authenticated(authorized(action, resource)(method))  # type: ignore[arg-type]
+        guarded.permission = (action, resource)  # type: ignore[attr-defined]
+        return cast("F", guarded)
+
+    return decorate
+
+
+class ChatdMixin(JupyterHandler):
+    """For handlers of HTTP and WebSocket alike."""
+
+    @property
+    def extension(self) -> Extension:
+        """The extension's parts."""
+        return self.settings["jupyter_chatd_extension"]
+
+    @property
+    def service(self) -> ChatService:
+        """Operations on chats.
+
+        Raises:
+            web.HTTPError: 503 while the agent starts or when it could not.
+        """
+        if self.extension.problem is not None:
+            raise web.HTTPError(503, log_message=self.extension.problem)
+        return self.extension.runtime.service
+
+    @property
+    def owner_id(self) -> str:
+        """Who owns the chats of this request."""
+        provider = self.identity_provider
+        is_plain = type(provider).__module__ == IdentityProvider.__module__
+        return LOCAL_OWNER if is_plain else self.user_name
+
+    @property
+    def user_name(self) -> str:
+        """Who asks, for `created_by`."""
+        provider = self.identity_provider
+        if type(provider).__module__ == IdentityProvider.__module__:
+            return LOCAL_OWNER
+        user = self.current_user
+        return str(getattr(user, "username", user))
+
+    async def find_chat(self, chat_id: str) -> Chat:
+        """Return the caller's chat.
+
+        Raises:
+            ChatNotFoundError: no such chat, or someone else's.
+        """
+        return await self.service.get(chat_id, owner_id=self.owner_id)
+
+
+class ChatdHandler(ChatdMixin, APIHandler):
+    """Base of the REST routes."""
+
+    def body(self, cls: type[T]) -> T:
+        """Return the request's body.
+
+        Raises:
+            InvalidInputError: it is malformed.
+        """
+        return wire.parse_body(self.request.body, cls)
+
+    def number(self, name: str, *, default: int, least: int, most: int = 2**63 - 1) -> int:
+        """Return a whole number from the query.
+
+        Raises:
+            InvalidInputError: it is none, or out of bounds.
+        """
+        text = self.get_query_argument(name, str(default))
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+            raise InvalidInputError(
+                "Invalid query.", detail=f"{name}: expected a whole number from {least} to {most}, came {text[:80]!r}"
+            )
+        return int(text)
+
+    def optional_number(self, name: str) -> int | None:
+        """Return a whole number from the query, `None` when it is absent."""
+        if self.get_query_argument(name, None) is None:
+            return None
+        return self.number(name, default=0, least=0)
+
+    def path_number(self, text: str, what: str) -> int:
+        """Return an id from the path.
+
+        Raises:
+            InvalidInputError: it is no positive whole number.
+        """
+        if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0):
+            raise InvalidInputError(f"Invalid {what} id.", detail=f"Expected a positive whole number, came {text[:80]!r}")
+        return int(text)
+
+    def reply(self, value: object, *, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(wire.dump_json(value))
+
+    def reply_empty(self) -> None:
+        """Answer 204."""
+        self.set_status(204)
+        self.finish()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer errors in the original's envelope: message, detail, validations."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        if isinstance(error, ChatdError):
+            status, envelope = error_envelope(error)
+            self.set_status(status)
+        else:
+            message = responses.get(status_code, "Unknown error")
+            if isinstance(error, web.HTTPError) and error.log_message:
+                message = error.log_message
+            envelope = {"message": message}
+        self.set_header("Content-Type", "application/json")
+        self.finish(wire.dump_json(envelope))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Refusals are answers, not incidents; everything else is logged with its traceback."""
+        if isinstance(value, ChatdError) and not isinstance(value, StoreError):
+            return
+        super().log_exception(typ, value, tb)
+
+
+def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
+    """Return the status and the body for an error of ours."""
+    envelope: dict[str, object] = {"message": str(error)}
+    match error:
+        case InvalidInputError():
+            status = 400
+            envelope |= {"detail": error.detail} if error.detail else {}
+            if error.problems:
+                envelope["validations"] = [
+                    {"field": problem.field, "detail": problem.detail} for problem in error.problems
+                ]
+        case NotFoundError():
+            status = 404
+        case ConflictError():
+            status = 409
+            envelope |= {"state": error.state, "transition": error.transition}
+            envelope |= {"detail": error.detail} if error.detail else {}
+        case QueueFullError():
+            status = 429
+        case ModelError():
+            status = 400
+            envelope |= {"detail": error.error.detail} if error.error.detail else {}
+        case _:
+            status = 500
+    return status, envelope

@@ -1,0 +1,117 @@
+"""`chats/{id}/messages` and `chats/{id}/queue`: read, send, edit, delete, promote."""
+
+from __future__ import annotations
+
+from .. import wire
+from ..errors import InvalidInputError
+from ..messages import TurnOptions
+from ..store.conversation import BusyBehavior, Sent
+from . import requests
+from .base import CHAT, ChatdHandler, permission
+
+
+def sent_reply(sent: Sent) -> dict[str, object]:
+    """Return what became of a message."""
+    reply: dict[str, object] = {"queued": sent.queued}
+    if sent.message is not None:
+        reply["message"] = wire.message_json(sent.message)
+    if sent.queued_message is not None:
+        reply["queued_message"] = wire.queued_json(sent.queued_message)
+    return reply
+
+
+class MessagesHandler(ChatdHandler):
+    """`/chats/{id}/messages`."""
+
+    @permission("read", "chats")
+    async def get(self, chat_id: str) -> None:
+        """Return a page of messages, and the queue when no cursor is given."""
+        await self.find_chat(chat_id)
+        before, after = self.optional_number("before_id"), self.optional_number("after_id")
+        if before is not None and after is not None and after >= before:
+            raise InvalidInputError("Invalid page.", detail="after_id: must be below before_id")
+        limit = self.number("limit", default=50, least=1, most=200)
+        messages, has_more = await self.service.messages(chat_id, before_id=before, after_id=after, limit=limit)
+        queue = () if before is not None or after is not None else await self.service.queue(chat_id)
+        self.reply(
+            {
+                "messages": [wire.message_json(message) for message in messages],
+                "queued_messages": [wire.queued_json(queued) for queued in queue],
+                "has_more": has_more,
+            }
+        )
+
+    @permission("write", "chats")
+    async def post(self, chat_id: str) -> None:
+        """Send a message: into the history when the chat is idle, else into its queue."""
+        body = self.body(requests.SendMessage)
+        parts = wire.parse_input_parts(body.content)
+        await self.find_chat(chat_id)
+        sent = await self.service.send(
+            chat_id,
+            parts,
+            created_by=self.user_name,
+            busy=BusyBehavior(body.busy_behavior),
+            options=await self._options(body),
+        )
+        self.reply(sent_reply(sent))
+
+    async def _options(self, body: requests.SendMessage) -> TurnOptions:
+        options = TurnOptions(
+            reasoning_effort=body.reasoning_effort, plan_mode=body.plan_mode, mcp_server_ids=body.mcp_server_ids
+        )
+        if body.model is None and body.model_config_id is None:
+            return options
+        model = await self.extension.find_model(body.model, body.model_config_id)
+        return TurnOptions(
+            model=model.ref,
+            model_config_id=model.config_id,
+            reasoning_effort=options.reasoning_effort,
+            plan_mode=options.plan_mode,
+            mcp_server_ids=options.mcp_server_ids,
+        )
+
+
+class MessageHandler(ChatdHandler):
+    """`/chats/{id}/messages/{message}`."""
+
+    @permission("write", "chats")
+    async def patch(self, chat_id: str, message_id: str) -> None:
+        """Replace a user message and run from there."""
+        number = self.path_number(message_id, "message")
+        parts = wire.parse_input_parts(self.body(requests.EditMessage).content)
+        await self.find_chat(chat_id)
+        edited = await self.service.edit(chat_id, number, parts, created_by=self.user_name)
+        dropped = [wire.queued_json(queued) for queued in edited.dropped]
+        self.reply({"message": wire.message_json(edited.message), "dropped": dropped})
+
+
+class QueuedHandler(ChatdHandler):
+    """`/chats/{id}/queue/{queued}`."""
+
+    @permission("write", "chats")
+    async def delete(self, chat_id: str, queued_id: str) -> None:
+        """Remove a queued message; one that is not there is fine."""
+        number = self.path_number(queued_id, "queued message")
+        await self.find_chat(chat_id)
+        await self.service.delete_queued(chat_id, number)
+        self.reply_empty()
+
+
+class PromoteHandler(ChatdHandler):
+    """`/chats/{id}/queue/{queued}/promote`."""
+
+    @permission("write", "chats")
+    async def post(self, chat_id: str, queued_id: str) -> None:
+        """Make a queued message the next one."""
+        number = self.path_number(queued_id, "queued message")
+        await self.find_chat(chat_id)
+        self.reply(sent_reply(await self.service.promote_queued(chat_id, number)))
+
+
+ROUTES = [
+    (CHAT + r"/messages", MessagesHandler),
+    (CHAT + r"/messages/(?P<message_id>[^/]+)", MessageHandler),
+    (CHAT + r"/queue/(?P<queued_id>[^/]+)", QueuedHandler),
+    (CHAT + r"/queue/(?P<queued_id>[^/]+)/promote", PromoteHandler),
+]

@@ -1,0 +1,123 @@
+"""Every setting, with unit, default and help: `c.JupyterChatd.<name>` in a Jupyter config file.
+
+Only the extension reads these; parts receive plain values, so they work without a server.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_data_dir
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, default, validate
+from traitlets.config import Config
+
+from .loop import answer, decide, engine, worker
+from .store.conversation import QUEUE_LIMIT
+
+ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
+"""Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+class Settings(HasTraits):
+    """The settings of the extension."""
+
+    enabled = Bool(
+        True,
+        help=f"Whether the agent is there at all. When off: no routes, no process. {ENABLED_VARIABLE} sets it too.",
+    ).tag(config=True)
+    data_dir = Unicode(help="Folder of the database and its locks. Default: jupyter_chatd in Jupyter's data folder.").tag(
+        config=True
+    )
+    journal = Enum(
+        ["auto", "wal", "delete"],
+        "auto",
+        help="SQLite journal. auto: WAL, and a rollback journal with one process only on a network file system.",
+    ).tag(config=True)
+    undumpable = Bool(
+        True,
+        help="Keep other processes of the user from reading this server's memory and environment (Linux). "
+        "Turn it off to attach a debugger.",
+    ).tag(config=True)
+
+    default_model = Unicode(
+        "", help="Model of new chats, as provider:model. Empty: the default model config, else what is found."
+    ).tag(config=True)
+    providers = List(
+        Dict(),
+        help="Providers: dicts with provider (anthropic, openai, openai-compat), base_url, api_key and models (names).",
+    ).tag(config=True)
+    max_output_tokens = Int(32_000, min=1, help="Tokens that one answer may have, unless its model config says.").tag(
+        config=True
+    )
+    system_prompt = Unicode("", help="Text added to the built-in system prompt of new chats; at most 128 KiB.").tag(
+        config=True
+    )
+    include_default_system_prompt = Bool(True, help="Whether new chats get the built-in system prompt.").tag(config=True)
+
+    workspace_dir = Unicode(help="Folder that commands start in. Default: the server's root folder.").tag(config=True)
+    extra_environment = List(
+        Unicode(),
+        help="Names of environment variables that commands see besides the built-in allow-list.",
+    ).tag(config=True)
+
+    step_limit = Int(decide.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
+    attempt_limit = Int(decide.ATTEMPT_LIMIT, min=1, help="Model calls for the same history before giving up.").tag(
+        config=True
+    )
+    queue_limit = Int(QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(config=True)
+    max_model_calls = Int(engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats.").tag(
+        config=True
+    )
+    first_part_timeout = Float(
+        answer.FIRST_PART_TIMEOUT, min=0.1, help="Seconds until a model must have sent the first part of its answer."
+    ).tag(config=True)
+    silence_timeout = Float(
+        answer.SILENCE_TIMEOUT, min=0.1, help="Seconds that a model may be silent in the middle of its answer."
+    ).tag(config=True)
+    action_timeout = Float(
+        engine.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."
+    ).tag(config=True)
+    acquire_tick = Float(worker.ACQUIRE_TICK, min=0.05, help="Seconds between looks for chats that need work.").tag(
+        config=True
+    )
+    acquire_batch = Int(worker.ACQUIRE_BATCH, min=1, help="Chats taken in one look.").tag(config=True)
+    heartbeat = Float(worker.HEARTBEAT, min=1.0, help="Seconds between heartbeats of this server in the database.").tag(
+        config=True
+    )
+    stale_after = Float(
+        worker.STALE_AFTER,
+        min=1.0,
+        help="Seconds without heartbeat until a server on another host counts as dead.",
+    ).tag(config=True)
+
+    @default("data_dir")
+    def _default_data_dir(self) -> str:
+        return str(Path(jupyter_data_dir()) / "jupyter_chatd")
+
+    @default("enabled")
+    def _default_enabled(self) -> bool:
+        return enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is not False
+
+    @validate("system_prompt")
+    def _check_system_prompt(self, proposal: Config) -> str:
+        text = str(proposal["value"])
+        if len(text.encode()) > 128 * 1024:
+            raise TraitError(f"system_prompt has {len(text.encode())} bytes; at most {128 * 1024} are possible")
+        return text
+
+
+def enabled_by_environment(word: str | None) -> bool | None:
+    """Return what the environment variable says, `None` when it is not set.
+
+    Raises:
+        TraitError: it holds an unknown word; the server should not start on a policy that it cannot read.
+    """
+    if word is None or not word.strip():
+        return None
+    try:
+        return _WORDS[word.strip().lower()]
+    except KeyError:
+        raise TraitError(f"{ENABLED_VARIABLE} is {word!r}; expected one of {', '.join(sorted(_WORDS))}.") from None

@@ -1,0 +1,259 @@
+"""What can be done with chats, for every caller alike: routes, subagents, tests.
+
+A service method checks what needs looking up (models, owners), makes the values of a transition, and applies it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ..errors import ChatNotFoundError, InvalidInputError
+from ..messages import (
+    CallKey,
+    Chat,
+    ChatStatus,
+    ClientTool,
+    Message,
+    NewMessage,
+    Part,
+    QueuedMessage,
+    Role,
+    TextPart,
+    ToolRun,
+    TurnOptions,
+    Visibility,
+)
+from ..store import Store, reads
+from ..store.actions import ActionResult, ClaimAction, CompleteAction, DecideApproval
+from ..store.conversation import (
+    QUEUE_LIMIT,
+    BusyBehavior,
+    CreateChat,
+    DeleteQueued,
+    Edited,
+    EditMessage,
+    InterruptChat,
+    Interrupted,
+    PromoteQueued,
+    SendMessage,
+    Sent,
+    SetArchived,
+)
+from ..titles import initial_title
+
+
+@cache
+def default_system_prompt() -> str:
+    """Return the built-in system prompt of new chats."""
+    return files("jupyter_chatd.loop").joinpath("system.md").read_text()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChat:
+    """What a new chat begins with; `None` leaves the default."""
+
+    owner_id: str
+    parts: tuple[Part, ...]
+    model: str
+    """`provider:model`, known to exist."""
+    model_config_id: str | None = None
+    title: str | None = None
+    created_by: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    client_tools: tuple[ClientTool, ...] = ()
+    client_type: str = "api"
+    approval_mode: str = "auto"
+    plan_mode: str | None = None
+    workspace_id: str | None = None
+    mcp_server_ids: tuple[str, ...] = ()
+    options: TurnOptions = TurnOptions()
+
+
+class ChatService:
+    """Operations on chats. One per server."""
+
+    def __init__(self, store: Store, *, system_prompt: str, queue_limit: int = QUEUE_LIMIT) -> None:
+        self.store = store
+        self._system_prompt = system_prompt
+        self._queue_limit = queue_limit
+
+    # Reading
+
+    async def get(self, chat_id: str, *, owner_id: str) -> Chat:
+        """Return a chat of the owner.
+
+        Raises:
+            ChatNotFoundError: no such chat, or someone else's.
+        """
+        if not is_chat_id(chat_id):
+            raise ChatNotFoundError(chat_id)
+        return await self.store.read(lambda conn: reads.get_chat(conn, chat_id, owner_id=owner_id))
+
+    async def list(self, query: reads.ChatQuery) -> tuple[Chat, ...]:
+        """Return the chats that match."""
+        return await self.store.read(lambda conn: reads.list_chats(conn, query))
+
+    async def messages(
+        self, chat_id: str, *, before_id: int | None, after_id: int | None, limit: int
+    ) -> tuple[tuple[Message, ...], bool]:
+        """Return a page of visible messages and whether there are more.
+
+        Newest first; with only *after_id*, oldest first: the way to poll.
+        """
+        if after_id is not None and before_id is None:
+            page = await self.store.read(
+                lambda conn: reads.client_messages(conn, chat_id, after_id=after_id, limit=limit + 1)
+            )
+        else:
+            page = await self.store.read(
+                lambda conn: reads.client_messages_before(
+                    conn, chat_id, before_id=before_id, after_id=after_id or 0, limit=limit + 1
+                )
+            )
+        return page[:limit], len(page) > limit
+
+    async def queue(self, chat_id: str) -> tuple[QueuedMessage, ...]:
+        """Return the queue, head first."""
+        return await self.store.read(lambda conn: reads.queue(conn, chat_id))
+
+    # Conversing
+
+    async def create(self, new: NewChat) -> Chat:
+        """Create a chat whose first turn begins at once."""
+        chat = Chat(
+            id=str(uuid.uuid4()),
+            owner_id=new.owner_id,
+            title=new.title or initial_title(new.parts),
+            status=ChatStatus.RUNNING,
+            archived=False,
+            model=new.model,
+            model_config_id=new.model_config_id,
+            created_at=0.0,
+            updated_at=0.0,
+            labels=dict(new.labels),
+            client_tools=new.client_tools,
+            client_type=new.client_type,
+            approval_mode=new.approval_mode,
+            plan_mode=new.plan_mode,
+            workspace_id=new.workspace_id,
+            mcp_server_ids=new.mcp_server_ids,
+        )
+        rows = (*self._system_rows(), _user_row(new.parts, new.created_by, new.options))
+        return await self.store.apply(CreateChat(chat=chat, rows=rows))
+
+    def _system_rows(self) -> tuple[NewMessage, ...]:
+        if not self._system_prompt.strip():
+            return ()
+        text = TextPart(text=self._system_prompt)
+        return (NewMessage(role=Role.SYSTEM, parts=(text,), visibility=Visibility.MODEL),)
+
+    async def send(
+        self, chat_id: str, parts: tuple[Part, ...], *, created_by: str, busy: BusyBehavior, options: TurnOptions
+    ) -> Sent:
+        """Add a user message: at once when the chat is idle, else to its queue.
+
+        Raises:
+            QueueFullError, ConflictError: see `store.conversation.SendMessage`.
+        """
+        message = _user_row(parts, created_by, options)
+        return await self.store.apply(
+            SendMessage(chat_id=chat_id, message=message, busy=busy, queue_limit=self._queue_limit)
+        )
+
+    async def edit(self, chat_id: str, message_id: int, parts: tuple[Part, ...], *, created_by: str) -> Edited:
+        """Replace a user message and run from there.
+
+        Raises:
+            NotFoundError, InvalidInputError, ConflictError: see `store.conversation.EditMessage`.
+        """
+        message = NewMessage(role=Role.USER, parts=parts, created_by=created_by)
+        return await self.store.apply(EditMessage(chat_id=chat_id, message_id=message_id, message=message))
+
+    async def delete_queued(self, chat_id: str, queued_id: int) -> None:
+        """Remove a queued message; an unknown id is fine."""
+        await self.store.apply(DeleteQueued(chat_id=chat_id, queued_id=queued_id))
+
+    async def promote_queued(self, chat_id: str, queued_id: int) -> Sent:
+        """Make a queued message the next one.
+
+        Raises:
+            NotFoundError, ConflictError: see `store.conversation.PromoteQueued`.
+        """
+        return await self.store.apply(PromoteQueued(chat_id=chat_id, queued_id=queued_id))
+
+    async def interrupt(self, chat_id: str, *, drop_queue: bool) -> Interrupted:
+        """Stop what runs; when nothing does, nothing changes."""
+        return await self.store.apply(InterruptChat(chat_id=chat_id, drop_queue=drop_queue))
+
+    # Acting for the model
+
+    async def claim(self, chat_id: str, key: CallKey, *, client: str) -> ToolRun:
+        """Reserve a client-side call for *client*.
+
+        Raises:
+            AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.ClaimAction`.
+        """
+        return await self.store.apply(ClaimAction(chat_id=chat_id, key=key, client=client))
+
+    async def complete(self, chat_id: str, results: Sequence[ActionResult], *, client: str) -> Chat:
+        """Store what a client's tools gave back.
+
+        Raises:
+            AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.CompleteAction`.
+        """
+        return await self.store.apply(CompleteAction(chat_id=chat_id, results=tuple(results), client=client))
+
+    async def decide(self, chat_id: str, key: CallKey, *, allow: bool, decided_by: str) -> Chat:
+        """Allow or deny a call.
+
+        Raises:
+            AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.DecideApproval`.
+        """
+        return await self.store.apply(DecideApproval(chat_id=chat_id, key=key, allow=allow, decided_by=decided_by))
+
+    # Metadata
+
+    async def update(self, chat_id: str, values: Mapping[str, Any]) -> Chat:
+        """Change title, labels, pin, model and the like."""
+        kind = "title_change" if "title" in values else "updated"
+        return (await self.store.write_metadata(chat_id, dict(values), kind=kind)).chat
+
+    async def set_archived(self, chat_id: str, *, archived: bool) -> tuple[Chat, ...]:
+        """Archive or unarchive a chat's family; what runs is interrupted first by the caller.
+
+        Raises:
+            InvalidInputError: it is so already.
+            ConflictError: something still runs.
+        """
+        return await self.store.apply(SetArchived(chat_id=chat_id, archived=archived))
+
+
+def _user_row(parts: tuple[Part, ...], created_by: str | None, options: TurnOptions) -> NewMessage:
+    return NewMessage(
+        role=Role.USER,
+        parts=parts,
+        created_by=created_by,
+        turn_options=None if options == TurnOptions() else options,
+        model=options.model,
+        model_config_id=options.model_config_id,
+    )
+
+
+def is_chat_id(text: str) -> bool:
+    """Whether the text has the form of a chat's id."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def with_model(options: TurnOptions, *, model: str, model_config_id: str | None) -> TurnOptions:
+    """Return the options with a model that was looked up."""
+    if not model:
+        raise InvalidInputError("Expected a model as provider:model.")
+    return replace(options, model=model, model_config_id=model_config_id)

@@ -1,0 +1,130 @@
+"""The parts of a running agent, made and ended together; knows nothing of Tornado or traitlets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .loop.answer import Patience
+from .loop.decide import Limits
+from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
+from .loop.service import ChatService, default_system_prompt
+from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Worker
+from .messages import Chat
+from .store import Store
+from .store.conversation import QUEUE_LIMIT
+from .stream import Feeds
+from .workspace.protocol import WorkspaceAgent
+
+log = logging.getLogger(__name__)
+
+DATABASE = "chats.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a running agent is made with; times in seconds."""
+
+    folder: Path
+    """Holds the database and the workers' locks; private to the user."""
+    journal: str = "auto"
+    system_prompt: str = field(default_factory=default_system_prompt)
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    queue_limit: int = QUEUE_LIMIT
+    max_model_calls: int = MODEL_CALLS
+    max_output_tokens: int = 32_000
+    action_timeout_s: float = ACTION_TIMEOUT
+    acquire_tick_s: float = ACQUIRE_TICK
+    acquire_batch: int = ACQUIRE_BATCH
+    heartbeat_s: float = HEARTBEAT
+    stale_after_s: float = STALE_AFTER
+
+
+class Runtime:
+    """Store, feeds, service and worker. Lives from `start` to `stop`, at most once."""
+
+    store: Store
+    feeds: Feeds
+    service: ChatService
+    worker: Worker
+
+    def __init__(
+        self, options: Options, *, models: Models, tools: Tools, workspace: Callable[[Chat], WorkspaceAgent]
+    ) -> None:
+        self.options = options
+        self.store = Store(options.folder / DATABASE, journal=options.journal)
+        self._models = models
+        self._tools = tools
+        self._workspace = workspace
+        self._stack = AsyncExitStack()
+        self._check: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the store and begin to work.
+
+        Raises:
+            StoreError: the database cannot be used; nothing was started.
+        """
+        unclean = _has_left_locks(self._locks)
+        await self._stack.enter_async_context(self.store)
+        self.feeds = Feeds(self.store)
+        self._stack.push_async_callback(self.feeds.close)
+        self.service = ChatService(
+            self.store, system_prompt=self.options.system_prompt, queue_limit=self.options.queue_limit
+        )
+        self.worker = Worker(
+            self._engine(),
+            folder=self._locks,
+            tick_s=self.options.acquire_tick_s,
+            batch=self.options.acquire_batch,
+            heartbeat_s=self.options.heartbeat_s,
+            stale_after_s=self.options.stale_after_s,
+        )
+        self._stack.push_async_callback(self.worker.stop)
+        await self.worker.start()
+        if unclean:
+            self._check = asyncio.create_task(self._check_database(), name="chatd-quick-check")
+
+    async def stop(self) -> None:
+        """End everything in the reverse order. May be called twice."""
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.gather(self._check, return_exceptions=True)
+        await self._stack.aclose()
+
+    @property
+    def _locks(self) -> Path:
+        return self.options.folder / "workers"
+
+    def _engine(self) -> Engine:
+        options = self.options
+        return Engine(
+            store=self.store,
+            feeds=self.feeds,
+            models=self._models,
+            tools=self._tools,
+            workspace=self._workspace,
+            limits=options.limits,
+            patience=options.patience,
+            action_timeout_s=options.action_timeout_s,
+            max_output_tokens=options.max_output_tokens,
+            capacity=asyncio.Semaphore(options.max_model_calls),
+        )
+
+    async def _check_database(self) -> None:
+        """After an unclean stop, look for damage without delaying the start."""
+        problem = await self.store.quick_check()
+        if problem is None:
+            log.info("The database was left open by a server that stopped uncleanly; it is sound")
+        else:
+            log.error("The database is damaged: %s. Restore a backup of %s.", problem, self.store.path)
+
+
+def _has_left_locks(folder: Path) -> bool:
+    """Whether a worker was here that did not take leave."""
+    return folder.is_dir() and any(folder.glob("*.lock"))
