@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..messages import CallKey, JsonValue
 from ..providers.protocol import ToolDefinition
 from ..workspace.protocol import WorkspaceAgent
+from .text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,8 @@ class ToolOutput:
 
 
 def error_output(text: str) -> ToolOutput:
-    """An error that the model reads."""
-    return ToolOutput(result={"error": text}, is_error=True)
+    """An error that the model reads. The text may come from anywhere."""
+    return ToolOutput(result={"error": printable(text)}, is_error=True)
 
 
 class Tool(Protocol):

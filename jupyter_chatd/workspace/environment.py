@@ -18,7 +18,12 @@ ALLOWED_PREFIXES = ("LC_", "CONDA_")
 FIXED = {"TERM": "dumb"}
 """Whatever the server's own terminal is, nobody sees one here."""
 
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|AUTH|(^|_|API|ACCESS|PRIVATE)KEYS?(_|$)")
+CHAT_ID_VARIABLES = ("CODER_CHAT_ID", "JUPYTER_CHATD_CHAT_ID")
+"""Tell a command which chat it runs for: the original's name and ours."""
+PROCESS_ID_VARIABLE = "JUPYTER_CHATD_PROCESS_ID"
+"""Marks every process of a command, so that a later server knows what an earlier one left."""
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|(^|_|API|ACCESS|PRIVATE)KEYS?(_|$)")
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -27,8 +32,9 @@ def scrubbed(server: Mapping[str, str], *, extra_names: Iterable[str] = ()) -> d
 
     Args:
         server: The server's environment.
-        extra_names: Exact names that a user allows besides the built-in ones. Those that look like a secret are
-            left out with a warning: a credential helper or a file is the way to give a command a secret.
+        extra_names: Exact names that a user allows besides the built-in ones. Those that look like a secret
+            are left out with a warning: a credential helper or a file is the way to give a command a
+            secret.
     """
     extra = frozenset(extra_names)
     for name in sorted(extra):
@@ -36,6 +42,11 @@ def scrubbed(server: Mapping[str, str], *, extra_names: Iterable[str] = ()) -> d
             log.warning("The variable %s looks like a secret and is not given to commands", name)
     passed = {name: value for name, value in server.items() if _is_allowed(name, extra)}
     return {"PATH": _DEFAULT_PATH} | passed | FIXED
+
+
+def of_command(chat_id: str, process_id: str) -> dict[str, str]:
+    """Return what tells a command whose it is."""
+    return dict.fromkeys(CHAT_ID_VARIABLES, chat_id) | {PROCESS_ID_VARIABLE: process_id}
 
 
 def looks_secret(name: str) -> bool:

@@ -1,8 +1,9 @@
 """Folders that the file tools refuse, after every link is resolved.
 
-The tools run inside the server, so without this they could read its tokens, keys and chats for the model, sandbox
-or not. Three steps, because a path may change between them: `resolve` judges where a path leads, the caller opens
-that very place without following a last link, and `check_open` judges what was really opened.
+The tools run inside the server, so without this they could read its tokens, keys and chats for the model,
+sandbox or not. Three steps, because a path may change between them: `resolve` judges where a path leads,
+the caller opens that very place without following a last link, and `check_open` judges what was really
+opened.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 
 from .protocol import WorkspaceError
 
-# /proc/<pid>/environ, mem, root, cwd, fd and the rest show or lead to what belongs to a process, the server included.
+# /proc/<pid>/environ, mem, root, cwd, fd and the rest show or lead to what belongs to a process, the server
+# included.
 _PROCESS_FILES = re.compile(r"/proc/(\d+|self|thread-self)(/|$)|/dev/(fd/|stdin$|stdout$|stderr$)")
 
 
@@ -32,8 +35,9 @@ class ProtectedPathError(WorkspaceError):
 class Guard:
     """Knows the protected files and folders. Lives as long as its agent.
 
-    A place is protected when it is, or lies below, one of *protected*, by its resolved name or by its identity
-    on disk (which sees through bind mounts, hard links of a protected file, and names that differ in case).
+    A place is protected when it is, or lies below, one of *protected*, by its resolved name or by its
+    identity on disk (which sees through bind mounts, hard links of a protected file, and names that differ
+    in case).
     """
 
     def __init__(self, protected: Sequence[str | os.PathLike[str]]) -> None:
@@ -48,8 +52,7 @@ class Guard:
         """
         if not path.strip():
             raise WorkspaceError("The path is missing: give the absolute path of a file.")
-        if "\0" in path:
-            raise WorkspaceError("The path holds a NUL character: give the absolute path of a file.")
+        _require_representable(path)
         if not os.path.isabs(path):
             raise WorkspaceError(f"The path must be absolute, and {path!r} is not: start it with /.")
         if _PROCESS_FILES.match(os.path.normpath(path)):
@@ -78,6 +81,15 @@ class Guard:
         return any(_identity(place) in identities for place in places)
 
 
+def _require_representable(path: str) -> None:
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise WorkspaceError(f"The path {path!r} is not valid Unicode: send it whole.") from error
+    if b"\0" in name:
+        raise WorkspaceError(f"The path {path!r} holds a NUL character, which no file name can.")
+
+
 def _upwards(path: str) -> Iterator[str]:
     """`/a/b` gives `/a/b`, `/a`, `/`."""
     while True:
@@ -97,6 +109,6 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _real_path_of(descriptor: int) -> str:
-    if hasattr(fcntl, "F_GETPATH"):  # macOS
-        return fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0").decode("utf-8", "surrogateescape")
+    if sys.platform == "darwin":
+        return os.fsdecode(fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
     return os.readlink(f"/proc/self/fd/{descriptor}")

@@ -28,8 +28,8 @@ class Rendered:
 class OutputBuffer:
     """Keeps the first and the last bytes of a stream of any length.
 
-    For every stream `retained_bytes + omitted_bytes == original_bytes`, and what is shown is at most head + tail
-    bytes before invalid UTF-8 is replaced.
+    For every stream `retained_bytes + omitted_bytes == original_bytes`, and what is shown is at most head +
+    tail bytes before invalid UTF-8 is replaced.
     """
 
     def __init__(self, limits: OutputLimits) -> None:
@@ -69,9 +69,7 @@ class OutputBuffer:
         retained = len(head) + len(tail)
         return Rendered(
             text=text,
-            truncation=Truncation(
-                original_bytes=self._total, retained_bytes=retained, omitted_bytes=omitted
-            ),
+            truncation=Truncation(original_bytes=self._total, retained_bytes=retained, omitted_bytes=omitted),
         )
 
     def retained(self) -> bytes:
@@ -84,19 +82,13 @@ class OutputBuffer:
         head, tail = bytes(self._head), bytes(self._tail[-self._limits.tail_bytes :])
         if len(head) + len(tail) == self._total:
             return head, 0, tail
-        head = utf8.prefix(head + b"\x80", len(head)) if _ends_inside_character(head) else head
+        head = head[: len(head) - utf8.unfinished(head)]
         tail = utf8.suffix(tail, max(self._limits.tail_bytes - _MARKER_ROOM, 0))
         return head, self._total - len(head) - len(tail), tail
 
     def _show(self, data: bytes) -> str:
         lines = (utf8.cut_line(line, self._limits.line_bytes, LINE_MARK) for line in data.split(b"\n"))
         return b"\n".join(lines).decode("utf-8", "replace")
-
-
-def _ends_inside_character(data: bytes) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(data[-4:])
-    return bool(decoder.getstate()[0])
 
 
 class Follower:

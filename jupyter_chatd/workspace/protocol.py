@@ -5,7 +5,7 @@ Tools cannot tell an in-process agent from one behind HTTP. Every path is absolu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -84,6 +84,8 @@ class ProcessOutput:
     exit_code: int | None = None
     """`None` while it runs; -1 when it ended for another reason than exiting."""
     truncated: Truncation | None = None
+    lingering: bool = False
+    """It has exited, but processes that it started still run in its group; signals reach them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +140,14 @@ class WorkspaceFacts:
 
 
 class WorkspaceAgent(Protocol):
-    """Files and processes of one workspace. All methods raise `WorkspaceError` for what the model may correct."""
+    """Files and processes of one workspace. Methods raise `WorkspaceError` for what the model may correct."""
 
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
         ...
 
     async def instructions(self) -> Sequence[InstructionFile]:
-        """AGENTS.md of the user's config folder and of the working folder, those that exist, up to 64 KiB each."""
+        """AGENTS.md of the user's config folder and of the working folder, if any, up to 64 KiB each."""
         ...
 
     async def read_file(self, path: str, *, offset: int = 1, limit: int = 2000) -> FileLines:
@@ -168,8 +170,11 @@ class WorkspaceAgent(Protocol):
         """Wait until it exits, at most *timeout_s*, and return what there is."""
         ...
 
-    def follow_process(self, chat_id: str, process_id: str) -> AsyncIterator[str]:
-        """Live output from the start, in pieces, until it exits."""
+    def follow_process(self, chat_id: str, process_id: str) -> AsyncGenerator[str, None]:
+        """Live output from the start, in pieces, until it exits. Close it (`aclosing`) when you stop early.
+
+        A reader that falls behind loses pieces and is told how much; `wait_process` has what is kept.
+        """
         ...
 
     async def list_processes(self, chat_id: str) -> Sequence[ProcessInfo]:

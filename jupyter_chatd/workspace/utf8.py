@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 _LONGEST = 4  # bytes of one character
 
 
@@ -24,6 +26,13 @@ def suffix(data: bytes, limit: int) -> bytes:
         if not _is_continuation(data[cut]):
             return data[cut:]
     return data[start:]
+
+
+def unfinished(data: bytes) -> int:
+    """Return how many bytes at the end of *data* begin a character whose other bytes are missing, 0-3."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data[-_LONGEST:])
+    return len(decoder.getstate()[0])
 
 
 def cut_line(line: bytes, limit: int, mark: bytes) -> bytes:

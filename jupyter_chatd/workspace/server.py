@@ -1,0 +1,172 @@
+"""The agent of the `server` workspace: this Jupyter server itself, files and processes of its own user."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from . import environment, ledger
+from .files import Files
+from .guard import Guard
+from .instructions import find_instructions
+from .ledger import Ledger
+from .limits import AgentLimits
+from .processes import ProcessTable
+from .protocol import (
+    FileEdits,
+    FileLines,
+    InstructionFile,
+    ProcessInfo,
+    ProcessOutput,
+    ProcessSignal,
+    ProcessSpec,
+    WorkspaceError,
+    WorkspaceFacts,
+)
+from .warden import Warden
+
+_FILE_THREADS = 8  # of their own: a hung network file system must not take the threads of others
+
+_LIMITS = AgentLimits()
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ServerAgent:
+    """Acts in the server's own process and belongs to its event loop. Lives as long as the extension.
+
+    Args:
+        directory: Where commands start and relative working folders begin.
+        home: Where they start when *directory* is gone.
+        state_folder: A private folder for the note of what runs.
+        config_folder: Where the user's own AGENTS.md is; `None` for nowhere.
+        protected: Files and folders that the file tools refuse: our data folder, Jupyter's runtime and
+            config folders, the key file. They need not exist yet.
+        extra_env_names: Variables that commands see besides the built-in allow-list; never one that looks
+            secret.
+        limits: Every number.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: str | os.PathLike[str],
+        home: str | os.PathLike[str],
+        state_folder: str | os.PathLike[str],
+        config_folder: str | os.PathLike[str] | None = None,
+        protected: Sequence[str | os.PathLike[str]] = (),
+        extra_env_names: Iterable[str] = (),
+        limits: AgentLimits = _LIMITS,
+    ) -> None:
+        self._directory = os.path.abspath(directory)
+        self._home = os.path.abspath(home)
+        self._state_folder = Path(state_folder)
+        self._config_folder = os.path.abspath(config_folder) if config_folder is not None else None
+        self._limits = limits
+        self._files = Files(Guard([*protected, self._state_folder]), limits.files)
+        # The user's own AGENTS.md may lie in a folder that the tools must not touch.
+        self._own_files = Files(Guard([]), limits.files)
+        self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="jupyter_chatd files")
+        env = environment.scrubbed(os.environ, extra_names=extra_env_names)
+        self._processes = ProcessTable(
+            env=env,
+            ledger=Ledger(self._state_folder),
+            warden=Warden(env),
+            limits=limits.processes,
+            output_limits=limits.output,
+        )
+
+    async def facts(self) -> WorkspaceFacts:
+        """Where this agent is."""
+        return WorkspaceFacts(os=platform.system().lower(), directory=self._directory, home=self._home)
+
+    async def sweep_orphans(self) -> int:
+        """End what servers that died left running; return how many processes. Call it once, at the start."""
+        return await asyncio.to_thread(ledger.sweep, self._state_folder)
+
+    async def instructions(self) -> Sequence[InstructionFile]:
+        """AGENTS.md of the user's config folder, then of the working folder; those that can be read."""
+        places = [(self._files, self._directory)]
+        if self._config_folder is not None:
+            places.insert(0, (self._own_files, self._config_folder))
+        limit = self._limits.files.instruction_bytes
+        found = [
+            await self._in_thread(find_instructions, files, folder, limit_bytes=limit)
+            for files, folder in places
+        ]
+        return [file for file in found if file is not None]
+
+    async def read_file(self, path: str, *, offset: int = 1, limit: int = 2000) -> FileLines:
+        """Lines *offset* (from 1) to *offset+limit-1*; all or nothing."""
+        return await self._in_thread(self._files.read_lines, path, offset=offset, limit=limit)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Replace the file in one step. A cancelled caller does not stop a write that has begun."""
+        await self._in_thread(self._files.write, path, content)
+
+    async def edit_files(self, files: Sequence[FileEdits]) -> None:
+        """Apply all edits or none. A cancelled caller does not stop a write that has begun."""
+        await self._in_thread(self._files.edit, files)
+
+    async def start_process(self, spec: ProcessSpec) -> str:
+        """Start a process in a group of its own and return its id."""
+        work_dir = await self._in_thread(self._work_dir, spec.work_dir)
+        return await self._processes.start(spec, work_dir=work_dir)
+
+    async def wait_process(self, chat_id: str, process_id: str, *, timeout_s: float) -> ProcessOutput:
+        """Wait until it exits, at most *timeout_s*, and return what there is."""
+        return await self._processes.wait(chat_id, process_id, timeout_s=timeout_s)
+
+    async def follow_process(self, chat_id: str, process_id: str) -> AsyncGenerator[str, None]:
+        """Live output from the start, in pieces, until it exits."""
+        async with aclosing(self._processes.follow(chat_id, process_id)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def list_processes(self, chat_id: str) -> Sequence[ProcessInfo]:
+        """The chat's processes, oldest first."""
+        return self._processes.list(chat_id)
+
+    async def signal_process(self, chat_id: str, process_id: str, signal: ProcessSignal) -> None:
+        """Signal the whole process group."""
+        self._processes.send(chat_id, process_id, signal)
+
+    async def kill_process(self, chat_id: str, process_id: str) -> None:
+        """End the whole session now and wait until it is gone, at most 5 s. Unknown ids are fine."""
+        await self._processes.kill(chat_id, process_id)
+
+    async def aclose(self) -> None:
+        """Kill everything it started. May be called twice."""
+        await self._processes.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _work_dir(self, wanted: str | None) -> str:
+        """Return the folder to start in: the wanted one, else the agent's, else home."""
+        if not wanted:
+            return self._directory if os.path.isdir(self._directory) else self._home
+        folder = os.path.join(self._directory, wanted)
+        if "\0" in folder or not os.path.isdir(folder):
+            raise WorkspaceError(
+                f"The working folder {folder!r} does not exist. "
+                f"Leave workdir out to start in {self._directory}."
+            )
+        return folder
+
+    async def _in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        def call() -> R:
+            return function(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+if TYPE_CHECKING:
+    from .protocol import WorkspaceAgent
+
+    _: type[WorkspaceAgent] = ServerAgent
