@@ -14,9 +14,9 @@ __all__ = ["__version__"]
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
     """Tell jupyter_server which application to load."""
-    from .extension import ChatdApp
+    from .extension import JupyterChatd
 
-    return [{"module": "jupyter_chatd.extension", "app": ChatdApp}]
+    return [{"module": "jupyter_chatd.extension", "app": JupyterChatd}]
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]

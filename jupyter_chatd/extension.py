@@ -1,0 +1,151 @@
+"""Builds the parts, adds the routes, closes in reverse order; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
+from jupyter_server.extension.application import ExtensionApp
+
+from ._version import __version__
+from .config import ENABLED_VARIABLE, Settings, enabled_by_environment
+from .errors import StoreError
+from .loop.answer import Patience
+from .loop.decide import Limits
+from .loop.service import default_system_prompt
+from .runtime import Options, Runtime
+
+PR_SET_DUMPABLE = 4  # from linux/prctl.h
+
+
+class JupyterChatd(Settings, ExtensionApp):
+    """An AI agent that lives in this Jupyter server."""
+
+    name = "jupyter_chatd"
+    description = __doc__ or ""
+    load_other_extensions = True
+
+    _running: Any = None
+    """The parts, while the extension is enabled; see `api.base.Extension`."""
+
+    @property
+    def is_forced_off(self) -> bool:
+        """Whether whoever runs the server switched the agent off, by trait or environment."""
+        return not self.enabled or enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is False
+
+    def initialize_settings(self) -> None:
+        """Build the parts. Forced off: nothing is built, and the front end is told to stay silent."""
+        page_config = self.settings.setdefault("page_config_data", {})
+        page_config["jupyterChatdEnabled"] = "false" if self.is_forced_off else "true"
+        if self.is_forced_off:
+            self.log.info("jupyter_chatd is switched off")
+            return
+        from .api.base import Extension
+
+        if self.undumpable:
+            make_undumpable()
+        self._agent = self._build_agent()
+        self._catalog = self._build_catalog()
+        self._running = Extension(self._build_runtime(), self._catalog)
+        self.settings["jupyter_chatd_extension"] = self._running
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        if self._running is not None:
+            from .api.routes import ROUTES
+
+            self.handlers.extend(ROUTES)
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Begin to work, once the loop runs."""
+        if self._running is None:
+            return
+        try:
+            await self._running.runtime.start()
+        except StoreError as error:
+            self._running.problem = str(error)
+            self.log.error("jupyter_chatd cannot start: %s", error)
+            return
+        self._running.problem = None
+        swept = await self._agent.sweep_orphans()
+        if swept:
+            self.log.info("Ended %d processes that a server left running when it died", swept)
+
+    async def stop_extension(self) -> None:
+        """Give the chats up and end what was started."""
+        if self._running is None:
+            return
+        self._running.problem = "The server is stopping."
+        await self._running.runtime.stop()
+        await self._agent.aclose()
+        await self._catalog.aclose()
+
+    def current_activity(self) -> dict[str, int] | None:
+        """A running turn keeps the server alive; an open viewer does not."""
+        if self._running is None or self._running.problem is not None:
+            return None
+        running = self._running.runtime.worker.running
+        return {"chats": running} if running else None
+
+    # Parts
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.data_dir).expanduser().resolve()
+
+    def _build_runtime(self) -> Runtime:
+        from .tools.registry import Toolbox, builtin_tools
+
+        options = Options(
+            folder=self._folder,
+            journal=self.journal,
+            system_prompt=self._system_prompt(),
+            limits=Limits(steps=self.step_limit, attempts=self.attempt_limit),
+            patience=Patience(first_part_s=self.first_part_timeout, silence_s=self.silence_timeout),
+            queue_limit=self.queue_limit,
+            max_model_calls=self.max_model_calls,
+            max_output_tokens=self.max_output_tokens,
+            action_timeout_s=self.action_timeout,
+            acquire_tick_s=self.acquire_tick,
+            acquire_batch=self.acquire_batch,
+            heartbeat_s=self.heartbeat,
+            stale_after_s=self.stale_after,
+        )
+        return Runtime(
+            options, models=self._catalog, tools=Toolbox(builtin_tools()), workspace=lambda _chat: self._agent
+        )
+
+    def _system_prompt(self) -> str:
+        default = default_system_prompt() if self.include_default_system_prompt else ""
+        return "\n\n".join(text.strip() for text in (default, self.system_prompt) if text.strip())
+
+    def _build_agent(self) -> Any:
+        from .workspace.server import ServerAgent
+
+        assert self.serverapp is not None
+        config = Path(jupyter_config_dir())
+        return ServerAgent(
+            directory=self.workspace_dir or self.serverapp.root_dir,
+            home=Path.home(),
+            state_folder=self._folder / "processes",
+            config_folder=config / "jupyter_chatd",
+            protected=[self._folder, config, Path(jupyter_runtime_dir())],
+            extra_env_names=self.extra_environment,
+        )
+
+    def _build_catalog(self) -> Any:
+        raise NotImplementedError
+
+
+def make_undumpable() -> None:
+    """Keep other processes of the user from reading this one's memory and environment through /proc or ptrace."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+__all__ = ["JupyterChatd", "__version__", "asyncio"]
