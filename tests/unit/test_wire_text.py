@@ -44,6 +44,10 @@ def test_mappings_and_sequences_of_other_types_can_be_dumped() -> None:
     assert wire.dump_json(MappingProxyType({"a": (range(2),)})) == '{"a":[[0,1]]}'
 
 
+def test_numbers_that_are_not_finite_are_dumped_as_null() -> None:
+    assert wire.dump_json([math.nan, math.inf, {"a": -math.inf}]) == '[null,null,{"a":null}]'
+
+
 def test_what_is_no_json_cannot_be_dumped() -> None:
     with pytest.raises(ValueError, match="object has no JSON form"):
         wire.dump_json([object()])
