@@ -1,0 +1,170 @@
+"""The models of vendors, behind our protocol. The vendors' code is in the model library; nothing of it is imported here.
+
+What the library does for us, where it is worked around, and what that cost to find out: DECISIONS.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+from .endpoint import Endpoint
+from .errors import Cause, Failure, config_error, failure_of, model_error, scrub
+from .offload import call_off_loop
+from .protocol import Model, ModelCall, ModelEvent
+from .vendor import Vendor, open_vendor
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import ModelRequestParameters
+
+    from .prompt import LibraryPrompt
+
+LOG = logging.getLogger(__name__)
+
+MAX_BUSY = 0.004  # seconds that a stream may keep the loop before it lets others run
+
+
+class BridgeModel:
+    """One model at one endpoint.
+
+    Cheap to make: code is imported and the client made at the first call, in a thread. May be called by several
+    chats at once. Lives until `aclose`; streams that are still running then end first.
+    """
+
+    def __init__(self, endpoint: Endpoint, model: str, *, context_limit: int | None = None) -> None:
+        self._endpoint = endpoint
+        self._model = model
+        self._context_limit = context_limit
+        self._vendor: asyncio.Future[Vendor] | None = None
+        self._running = 0
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"BridgeModel({self.ref!r}, {self._endpoint.base_url!r})"
+
+    @property
+    def ref(self) -> str:
+        """`provider:model`."""
+        return f"{self._endpoint.provider}:{self._model}"
+
+    @property
+    def context_limit(self) -> int | None:
+        """As configured, else as the library knows it; that is only after the first call began."""
+        if self._context_limit is None and self._vendor and self._vendor.done() and not self._vendor.exception():
+            return self._vendor.result().model.context_window
+        return self._context_limit
+
+    async def stream(self, call: ModelCall) -> AsyncGenerator[ModelEvent]:
+        """See `protocol.Model.stream`."""
+        self._running += 1
+        try:
+            async with contextlib.aclosing(self._stream(call)) as events:
+                turn_began = time.perf_counter()
+                async for event in events:
+                    yield event
+                    if time.perf_counter() - turn_began > MAX_BUSY:
+                        await asyncio.sleep(0)
+                        turn_began = time.perf_counter()
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a vendor's code raises leaves as one kind of error
+            # Without its cause: the texts of vendors' errors may hold keys.
+            raise self._translate(error) from None
+        finally:
+            self._running -= 1
+            if self._is_closed and not self._running:
+                await self._close_vendor()
+
+    async def aclose(self) -> None:
+        """Release connections, once the streams that run have ended. May be called twice."""
+        self._is_closed = True
+        if not self._running:
+            await self._close_vendor()
+
+    async def _stream(self, call: ModelCall) -> AsyncGenerator[ModelEvent]:
+        vendor = await self._open()
+        from pydantic_ai.direct import model_request_stream
+
+        from .answer import AnswerReader
+        from .vendor_parts import Origin
+
+        prompt = await self._build(call, vendor)
+        request = model_request_stream(
+            vendor.model,
+            prompt.messages,
+            model_settings=self._settings(call, vendor, prompt),  # pyright: ignore[reportArgumentType]
+            model_request_parameters=_parameters(call),
+            instrument=False,
+        )
+        async with request as stream:
+            reader = AnswerReader(Origin.of(stream))
+            async for event in stream:
+                for ours in reader.read(event):
+                    yield ours
+            response = stream.get()
+        self._check_end(response)
+        for ours in reader.close(response, context_limit=self.context_limit):
+            yield ours
+
+    async def _open(self) -> Vendor:
+        """The client, made at the first call; a failure to make it is forgotten, so that the next call tries again."""
+        if self._vendor is None or (self._vendor.done() and self._vendor.exception()):
+            self._vendor = asyncio.ensure_future(asyncio.to_thread(open_vendor, self._endpoint, self._model))
+        # Shielded: several chats may wait for it, and one of them may be stopped.
+        return await asyncio.shield(self._vendor)
+
+    async def _build(self, call: ModelCall, vendor: Vendor) -> LibraryPrompt:
+        from .prompt import build_prompt
+
+        system, points = vendor.model.system, vendor.cache_points
+        return await call_off_loop(
+            lambda: build_prompt(call.messages, system=system, cache_points=points), size=len(call.messages)
+        )
+
+    def _settings(self, call: ModelCall, vendor: Vendor, prompt: LibraryPrompt) -> Mapping[str, Any]:
+        try:
+            settings = vendor.settings(call)
+        except ValueError as problem:
+            raise config_error(str(problem), provider=self._endpoint.provider) from None
+        return {**settings, "anthropic_cache_instructions": True} if prompt.cache_system else settings
+
+    def _check_end(self, response: Any) -> None:
+        """Raise when the stream stopped without saying that it is over: what came is not the whole answer."""
+        if response.finish_reason == "error" or (response.finish_reason is None and response.state != "suspended"):
+            failure = Failure(cause=Cause.TIMEOUT, text="The stream ended before the answer did.")
+            raise model_error(failure, endpoint=self._endpoint, model=self._model)
+
+    def _translate(self, error: Exception) -> ModelError:
+        failure = failure_of(error)
+        if failure.cause is Cause.GENERIC:
+            text = "".join(traceback.format_exception(error))
+            LOG.error("%s failed in a way that is not known:\n%s", self.ref, scrub(text, self._endpoint.api_key))
+        return model_error(failure, endpoint=self._endpoint, model=self._model)
+
+    async def _close_vendor(self) -> None:
+        vendor, self._vendor = self._vendor, None
+        if vendor is not None:
+            with contextlib.suppress(Exception):  # it never opened; whoever called it was told
+                await (await vendor).close()
+
+
+def _parameters(call: ModelCall) -> ModelRequestParameters:
+    """The tools, as the library takes them."""
+    from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.tools import ToolDefinition
+
+    tools = [
+        ToolDefinition(name=tool.name, description=tool.description, parameters_json_schema=dict(tool.input_schema))
+        for tool in call.tools
+    ]
+    return ModelRequestParameters(function_tools=tools)
+
+
+if TYPE_CHECKING:
+    _model: Model = BridgeModel(Endpoint.__new__(Endpoint), "")

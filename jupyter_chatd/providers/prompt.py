@@ -1,0 +1,267 @@
+"""From our prompt to the messages of the model library.
+
+Repairs, ids and the choice of rows are the loop's (`loop/prompt.py`); here each part only changes its form.
+Importing this module imports the model library: only from the worker thread that loads a provider.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from pydantic_ai import messages as library
+
+from ..messages import (
+    ContextFilePart,
+    FilePart,
+    FileReferencePart,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
+from ..wire.jsontext import dump_json
+from .protocol import PromptMessage
+from .vendor_parts import Origin, origin_of, to_library
+
+MAX_INLINE_TEXT = 128 * 1024  # characters of a text file that is put into the prompt
+TRUNCATED = "\n[cut here: the file is longer]"
+
+Content = str | library.BinaryContent | library.CachePoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryPrompt:
+    """A prompt as the library takes it."""
+
+    messages: list[library.ModelMessage]
+    cache_system: bool = False
+    """The system prompt ends with a cache mark; the library wants that as a setting."""
+
+
+def build_prompt(messages: Sequence[PromptMessage], *, system: str, cache_points: bool) -> LibraryPrompt:
+    """Translate *messages* for the service that the library calls *system*.
+
+    With *cache_points*, marks of messages become explicit points: after the message's last block, which for an
+    assistant's message means before whatever follows it. What is empty after translation is left out. Reasoning
+    goes back only to the service it came from: others would read it as something that was said.
+    """
+    builder = _Builder(system=system, cache_points=cache_points)
+    for message in messages:
+        builder.add(message)
+    cache_system = cache_points and any(message.cache for message in messages if message.role is Role.SYSTEM)
+    return LibraryPrompt(messages=builder.messages, cache_system=cache_system)
+
+
+class _Builder:
+    """Collects library messages. Neighbours that speak from the same side become one: vendors want turns to alternate."""
+
+    def __init__(self, *, system: str, cache_points: bool) -> None:
+        self.messages: list[library.ModelMessage] = []
+        self._system = system
+        self._cache_points = cache_points
+        self._point_is_due = False
+        """The assistant's message before was marked; its point opens the next request."""
+
+    def add(self, message: PromptMessage) -> None:
+        if message.role is Role.ASSISTANT:
+            self._add_response(message)
+        else:
+            self._add_request(message)
+
+    def _add_request(self, message: PromptMessage) -> None:
+        self._drop_dangling_reasoning()
+        parts = list(_request_parts(message, marked=self._cache_points and message.cache))
+        if not parts:
+            return
+        if self._point_is_due:
+            parts.insert(0, library.UserPromptPart([library.CachePoint()]))
+            self._point_is_due = False
+        last = self.messages[-1] if self.messages else None
+        if isinstance(last, library.ModelRequest):
+            last.parts = [*last.parts, *parts]
+        else:
+            self.messages.append(library.ModelRequest(parts=parts))
+
+    def _add_response(self, message: PromptMessage) -> None:
+        parts = [mapped for part in message.parts if (mapped := self._response_part(part)) is not None]
+        if not parts:
+            return
+        last = self.messages[-1] if self.messages else None
+        if isinstance(last, library.ModelResponse):
+            last.parts = [*last.parts, *parts]
+        else:
+            self.messages.append(_response(parts, message.parts))
+        self._point_is_due = self._cache_points and message.cache and _may_carry_point(parts[-1])
+
+    def _response_part(self, part: Part) -> library.ModelResponsePart | None:
+        mapped = _response_part(part)
+        foreign = isinstance(mapped, library.ThinkingPart) and mapped.provider_name != self._system
+        return None if foreign else mapped
+
+    def _drop_dangling_reasoning(self) -> None:
+        """Take reasoning off the end of an answer that was broken off: vendors refuse it without what it led to."""
+        last = self.messages[-1] if self.messages else None
+        if not isinstance(last, library.ModelResponse):
+            return
+        parts = list(last.parts)
+        while parts and isinstance(parts[-1], library.ThinkingPart):
+            parts.pop()
+        last.parts = parts
+        if not parts:
+            self.messages.pop()
+
+
+# Requests: what the system, the user and our tools said.
+
+
+def _request_parts(message: PromptMessage, *, marked: bool) -> Iterator[library.ModelRequestPart]:
+    match message.role:
+        case Role.SYSTEM:
+            texts = [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
+            yield from (library.SystemPromptPart(text) for text in texts[:1])
+        case Role.TOOL:
+            results = [_tool_return(part) for part in message.parts if isinstance(part, ToolResultPart)]
+            yield from results
+            if results and marked:
+                yield library.UserPromptPart([library.CachePoint()])
+        case _:
+            content = [item for part in message.parts for item in _user_content(part)]
+            if content:
+                yield library.UserPromptPart(_user_prompt(content, marked=marked))
+
+
+def _user_prompt(content: Sequence[Content], *, marked: bool) -> str | list[Content]:
+    """Plain text as a string, which every endpoint understands; anything more as a list."""
+    if not marked and all(isinstance(item, str) for item in content):
+        return "\n\n".join(cast("Sequence[str]", content))
+    return [*content, library.CachePoint()] if marked else list(content)
+
+
+def _user_content(part: Part) -> Iterable[Content]:
+    match part:
+        case TextPart(text=text):
+            return [text] if text.strip() else []
+        case FileReferencePart():
+            return [file_reference_text(part)]
+        case ContextFilePart():
+            return [context_file_text(part)]
+        case FilePart(data=str(data)):
+            return [_file(part, data)]
+        case _:
+            return []
+
+
+def file_reference_text(part: FileReferencePart) -> str:
+    """The marker `[file-reference] name:start-end`, and the content in a fence."""
+    lines = [str(line) for line in (part.start_line, part.end_line) if line is not None]
+    if len(set(lines)) == 1:
+        lines = lines[:1]
+    marker = f"[file-reference] {part.file_name}"
+    if lines:
+        marker = f"{marker}:{'-'.join(lines)}"
+    return f"{marker}\n{fence(part.content)}" if part.content else marker
+
+
+def context_file_text(part: ContextFilePart) -> str:
+    """An instruction file of the workspace, wrapped so that the model can tell it from what the user wrote."""
+    remark = " (cut to its first 64 KiB)" if part.context_file_truncated else ""
+    header = [f"Source: {part.context_file_path}{remark}"]
+    if part.context_file_directory:
+        header.insert(0, f"Working directory: {part.context_file_directory}")
+    if part.context_file_os:
+        header.insert(0, f"Operating system: {part.context_file_os}")
+    text = "\n".join([*header, "", part.context_file_content or ""])
+    return f"<workspace-context>\n{text.strip()}\n</workspace-context>"
+
+
+def fence(text: str) -> str:
+    """*text* in a code block whose fence does not occur in it."""
+    marks = "```"
+    while marks in text:
+        marks += "`"
+    return f"{marks}\n{text}\n{marks}"
+
+
+def _file(part: FilePart, data: str) -> str | library.BinaryContent:
+    """Images and PDF as they are, text as text, and of anything else a note that it exists."""
+    name = part.name or "unnamed"
+    try:
+        content = base64.b64decode(data, validate=True)
+    except binascii.Error:
+        return f"[file] {name}: its content is damaged"
+    if part.media_type.startswith("image/") or part.media_type == "application/pdf":
+        return library.BinaryContent(content, media_type=part.media_type)
+    if part.media_type.startswith("text/") or part.media_type == "application/json":
+        text = content.decode("utf-8", "replace")
+        cut = text[:MAX_INLINE_TEXT] + (TRUNCATED if len(text) > MAX_INLINE_TEXT else "")
+        return f"[file] {name}\n{fence(cut)}"
+    return f"[file] {name} ({part.media_type or 'unknown type'}, {len(content)} bytes) cannot be shown to a model"
+
+
+# Tool results.
+
+
+def _tool_return(part: ToolResultPart) -> library.ToolReturnPart:
+    outcome = "failed" if part.is_error else "success"
+    return library.ToolReturnPart(part.tool_name, _result(part), part.tool_call_id, outcome=outcome)
+
+
+def _result(part: ToolResultPart) -> Any:
+    """The result as the model reads it: an error's words, media as an image, JSON as text."""
+    result = part.result
+    if part.is_error:
+        return error_text(result)
+    if part.is_media and isinstance(result, Mapping) and (media := _media(cast("Mapping[str, Any]", result))):
+        return media
+    return dump_json({} if result in (None, "") else result)
+
+
+def error_text(result: object) -> str:
+    """The message of an error result: its `error` field if it has one."""
+    error = cast("Mapping[str, Any]", result).get("error") if isinstance(result, Mapping) else result
+    if isinstance(error, str) and error.strip():
+        return error
+    return dump_json(result) if result else "The tool failed and did not say why."
+
+
+def _media(result: Mapping[str, Any]) -> list[Any] | None:
+    """`{"data": base64, "mime_type": …, "text": …}` as content; `None` when it is no such thing."""
+    data, media_type = result.get("data"), result.get("mime_type")
+    if not (isinstance(data, str) and isinstance(media_type, str)):
+        return None
+    text = result.get("text")
+    shown = _file(FilePart(media_type=media_type, name="result"), data)
+    return [text, shown] if isinstance(text, str) and text.strip() else [shown]
+
+
+# Responses: what the model said.
+
+
+def _response_part(part: Part) -> library.ModelResponsePart | None:
+    match part:
+        case TextPart(text=text):
+            return to_library(part) if text.strip() else None
+        case ToolResultPart(provider_executed=False):
+            return None
+        case ReasoningPart() | ToolCallPart() | ToolResultPart():
+            return to_library(part)
+        case _:
+            return None
+
+
+def _response(parts: list[library.ModelResponsePart], ours: Sequence[Part]) -> library.ModelResponse:
+    origins = (origin_of(part) for part in ours if not isinstance(part, UnknownPart))
+    origin = next((origin for origin in origins if origin is not None), Origin())
+    return library.ModelResponse(parts=parts, **asdict(origin))
+
+
+def _may_carry_point(part: library.ModelResponsePart) -> bool:
+    """A vendor takes a cache mark on text and calls, and refuses it on reasoning and on what it ran itself."""
+    return isinstance(part, (library.TextPart, library.ToolCallPart))

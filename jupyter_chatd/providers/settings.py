@@ -1,0 +1,34 @@
+"""What a model config's options mean for a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..model_settings import ModelConfig, ProviderConfig, StoredModels
+from .protocol import CallSettings
+
+__all__ = ["ModelConfig", "ProviderConfig", "StoredModels", "call_settings"]
+
+
+def call_settings(options: Mapping[str, Any]) -> CallSettings:
+    """The settings that a model config's options ask for; what is absent leaves the vendor's default.
+
+    Raises:
+        ValueError: an option has the wrong type; the text names it.
+    """
+    return CallSettings(
+        max_output_tokens=_option(options, "max_output_tokens", int),
+        temperature=_option(options, "temperature", int, float),
+        top_p=_option(options, "top_p", int, float),
+        reasoning_effort=_option(options, "reasoning_effort", str),
+        provider_options=_option(options, "provider_options", dict) or {},
+    )
+
+
+def _option(options: Mapping[str, Any], name: str, *types: type) -> Any:
+    value = options.get(name)
+    if value is not None and (not isinstance(value, types) or isinstance(value, bool)):
+        wanted = " or ".join(kind.__name__ for kind in types)
+        raise ValueError(f"Model option {name} must be {wanted}, but is {type(value).__name__}.")
+    return value
