@@ -18,7 +18,16 @@ from .store.conversation import QUEUE_LIMIT
 ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
 """Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
 
-_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_WORDS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 class Settings(HasTraits):
@@ -28,9 +37,9 @@ class Settings(HasTraits):
         True,
         help=f"Whether the agent is there at all. When off: no routes, no process. {ENABLED_VARIABLE} sets it too.",
     ).tag(config=True)
-    data_dir = Unicode(help="Folder of the database and its locks. Default: jupyter_chatd in Jupyter's data folder.").tag(
-        config=True
-    )
+    data_dir = Unicode(
+        help="Folder of the database and its locks. Default: jupyter_chatd in Jupyter's data folder."
+    ).tag(config=True)
     journal = Enum(
         ["auto", "wal", "delete"],
         "auto",
@@ -49,44 +58,52 @@ class Settings(HasTraits):
         Dict(),
         help="Providers: dicts with provider (anthropic, openai, openai-compat), base_url, api_key and models (names).",
     ).tag(config=True)
-    max_output_tokens = Int(32_000, min=1, help="Tokens that one answer may have, unless its model config says.").tag(
+    max_output_tokens = Int(
+        32_000, min=1, help="Tokens that one answer may have, unless its model config says."
+    ).tag(config=True)
+    system_prompt = Unicode(
+        "", help="Text added to the built-in system prompt of new chats; at most 128 KiB."
+    ).tag(config=True)
+    include_default_system_prompt = Bool(True, help="Whether new chats get the built-in system prompt.").tag(
         config=True
     )
-    system_prompt = Unicode("", help="Text added to the built-in system prompt of new chats; at most 128 KiB.").tag(
-        config=True
-    )
-    include_default_system_prompt = Bool(True, help="Whether new chats get the built-in system prompt.").tag(config=True)
 
-    workspace_dir = Unicode(help="Folder that commands start in. Default: the server's root folder.").tag(config=True)
+    workspace_dir = Unicode(help="Folder that commands start in. Default: the server's root folder.").tag(
+        config=True
+    )
     extra_environment = List(
         Unicode(),
         help="Names of environment variables that commands see besides the built-in allow-list.",
     ).tag(config=True)
 
     step_limit = Int(decide.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
-    attempt_limit = Int(decide.ATTEMPT_LIMIT, min=1, help="Model calls for the same history before giving up.").tag(
-        config=True
-    )
+    attempt_limit = Int(
+        decide.ATTEMPT_LIMIT, min=1, help="Model calls for the same history before giving up."
+    ).tag(config=True)
     queue_limit = Int(QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(config=True)
-    max_model_calls = Int(engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats.").tag(
-        config=True
-    )
+    max_model_calls = Int(
+        engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."
+    ).tag(config=True)
     first_part_timeout = Float(
-        answer.FIRST_PART_TIMEOUT, min=0.1, help="Seconds until a model must have sent the first part of its answer."
+        answer.FIRST_PART_TIMEOUT,
+        min=0.1,
+        help="Seconds until a model must have sent the first part of its answer.",
     ).tag(config=True)
     silence_timeout = Float(
-        answer.SILENCE_TIMEOUT, min=0.1, help="Seconds that a model may be silent in the middle of its answer."
+        answer.SILENCE_TIMEOUT,
+        min=0.1,
+        help="Seconds that a model may be silent in the middle of its answer.",
     ).tag(config=True)
     action_timeout = Float(
         engine.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."
     ).tag(config=True)
-    acquire_tick = Float(worker.ACQUIRE_TICK, min=0.05, help="Seconds between looks for chats that need work.").tag(
-        config=True
-    )
+    acquire_tick = Float(
+        worker.ACQUIRE_TICK, min=0.05, help="Seconds between looks for chats that need work."
+    ).tag(config=True)
     acquire_batch = Int(worker.ACQUIRE_BATCH, min=1, help="Chats taken in one look.").tag(config=True)
-    heartbeat = Float(worker.HEARTBEAT, min=1.0, help="Seconds between heartbeats of this server in the database.").tag(
-        config=True
-    )
+    heartbeat = Float(
+        worker.HEARTBEAT, min=1.0, help="Seconds between heartbeats of this server in the database."
+    ).tag(config=True)
     stale_after = Float(
         worker.STALE_AFTER,
         min=1.0,
@@ -105,7 +122,9 @@ class Settings(HasTraits):
     def _check_system_prompt(self, proposal: Config) -> str:
         text = str(proposal["value"])
         if len(text.encode()) > 128 * 1024:
-            raise TraitError(f"system_prompt has {len(text.encode())} bytes; at most {128 * 1024} are possible")
+            raise TraitError(
+                f"system_prompt has {len(text.encode())} bytes; at most {128 * 1024} are possible"
+            )
         return text
 
 
@@ -120,4 +139,6 @@ def enabled_by_environment(word: str | None) -> bool | None:
     try:
         return _WORDS[word.strip().lower()]
     except KeyError:
-        raise TraitError(f"{ENABLED_VARIABLE} is {word!r}; expected one of {', '.join(sorted(_WORDS))}.") from None
+        raise TraitError(
+            f"{ENABLED_VARIABLE} is {word!r}; expected one of {', '.join(sorted(_WORDS))}."
+        ) from None

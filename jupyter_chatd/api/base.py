@@ -141,7 +141,8 @@ class ChatdHandler(ChatdMixin, APIHandler):
         text = self.get_query_argument(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
             raise InvalidInputError(
-                "Invalid query.", detail=f"{name}: expected a whole number from {least} to {most}, came {text[:80]!r}"
+                "Invalid query.",
+                detail=f"{name}: expected a whole number from {least} to {most}, came {text[:80]!r}",
             )
         return int(text)
 
@@ -158,7 +159,9 @@ class ChatdHandler(ChatdMixin, APIHandler):
             InvalidInputError: it is no positive whole number.
         """
         if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0):
-            raise InvalidInputError(f"Invalid {what} id.", detail=f"Expected a positive whole number, came {text[:80]!r}")
+            raise InvalidInputError(
+                f"Invalid {what} id.", detail=f"Expected a positive whole number, came {text[:80]!r}"
+            )
         return int(text)
 
     def reply(self, value: object, *, status: int = 200) -> None:

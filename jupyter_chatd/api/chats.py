@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from typing import Any
+
 from .. import wire
-from ..errors import InvalidInputError
+from ..errors import ConflictError, InvalidInputError
 from ..loop.service import NewChat
 from ..messages import Chat, ChatStatus, TurnOptions
 from ..store.reads import ChatQuery
@@ -11,6 +15,7 @@ from . import requests
 from .base import BASE, CHAT, ChatdHandler, permission
 
 MAX_PAGE = 200
+ARCHIVE_WAIT = 5.0  # seconds that a running family has to stop before it is archived
 
 
 def chat_reply(chat: Chat) -> dict[str, object]:
@@ -42,7 +47,9 @@ class ChatsHandler(ChatdHandler):
         word = self.get_query_argument("archived", "false")
         words = {"true": True, "false": False, "all": None}
         if word not in words:
-            raise InvalidInputError("Invalid search.", detail=f"archived: expected true, false or all, came {word!r}")
+            raise InvalidInputError(
+                "Invalid search.", detail=f"archived: expected true, false or all, came {word!r}"
+            )
         return words[word]
 
     @permission("write", "chats")
@@ -86,6 +93,43 @@ class ChatHandler(ChatdHandler):
     async def get(self, chat_id: str) -> None:
         """Return the chat, without its messages."""
         self.reply(chat_reply(await self.find_chat(chat_id)))
+
+    @permission("write", "chats")
+    async def patch(self, chat_id: str) -> None:
+        """Change what is given and leave the rest; `archived` takes the chat's family along."""
+        body = self.body(requests.PatchChat)
+        await self.find_chat(chat_id)
+        values = await self._metadata(body)
+        if values:
+            await self.service.update(chat_id, values)
+        if body.archived is not None:
+            await self._set_archived(chat_id, archived=body.archived)
+        self.reply_empty()
+
+    async def _metadata(self, body: requests.PatchChat) -> dict[str, Any]:
+        names = ("title", "pin_order", "labels", "approval_mode", "mcp_server_ids")
+        values = {name: value for name in names if (value := getattr(body, name)) is not None}
+        if body.plan_mode is not None:
+            values["plan_mode"] = body.plan_mode or None
+        if body.model is not None or body.model_config_id is not None:
+            model = await self.extension.find_model(body.model, body.model_config_id)
+            values |= {"model": model.ref, "model_config_id": model.config_id}
+        return values
+
+    async def _set_archived(self, chat_id: str, *, archived: bool) -> None:
+        """What runs is interrupted first and has 5 s to end; what does not is named in the 409."""
+        if archived:
+            await self.service.interrupt(chat_id, drop_queue=True)
+        give_up_at = time.monotonic() + ARCHIVE_WAIT
+        while True:
+            try:
+                await self.service.set_archived(chat_id, archived=archived)
+            except ConflictError:
+                if not archived or time.monotonic() > give_up_at:
+                    raise
+                await asyncio.sleep(0.05)
+            else:
+                return
 
 
 class InterruptHandler(ChatdHandler):

@@ -31,7 +31,9 @@ class MessagesHandler(ChatdHandler):
         if before is not None and after is not None and after >= before:
             raise InvalidInputError("Invalid page.", detail="after_id: must be below before_id")
         limit = self.number("limit", default=50, least=1, most=200)
-        messages, has_more = await self.service.messages(chat_id, before_id=before, after_id=after, limit=limit)
+        messages, has_more = await self.service.messages(
+            chat_id, before_id=before, after_id=after, limit=limit
+        )
         queue = () if before is not None or after is not None else await self.service.queue(chat_id)
         self.reply(
             {
@@ -58,7 +60,9 @@ class MessagesHandler(ChatdHandler):
 
     async def _options(self, body: requests.SendMessage) -> TurnOptions:
         options = TurnOptions(
-            reasoning_effort=body.reasoning_effort, plan_mode=body.plan_mode, mcp_server_ids=body.mcp_server_ids
+            reasoning_effort=body.reasoning_effort,
+            plan_mode=body.plan_mode,
+            mcp_server_ids=body.mcp_server_ids,
         )
         if body.model is None and body.model_config_id is None:
             return options

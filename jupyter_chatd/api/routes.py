@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import chats, messages
-from .base import CHAT
-from .stream import StreamHandler
+from . import actions, chats, messages, stream, watch
 
 ROUTES: list[tuple[str, type[Any]]] = [
+    *watch.ROUTES,
     *chats.ROUTES,
     *messages.ROUTES,
-    (CHAT + r"/stream", StreamHandler),
+    *actions.ROUTES,
+    *stream.ROUTES,
 ]

@@ -1,0 +1,63 @@
+"""`GET chats/watch`: what happens to the caller's chats, without their content. No replay: list again after a drop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jupyter_server.auth.decorator import ws_authenticated
+
+from .. import wire
+from ..errors import ChatdError
+from ..events import Change
+from .base import BASE
+from .chats import chat_reply
+from .socket import PING, OneWaySocket
+
+BACKLOG = 1000  # changes that a watcher may be behind
+
+
+class WatchHandler(OneWaySocket):
+    """Tells `{kind, chat}` for each change of a chat's state or metadata."""
+
+    @ws_authenticated
+    async def get(self) -> None:
+        """Check, then upgrade."""
+        await self.check_permission("read", "chats")
+        try:
+            self._store = self.service.store
+            self._owner_id = self.owner_id
+        except ChatdError as error:
+            self.refuse(error)
+            return
+        await self.upgrade()
+
+    async def deliver(self) -> None:
+        """A first ping says that nothing is missed from here on; then every change of the owner's chats."""
+        changes: asyncio.Queue[Change] = asyncio.Queue(BACKLOG)
+        owner_id = self._owner_id
+
+        def listen(change: Change) -> None:
+            if change.chat.owner_id != owner_id or not _is_told(change):
+                return
+            try:
+                changes.put_nowait(change)
+            except asyncio.QueueFull:
+                self.close(1013, "too slow: list the chats again")
+
+        stop = self._store.listen(listen)
+        try:
+            await self.write_message(PING)
+            while True:
+                change = await changes.get()
+                event = {"kind": change.kind, "chat": chat_reply(change.chat)}
+                await self.write_message(wire.dump_json({"type": "data", "data": event}))
+        finally:
+            stop()
+
+
+def _is_told(change: Change) -> bool:
+    """Steps inside a turn are for those who follow the chat."""
+    return change.kind != "updated" or change.status_changed
+
+
+ROUTES = [(BASE + r"/watch", WatchHandler)]
