@@ -35,15 +35,16 @@ class Settings(HasTraits):
 
     enabled = Bool(
         True,
-        help=f"Whether the agent is there at all. When off: no routes, no process. {ENABLED_VARIABLE} sets it too.",
+        help="Whether the agent is there at all. When off: no routes, no process. "
+        f"The environment variable {ENABLED_VARIABLE} sets it too.",
     ).tag(config=True)
     data_dir = Unicode(
-        help="Folder of the database and its locks. Default: jupyter_chatd in Jupyter's data folder."
+        help="Folder of the database and its locks. Default: jupyter_chatd in Jupyter's data folder.",
     ).tag(config=True)
     journal = Enum(
         ["auto", "wal", "delete"],
         "auto",
-        help="SQLite journal. auto: WAL, and a rollback journal with one process only on a network file system.",
+        help="auto: WAL, but a rollback journal and one process only on a network file system.",
     ).tag(config=True)
     undumpable = Bool(
         True,
@@ -56,7 +57,8 @@ class Settings(HasTraits):
     ).tag(config=True)
     providers = List(
         Dict(),
-        help="Providers: dicts with provider (anthropic, openai, openai-compat), base_url, api_key and models (names).",
+        help="Providers: dicts of provider (anthropic, openai, openai-compat), base_url, api_key, models "
+        "(a list of names).",
     ).tag(config=True)
     max_output_tokens = Int(
         32_000, min=1, help="Tokens that one answer may have, unless its model config says."

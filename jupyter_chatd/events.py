@@ -1,7 +1,7 @@
-"""What others may observe of a chat: the stream's events, and the change that each commit announces.
+"""What others may observe of a chat: the stream's events, and the change that a commit announces.
 
-Delivery: a `Change` is announced after its commit, in commit order, to everyone in this process. `MessagePart`
-events never touch the disk; they may be lost in a crash, never reordered within an episode.
+Delivery: a `Change` is announced after its commit, in commit order, to all in this process. `MessagePart`
+events never touch the disk; a crash may lose them, nothing reorders them within an episode.
 """
 
 from __future__ import annotations

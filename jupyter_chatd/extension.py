@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import sys
@@ -12,7 +11,6 @@ from typing import Any
 from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 
-from ._version import __version__
 from .config import ENABLED_VARIABLE, Settings, enabled_by_environment
 from .errors import StoreError
 from .loop.answer import Patience
@@ -85,7 +83,7 @@ class JupyterChatd(Settings, ExtensionApp):
         await self._agent.aclose()
         await self._catalog.aclose()
 
-    def current_activity(self) -> dict[str, int] | None:
+    def current_activity(self) -> Any:  # jupyter_server's own annotation says None only
         """A running turn keeps the server alive; an open viewer does not."""
         if self._running is None or self._running.problem is not None:
             return None
@@ -143,9 +141,6 @@ class JupyterChatd(Settings, ExtensionApp):
 
 
 def make_undumpable() -> None:
-    """Keep other processes of the user from reading this one's memory and environment through /proc or ptrace."""
+    """Keep the user's other processes from reading this one's memory and environment (/proc, ptrace)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-__all__ = ["JupyterChatd", "__version__", "asyncio"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeAlias
 
-JsonValue: TypeAlias = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
+JsonValue: TypeAlias = bool | int | float | str | Sequence[Any] | Mapping[str, Any] | None
 JsonObject: TypeAlias = Mapping[str, Any]
 
 CONTENT_VERSION = 1
@@ -62,7 +62,7 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCallPart:
-    """A tool that the model asked for. The call is known by (message id, index in the row): vendors reuse ids."""
+    """A tool that the model asked for. Known by (message id, index in the row): vendors reuse call ids."""
 
     type: Literal["tool-call"] = "tool-call"
     tool_call_id: str = ""
@@ -324,7 +324,7 @@ class ErrorDetail:
 
     message: str
     kind: str = "generic"
-    """`auth`, `config`, `rate_limit`, `usage_limit`, `overloaded`, `timeout`, `startup_timeout`, `generic`, …"""
+    """`auth`, `config`, `rate_limit`, `usage_limit`, `overloaded`, `timeout`, `startup_timeout`, …"""
     provider: str | None = None
     retryable: bool = False
     status_code: int | None = None

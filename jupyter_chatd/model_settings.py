@@ -1,4 +1,4 @@
-"""What people configure about models, as plain values. The store keeps them; the catalog of models reads them."""
+"""What people configure about models, as plain values. The store keeps them; the catalog reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ProviderConfig:
 
     id: str
     provider: str
-    """`anthropic`, `openai`, `openai-compat`, or a name of the user's own for an OpenAI-compatible endpoint."""
+    """`anthropic`, `openai`, `openai-compat`, or a name of one's own for an OpenAI-compatible endpoint."""
     display_name: str | None = None
     base_url: str | None = None
     """`None`: the vendor's own, or what environment and configuration say."""
@@ -36,7 +36,7 @@ class ModelConfig:
     compression_threshold: int | None = None
     """Percent of the context limit at which the history is compacted."""
     options: JsonObject = field(default_factory=dict[str, Any])
-    """The original's `ChatModelCallConfig`: `max_output_tokens`, `temperature`, `top_p`, `provider_options`, `cost` …"""
+    """The original's `ChatModelCallConfig`: `max_output_tokens`, `temperature`, `provider_options` …"""
 
     @property
     def ref(self) -> str:

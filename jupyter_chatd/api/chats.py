@@ -107,7 +107,7 @@ class ChatHandler(ChatdHandler):
         self.reply_empty()
 
     async def _metadata(self, body: requests.PatchChat) -> dict[str, Any]:
-        names = ("title", "pin_order", "labels", "approval_mode", "mcp_server_ids")
+        names = ("title", "pin_order", "labels", "approval_mode", "mcp_server_ids", "client_tools")
         values = {name: value for name in names if (value := getattr(body, name)) is not None}
         if body.plan_mode is not None:
             values["plan_mode"] = body.plan_mode or None

@@ -176,6 +176,8 @@ class PatchChat:
     """Empty ends plan mode."""
     approval_mode: Literal["auto", "ask"] | None = None
     mcp_server_ids: McpServerIds | None = None
+    client_tools: ClientTools | None = None
+    """All tools of clients: whoever opens the chat anew brings its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`GET chats/{id}/stream`: a WebSocket, and the same events as `text/event-stream` without an Upgrade header."""
+"""`GET chats/{id}/stream`: a WebSocket, or without an Upgrade header `text/event-stream`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET chats/watch`: what happens to the caller's chats, without their content. No replay: list again after a drop."""
+"""`GET chats/watch`: what happens to the caller's chats. No replay: after a drop, list them again."""
 
 from __future__ import annotations
 

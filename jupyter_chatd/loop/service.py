@@ -1,6 +1,6 @@
 """What can be done with chats, for every caller alike: routes, subagents, tests.
 
-A service method checks what needs looking up (models, owners), makes the values of a transition, and applies it.
+A service method looks up what must be known (owners), makes the values of a transition, and applies it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class NewChat:
     plan_mode: str | None = None
     workspace_id: str | None = None
     mcp_server_ids: tuple[str, ...] = ()
-    options: TurnOptions = TurnOptions()
+    options: TurnOptions = field(default_factory=TurnOptions)
 
 
 class ChatService:
@@ -153,7 +153,13 @@ class ChatService:
         return (NewMessage(role=Role.SYSTEM, parts=(text,), visibility=Visibility.MODEL),)
 
     async def send(
-        self, chat_id: str, parts: tuple[Part, ...], *, created_by: str, busy: BusyBehavior, options: TurnOptions
+        self,
+        chat_id: str,
+        parts: tuple[Part, ...],
+        *,
+        created_by: str,
+        busy: BusyBehavior,
+        options: TurnOptions,
     ) -> Sent:
         """Add a user message: at once when the chat is idle, else to its queue.
 
@@ -165,7 +171,9 @@ class ChatService:
             SendMessage(chat_id=chat_id, message=message, busy=busy, queue_limit=self._queue_limit)
         )
 
-    async def edit(self, chat_id: str, message_id: int, parts: tuple[Part, ...], *, created_by: str) -> Edited:
+    async def edit(
+        self, chat_id: str, message_id: int, parts: tuple[Part, ...], *, created_by: str
+    ) -> Edited:
         """Replace a user message and run from there.
 
         Raises:
@@ -214,7 +222,9 @@ class ChatService:
         Raises:
             AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.DecideApproval`.
         """
-        return await self.store.apply(DecideApproval(chat_id=chat_id, key=key, allow=allow, decided_by=decided_by))
+        return await self.store.apply(
+            DecideApproval(chat_id=chat_id, key=key, allow=allow, decided_by=decided_by)
+        )
 
     # Metadata
 
