@@ -1,7 +1,7 @@
 """Transitions that a user causes: create, send, edit, queue, interrupt, archive.
 
-Each is a value: what it needs comes in as fields (time and random ids too), `apply` runs inside one transaction
-and may run again. Rows and rules: `machine.py` and spec/state-machine.md.
+Each is a value: what it needs comes in as fields (time and random ids too), `apply` runs inside one
+transaction and may run again. Rows and rules: `machine.py` and spec/state-machine.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ..errors import ChatNotFoundError, InvalidInputError, NotFoundError, QueueFullError
+from ..errors import InvalidInputError, NotFoundError, QueueFullError
 from ..messages import (
     ActionKind,
     CallKey,
@@ -22,11 +22,14 @@ from ..messages import (
     QueuedMessage,
     Role,
     ToolResultPart,
+    ToolRun,
     Visibility,
 )
+from .calls import is_open
+from .cell import Cell
 from .machine import TABLE, State, Transition
 from .rows import message_from_row, result_to_json
-from .transaction import Cell, Claim, Transaction, is_open
+from .transaction import Claim, Transaction
 
 QUEUE_LIMIT = 20
 
@@ -40,7 +43,15 @@ class BusyBehavior(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateChat:
-    """Begin a chat with its first rows; a child is fenced by its parent's runner and made once per spawning call."""
+    """Begin a chat with its first rows.
+
+    A child is fenced by its parent's runner, so its parent runs and is not archived; made again by the same
+    call, it is returned as it is.
+
+    Raises:
+        StaleWorkError: *parent* no longer holds.
+        ConflictError: there is another chat with this id.
+    """
 
     chat: Chat
     rows: tuple[NewMessage, ...]
@@ -49,12 +60,16 @@ class CreateChat:
     transition = Transition.CREATE
 
     def apply(self, tx: Transaction) -> Chat:
+        """Return the new chat."""
+        if self.chat.parent_chat_id != (self.parent.chat_id if self.parent else None):
+            raise ValueError(
+                "a child chat is made under the claim of its parent's runner, and only a child is"
+            )
         if self.parent is not None:
             tx.check_claim(self.parent)
-            try:
-                return tx.peek(self.chat.id).chat
-            except ChatNotFoundError:
-                pass  # the usual case: the spawning call runs for the first time
+            made = tx.find(self.chat.id)
+            if made is not None and made.parent_chat_id == self.parent.chat_id:
+                return made
         cell = tx.create(replace(self.chat, status=ChatStatus.RUNNING, archived=False))
         for row in self.rows:
             cell.insert(row)
@@ -63,7 +78,14 @@ class CreateChat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportChat:
-    """Store a chat that comes from elsewhere, idle."""
+    """Store a chat that comes from elsewhere, idle.
+
+    Rows have no ids yet: a tool row answers the open call with its `tool_call_id`, and a summary covers all
+    rows before it.
+
+    Raises:
+        ConflictError: there is a chat with this id.
+    """
 
     chat: Chat
     rows: tuple[NewMessage, ...]
@@ -71,26 +93,56 @@ class ImportChat:
     transition = Transition.IMPORT
 
     def apply(self, tx: Transaction) -> Chat:
+        """Return the new chat."""
         cell = tx.create(replace(self.chat, status=ChatStatus.WAITING, archived=False, last_error=None))
         for row in self.rows:
-            cell.insert(row)
+            self._insert(cell, row)
         cell.close_calls()
         return cell.chat
+
+    @staticmethod
+    def _insert(cell: Cell, row: NewMessage) -> None:
+        if row.compressed:
+            covered = cell.inserted[-1].id if cell.inserted and row.visibility is Visibility.MODEL else None
+            cell.insert(replace(row, covers_until=covered, answers=None))
+        elif row.role is Role.TOOL:
+            cell.insert(replace(row, answers=_answered_call(cell, row)))
+        else:
+            if row.role is Role.ASSISTANT:
+                cell.close_calls()
+            cell.insert(row)
+
+
+def _answered_call(cell: Cell, row: NewMessage) -> CallKey | None:
+    wanted = {part.tool_call_id for part in row.parts if isinstance(part, ToolResultPart)}
+    return next((key for key, call in cell.open_calls() if call.tool_call_id in wanted), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeChat:
-    """Delete an archived chat for good."""
+    """Delete an archived chat for good, and with a root its children: they must not become roots."""
 
     chat_id: str
 
     transition = Transition.PURGE
 
     def apply(self, tx: Transaction) -> None:
-        tx.cell(self.chat_id).purged = True
-        tx.conn.execute(
-            "DELETE FROM message_search WHERE rowid IN (SELECT id FROM messages WHERE chat_id = ?)", (self.chat_id,)
-        )
+        """Delete the family."""
+        tx.cell(self.chat_id)
+        for member in family(tx, self.chat_id):
+            tx.cell(member).purged = True
+            tx.conn.execute(
+                "DELETE FROM message_search WHERE rowid IN (SELECT id FROM messages WHERE chat_id = ?)",
+                (member,),
+            )
+
+
+def family(tx: Transaction, chat_id: str) -> list[str]:
+    """Return the chat and its descendants, the chat first, then by age."""
+    rows = tx.conn.execute(
+        "SELECT id FROM chats WHERE root_chat_id = ? AND id <> ? ORDER BY created_at, id", (chat_id, chat_id)
+    )
+    return [chat_id, *(row["id"] for row in rows)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +170,13 @@ class SendMessage:
 
     @property
     def transition(self) -> Transition:
+        """The row of the table."""
         return Transition.SEND_QUEUE if self.busy is BusyBehavior.QUEUE else Transition.SEND_INTERRUPT
 
     def apply(self, tx: Transaction) -> Sent:
+        """Return where the message went."""
         cell = tx.cell(self.chat_id)
-        match cell.chat.status:
+        match cell.status:
             case ChatStatus.WAITING | ChatStatus.ERROR:
                 return self._begin_turn(cell)
             case ChatStatus.REQUIRES_ACTION:
@@ -144,38 +198,47 @@ class SendMessage:
 
     def _send_to_waiting(self, cell: Cell) -> Sent:
         if self.busy is BusyBehavior.INTERRUPT:
+            cell.set(compaction_requested_at=None)
             return self._begin_turn(cell)
-        questions = [run for run in cell.journal().values() if is_open(run)]
-        has_files = any(isinstance(part, FilePart) for part in self.message.parts)
-        if not has_files and questions and all(run.action is ActionKind.QUESTION for run in questions):
-            for run in questions:
-                answer = ToolResultPart(
-                    tool_call_id=run.tool_call_id,
-                    tool_name=run.tool_name,
-                    result={"answer": _plain_text(self.message)},
-                )
-                finish_call(cell.tx, run.key, answer)
+        asked = [run for run in cell.journal().values() if is_open(run)]
+        if self._is_answer_to(asked):
+            for run in asked:
+                finish_call(cell.tx, run, self._answer_to(run), decided_by=self.message.created_by)
             cell.set(status=ChatStatus.RUNNING)
             return Sent(queued=False)
         return self._enqueue(cell)
 
+    def _is_answer_to(self, asked: Sequence[ToolRun]) -> bool:
+        """Whether the message is the free-text answer to all that is asked. An answer holds no files."""
+        has_files = any(isinstance(part, FilePart) for part in self.message.parts)
+        return not has_files and bool(asked) and all(run.action is ActionKind.QUESTION for run in asked)
+
+    def _answer_to(self, run: ToolRun) -> ToolResultPart:
+        return ToolResultPart(
+            tool_call_id=run.tool_call_id,
+            tool_name=run.tool_name,
+            result={"answer": _plain_text(self.message)},
+        )
+
     def _enqueue(self, cell: Cell) -> Sent:
-        if len(cell.queue()) >= self.queue_limit:
+        if cell.queue_length() >= self.queue_limit:
             raise QueueFullError(limit=self.queue_limit)
         return Sent(queued=True, queued_message=cell.enqueue(self.message))
 
 
 def _plain_text(message: NewMessage) -> str:
-    texts = [text for part in message.parts if (text := getattr(part, "text", None) or getattr(part, "content", None))]
-    return "\n".join(str(text) for text in texts)
+    texts = (getattr(part, "text", None) or getattr(part, "content", None) for part in message.parts)
+    return "\n".join(str(text) for text in texts if text)
 
 
-def finish_call(tx: Transaction, key: CallKey, result: ToolResultPart, *, decided_by: str | None = None) -> None:
-    """Journal a call's result."""
+def finish_call(
+    tx: Transaction, run: ToolRun, result: ToolResultPart, *, decided_by: str | None = None
+) -> None:
+    """Journal a call's result, and who gave it."""
     tx.conn.execute(
         "UPDATE tool_runs SET finished_at = ?, result = ?, decided_by = COALESCE(?, decided_by)"
         " WHERE message_id = ? AND call_index = ? AND result IS NULL",
-        (tx.now, result_to_json(result), decided_by, key.message_id, key.index),
+        (tx.now, result_to_json(result), decided_by, run.message_id, run.call_index),
     )
 
 
@@ -203,21 +266,13 @@ class EditMessage:
     transition = Transition.EDIT_MESSAGE
 
     def apply(self, tx: Transaction) -> Edited:
+        """Return the replacement and what the queue held."""
         original = self._original(tx)
         cell = tx.cell(self.chat_id)
         self._interrupt_children(tx)
-        tx.conn.execute(
-            "DELETE FROM message_search WHERE rowid IN"
-            " (SELECT id FROM messages WHERE chat_id = ? AND id >= ? AND deleted = 0)",
-            (self.chat_id, self.message_id),
-        )
-        tx.conn.execute(
-            "UPDATE messages SET deleted = 1, revision = ? WHERE chat_id = ? AND id >= ? AND deleted = 0",
-            (cell.snapshot_version, self.chat_id, self.message_id),
-        )
-        cell.history_reset = True
+        cell.delete_from(self.message_id)
         dropped = cell.empty_queue()
-        message = cell.insert(
+        message = cell.say(
             replace(
                 self.message,
                 visibility=original.visibility,
@@ -232,7 +287,8 @@ class EditMessage:
     def _original(self, tx: Transaction) -> Message:
         tx.peek(self.chat_id)
         row = tx.conn.execute(
-            "SELECT * FROM messages WHERE id = ? AND chat_id = ? AND deleted = 0", (self.message_id, self.chat_id)
+            "SELECT * FROM messages WHERE id = ? AND chat_id = ? AND deleted = 0",
+            (self.message_id, self.chat_id),
         ).fetchone()
         if row is None:
             raise NotFoundError(f"Message {self.message_id} was not found in this chat.")
@@ -264,9 +320,11 @@ class DeleteQueued:
     transition = Transition.DELETE_QUEUED
 
     def apply(self, tx: Transaction) -> QueuedMessage | None:
-        if self.queued_id not in {queued.id for queued in tx.peek(self.chat_id).queue()}:
-            return None
-        return tx.cell(self.chat_id).dequeue(self.queued_id)
+        """Return what was removed; `None` when there was no such message."""
+        queued = tx.peek(self.chat_id).find_queued(self.queued_id)
+        if queued is not None:
+            tx.cell(self.chat_id).dequeue(queued)
+        return queued
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,16 +341,16 @@ class PromoteQueued:
     transition = Transition.PROMOTE_QUEUED
 
     def apply(self, tx: Transaction) -> Sent:
-        found = {queued.id: queued for queued in tx.peek(self.chat_id).queue()}.get(self.queued_id)
-        if found is None:
+        """Return the message in the history, or at the head of the queue while the running turn ends."""
+        queued = tx.peek(self.chat_id).find_queued(self.queued_id)
+        if queued is None:
             raise NotFoundError(f"Queued message {self.queued_id} was not found in this chat.")
         cell = tx.cell(self.chat_id)
-        if cell.chat.status in (ChatStatus.RUNNING, ChatStatus.INTERRUPTING):
-            cell.move_to_head(self.queued_id)
+        if cell.status in (ChatStatus.RUNNING, ChatStatus.INTERRUPTING):
+            cell.move_to_head(queued)
             cell.set(status=ChatStatus.INTERRUPTING, compaction_requested_at=None)
-            return Sent(queued=True, queued_message=found)
-        cell.dequeue(self.queued_id)
-        message = cell.promote(found)
+            return Sent(queued=True, queued_message=queued)
+        message = cell.promote(queued)
         cell.set(status=ChatStatus.RUNNING, compaction_requested_at=None)
         return Sent(queued=False, message=message)
 
@@ -307,31 +365,40 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptChat:
-    """Stop what runs; in a state where nothing runs, nothing changes."""
+    """Stop what runs, on a root with its running children; where nothing runs, nothing changes.
+
+    Raises:
+        ConflictError: the chat is archived, or in an impossible state.
+    """
 
     chat_id: str
     drop_queue: bool = False
 
     @property
     def transition(self) -> Transition:
+        """The row of the table."""
         return Transition.INTERRUPT_DROP if self.drop_queue else Transition.INTERRUPT_KEEP
 
     def apply(self, tx: Transaction) -> Interrupted:
+        """Return the chat and the messages that its queue lost. Children lose their queues without a word."""
         seen = tx.peek(self.chat_id)
-        children = [] if seen.chat.parent_chat_id else tx.running_children(self.chat_id)
-        for child in children:
-            interrupt_cell(child, drop=True)
-        if seen.state not in TABLE[self.transition]:
+        if seen.chat.parent_chat_id is None:
+            for child in tx.running_children(self.chat_id):
+                interrupt_cell(child, drop=True)
+        if seen.state in _NOTHING_TO_STOP:
             return Interrupted(chat=seen.chat)
         cell = tx.cell(self.chat_id)
         dropped = interrupt_cell(cell, drop=self.drop_queue)
         return Interrupted(chat=cell.chat, dropped=dropped)
 
 
+_NOTHING_TO_STOP = frozenset({State.W, State.E0, State.E1, State.I0, State.I1})
+
+
 def interrupt_cell(cell: Cell, *, drop: bool) -> tuple[QueuedMessage, ...]:
     """Stop one chat that runs or waits for a client; return the queued messages dropped."""
     dropped = cell.empty_queue() if drop else ()
-    if cell.chat.status is ChatStatus.RUNNING:
+    if cell.status is ChatStatus.RUNNING:
         cell.set(status=ChatStatus.INTERRUPTING, compaction_requested_at=None)
         return dropped
     cell.close_calls()
@@ -342,7 +409,7 @@ def interrupt_cell(cell: Cell, *, drop: bool) -> tuple[QueuedMessage, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCompaction:
-    """Ask for the history to be summarised.
+    """Ask for the history to be summarised; after an error the failed turn runs again then.
 
     Raises:
         ConflictError: nothing has been answered since the last summary.
@@ -353,8 +420,9 @@ class RequestCompaction:
     transition = Transition.REQUEST_COMPACTION
 
     def apply(self, tx: Transaction) -> Chat:
+        """Return the chat."""
         cell = tx.cell(self.chat_id)
-        if not _answered_rows(tx, self.chat_id):
+        if _last_answered(tx, self.chat_id) <= _covered(tx, self.chat_id):
             raise tx.conflict(cell, detail="There is nothing to compact: no answer since the last summary.")
         cell.set(status=ChatStatus.RUNNING, compaction_requested_at=tx.now)
         return cell.chat
@@ -362,35 +430,43 @@ class RequestCompaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearContext:
-    """Begin anew inside the same chat: a compaction marker with no summary."""
+    """Begin anew inside the same chat: a compaction marker with no summary. What is unanswered stays."""
 
     chat_id: str
 
     transition = Transition.CLEAR_CONTEXT
 
     def apply(self, tx: Transaction) -> Message:
+        """Return the marker."""
         cell = tx.cell(self.chat_id)
         marker = NewMessage(
             role=Role.USER,
             parts=(),
             visibility=Visibility.MODEL,
             compressed=True,
-            covers_until=max(_answered_rows(tx, self.chat_id), default=0),
+            covers_until=max(_last_answered(tx, self.chat_id), _covered(tx, self.chat_id)),
         )
         cell.set(status=ChatStatus.WAITING)
         return cell.insert(marker)
 
 
-def _answered_rows(tx: Transaction, chat_id: str) -> Sequence[int]:
-    """The ids that a summary may cover: all since the last summary, up to the last assistant or tool row."""
-    rows = tx.conn.execute(
-        "SELECT id, role FROM messages WHERE chat_id = ? AND deleted = 0 AND compressed = 0 AND role <> 'system'"
-        " AND id > COALESCE((SELECT MAX(covers_until) FROM messages"
-        " WHERE chat_id = ? AND deleted = 0 AND compressed = 1), 0) ORDER BY id",
-        (chat_id, chat_id),
-    ).fetchall()
-    last = max((row["id"] for row in rows if row["role"] in ("assistant", "tool")), default=0)
-    return [row["id"] for row in rows if row["id"] <= last]
+def _last_answered(tx: Transaction, chat_id: str) -> int:
+    """Return the id of the last row that a summary may cover: rows after it are unanswered."""
+    row = tx.conn.execute(
+        "SELECT id FROM messages WHERE chat_id = ? AND role IN ('assistant', 'tool') AND deleted = 0"
+        " AND compressed = 0 ORDER BY id DESC LIMIT 1",
+        (chat_id,),
+    ).fetchone()
+    return row["id"] if row else 0
+
+
+def _covered(tx: Transaction, chat_id: str) -> int:
+    """Return the id up to which summaries cover the history; 0 without one."""
+    row = tx.conn.execute(
+        "SELECT MAX(covers_until) FROM messages WHERE chat_id = ? AND deleted = 0 AND compressed = 1",
+        (chat_id,),
+    ).fetchone()
+    return row[0] or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,35 +483,29 @@ class SetArchived:
 
     @property
     def transition(self) -> Transition:
+        """The row of the table."""
         return Transition.ARCHIVE if self.archived else Transition.UNARCHIVE
 
     def apply(self, tx: Transaction) -> tuple[Chat, ...]:
+        """Return the chats that changed, the target first, then by age."""
         target = tx.peek(self.chat_id)
         if target.chat.archived == self.archived:
             word = "archived already" if self.archived else "not archived"
             raise InvalidInputError(f"The chat is {word}.")
         self._check_parent(tx, target)
-        members = [member for member in self._family(tx) if tx.peek(member).chat.archived != self.archived]
+        members = [tx.peek(member) for member in family(tx, self.chat_id)]
+        members = [member for member in members if member.chat.archived != self.archived]
         self._check_idle(tx, target, members)
         for member in members:
-            cell = tx.cell(member)
-            cell.set(archived=self.archived, **({"pin_order": 0} if self.archived else {}))
-        return tuple(tx.cells[member].chat for member in members)
-
-    def _family(self, tx: Transaction) -> list[str]:
-        rows = tx.conn.execute("SELECT id FROM chats WHERE root_chat_id = ? ORDER BY created_at, id", (self.chat_id,))
-        return [self.chat_id, *(row["id"] for row in rows if row["id"] != self.chat_id)]
+            tx.cell(member.id).set(archived=self.archived, **({"pin_order": 0} if self.archived else {}))
+        return tuple(member.chat for member in members)
 
     def _check_parent(self, tx: Transaction, target: Cell) -> None:
         parent = target.chat.parent_chat_id
         if not self.archived and parent and tx.peek(parent).chat.archived:
             raise tx.conflict(target, detail=f"Its parent chat {parent} is archived: unarchive that one.")
 
-    def _check_idle(self, tx: Transaction, target: Cell, members: list[str]) -> None:
-        busy = [member for member in members if tx.peek(member).state not in TABLE[self.transition]]
+    def _check_idle(self, tx: Transaction, target: Cell, members: Sequence[Cell]) -> None:
+        busy = [member.id for member in members if member.state not in TABLE[self.transition]]
         if busy:
             raise tx.conflict(target, detail=f"Still busy: {', '.join(busy)}. Interrupt and try again.")
-
-
-IDLE = frozenset({State.W, State.E0, State.E1})
-"""The states in which nothing runs and nobody is waited for."""

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from sqlite_utils.db import Database
 
 from ..errors import NewerSchemaError, StoreError
 from .schema import migrations
 
+log = logging.getLogger(__name__)
+
 BUSY_TIMEOUT = 30_000  # milliseconds to wait for another process's commit
 
 NETWORK_FILESYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs afs ncpfs 9p ceph lustre gpfs beegfs pvfs2 glusterfs fuse.sshfs fuse.glusterfs".split()
+    (
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p"),
+        *("ceph", "lustre", "gpfs", "beegfs", "pvfs2", "glusterfs"),
+        *("fuse.sshfs", "fuse.glusterfs"),
+    )
 )
 """Where WAL is unsafe, because its shared memory does not reach across hosts (sqlite.org/wal.html)."""
 
@@ -38,33 +46,102 @@ def filesystem_of(path: Path) -> str:
     return kind
 
 
+@dataclass(slots=True)
+class OpenedFile:
+    """The database as a store holds it: the connection that writes, and on a network file system a lock."""
+
+    connection: sqlite3.Connection
+    was_left_open: bool
+    """A journal lay beside the file: the last process did not close it, or one has it open now."""
+    lock: IO[bytes] | None = None
+
+    def close(self) -> None:
+        """Let the file go. May be called twice."""
+        self.connection.close()
+        if self.lock is not None:
+            self.lock.close()
+
+
+def open_file(path: Path, *, journal: str = "auto") -> OpenedFile:
+    """Create or migrate the database and return its writing connection. Blocks; call it off the loop.
+
+    Args:
+        path: The file; its folder is made, private, when absent.
+        journal: `wal`, `delete`, or `auto`: WAL unless the file lies on a network file system.
+
+    Raises:
+        NewerSchemaError: a newer release wrote it; it was not touched.
+        StoreError: it is not a database of ours, or another process holds it on a network file system.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    filesystem = filesystem_of(path.parent) if journal == "auto" else ""
+    if filesystem in NETWORK_FILESYSTEMS:
+        log.warning("The data folder is on %s: using a rollback journal and one process only", filesystem)
+        journal = "delete"
+    lock = lock_exclusively(path) if journal == "delete" else None
+    try:
+        was_left_open = has_journal(path)
+        prepare(path, journal="delete" if journal == "delete" else "wal")
+        connection = connect(path)
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        if lock is not None:
+            lock.close()
+        raise
+    return OpenedFile(connection=connection, was_left_open=was_left_open, lock=lock)
+
+
+def has_journal(path: Path) -> bool:
+    """Whether changes lie beside the file that have not been moved into it."""
+    journals = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
+    return any(journal.exists() and journal.stat().st_size > 0 for journal in journals)
+
+
 def check_schema(path: Path) -> None:
-    """Refuse, without touching it, a file that a newer release has migrated.
+    """Refuse, without touching it, a file that is not ours or that a newer release has migrated.
 
     Raises:
         NewerSchemaError: the file records a migration that this release does not have.
-        StoreError: the file is not a database.
+        StoreError: the file is not a database, or not one of ours.
     """
     if not path.exists() or path.stat().st_size == 0:
         return
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    conn = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    try:
-        rows = conn.execute(
-            "SELECT name FROM _sqlite_migrations WHERE migration_set = ?", [migrations.name]
-        ).fetchall()
-    except sqlite3.OperationalError:
-        rows = []  # no such table: made by nobody of ours yet
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path} is not a usable SQLite database: {error}. Restore a backup.") from error
-    finally:
-        conn.close()
-    unknown = sorted({str(name) for (name,) in rows} - known)
-    if unknown:
+    applied = _applied_migrations(path)
+    if applied is None:
+        raise StoreError(
+            f"{path} is an SQLite database of another program. Point JupyterChatd.data_dir elsewhere. "
+            "The file was not changed."
+        )
+    if unknown := sorted(applied - known):
         raise NewerSchemaError(
             f"{path} was written by a newer release of jupyter_chatd (it has {', '.join(unknown)}). "
             "Upgrade jupyter_chatd, or point JupyterChatd.data_dir elsewhere. The file was not changed."
         )
+
+
+def _applied_migrations(path: Path) -> set[str] | None:
+    """Return the names of our migrations that the file has; `None` when it has tables but none of ours."""
+    # Without a journal beside it the file is all there is: `immutable` keeps SQLite from making any.
+    mode = "mode=ro" if has_journal(path) else "immutable=1"
+    conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
+    try:
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+        tables = {
+            str(name) for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+        if migrations.migrations_table not in tables:
+            return None if tables else set()
+        rows = conn.execute(
+            f"SELECT name FROM {migrations.migrations_table} WHERE migration_set = ?",  # noqa: S608
+            [migrations.name],
+        )
+        names = {str(name) for (name,) in rows}
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path} is not a usable SQLite database: {error}. Restore a backup.") from error
+    finally:
+        conn.close()
+    return names if names or tables == {migrations.migrations_table} else None
 
 
 def lock_exclusively(path: Path) -> IO[bytes]:
@@ -79,8 +156,8 @@ def lock_exclusively(path: Path) -> IO[bytes]:
     except OSError as error:
         handle.close()
         raise StoreError(
-            f"{path} lies on a network file system and another server has it open. Only one process may use it "
-            "there: stop the other server, or set JupyterChatd.data_dir to a local folder."
+            f"{path} lies on a network file system and another server has it open. Only one process may use "
+            "it there: stop the other server, or set JupyterChatd.data_dir to a local folder."
         ) from error
     return handle
 
@@ -96,31 +173,33 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return conn
 
 
-def prepare(path: Path, *, journal: str) -> None:
-    """Create or migrate the file. *journal* is `wal` or `delete`.
+def prepare(path: Path, *, journal: Literal["wal", "delete"]) -> None:
+    """Create or migrate the file.
 
     Raises:
         NewerSchemaError, StoreError: see `check_schema`.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     check_schema(path)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     conn = connect(path)
     try:
         conn.execute(f"PRAGMA journal_mode = {journal}")
         conn.execute("PRAGMA synchronous = FULL")
-        conn.isolation_level = ""  # sqlite-utils drives its own transactions
+        conn.execute("BEGIN EXCLUSIVE")  # of two servers that start at once, one migrates
         migrations.apply(Database(conn))
+        conn.execute("COMMIT")
     finally:
         conn.close()
 
 
 def quick_check(path: Path) -> str | None:
-    """Return what `PRAGMA quick_check` complains of, or `None` when the file is sound. Reads the whole file."""
+    """Return what `PRAGMA quick_check` complains of, `None` when the file is sound. Reads the whole file."""
     conn = connect(path, readonly=True)
     try:
         lines = [str(row[0]) for row in conn.execute("PRAGMA quick_check")]
+    except sqlite3.DatabaseError as error:
+        return str(error)
     finally:
         conn.close()
     return None if lines == ["ok"] else "; ".join(lines[:5])

@@ -1,7 +1,7 @@
 """The state machine of a chat as data: which transition may lead from which state to which.
 
 The table stands here once; `transaction.py` enforces it on every commit and the tests walk it.
-States: first the letter of the status, then 1 when the queue has messages and 0 when it has none, X for archived.
+States: X for archived, then the letter of the status, then 1 when the queue has messages and 0 when not.
 """
 
 from __future__ import annotations
@@ -125,6 +125,18 @@ TABLE: Mapping[Transition, Mapping[State, frozenset[State]]] = MappingProxyType(
     {transition: _parse(rows) for transition, rows in _ROWS.items()}
 )
 """For each transition: the states that it may start from, and where it may lead from each."""
+
+QUIET = frozenset(
+    {
+        Transition.ACQUIRE,
+        Transition.ABANDON,
+        Transition.BEGIN_ATTEMPT,
+        Transition.RECORD_RETRY,
+        Transition.START_TOOLS,
+        Transition.FINISH_TOOLS,
+    }
+)
+"""Transitions that leave `updated_at` alone, so that the list of chats does not jump while a worker works."""
 
 _LETTERS = {
     ChatStatus.WAITING: "W",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,20 @@ from .. import wire
 from ..errors import ChatNotFoundError
 from ..events import Change
 from ..messages import Action, Chat, Message, QueuedMessage, ToolRun
-from .rows import chat_columns, chat_from_row, messages_from_rows, queued_from_row, tool_run_from_row
-from .transaction import actions_of, visible_messages
+from ..wire import clean_text
+from .calls import actions_of
+from .cell import JOURNAL
+from .rows import (
+    IS_UNREAD,
+    chat_columns,
+    chat_from_row,
+    messages_from_rows,
+    queued_from_row,
+    tool_run_from_row,
+)
+from .transaction import next_change_id
 
-_UNREAD = """
-EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = chats.id AND m.role = 'assistant' AND m.deleted = 0
-        AND m.id > COALESCE(chats.last_read_message_id, 0)) AS has_unread
-"""
+_SELECT_CHATS = f"SELECT *, {IS_UNREAD} FROM chats"  # noqa: S608 - built of literals
 
 _CLIENT = "visibility IN ('user', 'both') AND deleted = 0"
 
@@ -45,7 +53,7 @@ def get_chat(conn: sqlite3.Connection, chat_id: str, *, owner_id: str | None = N
     Raises:
         ChatNotFoundError: no such chat, or *owner_id* is given and owns another.
     """
-    row = conn.execute(f"SELECT *, {_UNREAD} FROM chats WHERE id = ?", (chat_id,)).fetchone()  # noqa: S608
+    row = conn.execute(f"{_SELECT_CHATS} WHERE id = ?", (chat_id,)).fetchone()
     if row is None or (owner_id is not None and row["owner_id"] != owner_id):
         raise ChatNotFoundError(chat_id)
     return chat_from_row(row)
@@ -77,8 +85,8 @@ def list_chats(conn: sqlite3.Connection, query: ChatQuery) -> tuple[Chat, ...]:
     if query.roots_only:
         where.append("parent_chat_id IS NULL")
     for key, value in (query.labels or {}).items():
-        where.append("json_extract(labels, ?) = ?")
-        params += [f'$."{key}"', value]
+        where.append("EXISTS (SELECT 1 FROM json_each(labels) WHERE key = ? AND value = ?)")
+        params += [key, value]
     if query.text:
         where.append(
             "(title LIKE ? ESCAPE '\\' OR id IN (SELECT chat_id FROM messages WHERE id IN"
@@ -89,21 +97,23 @@ def list_chats(conn: sqlite3.Connection, query: ChatQuery) -> tuple[Chat, ...]:
         where.append("(updated_at, id) < (SELECT updated_at, id FROM chats WHERE id = ?)")
         params.append(query.after_id)
     rows = conn.execute(
-        f"SELECT *, {_UNREAD} FROM chats WHERE {' AND '.join(where)}"  # noqa: S608 - built of literals
-        " ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?",
+        f"{_SELECT_CHATS} WHERE {' AND '.join(where)} ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?",
         [*params, query.limit, query.offset],
     )
     return tuple(chat_from_row(row) for row in rows)
 
 
 def _escape_like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return clean_text(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _fts_words(text: str) -> str:
-    """Quote each word, so that FTS5 reads them as words and nothing as syntax; the last one as a prefix."""
-    words = ['"' + word.replace('"', '""') + '"' for word in text.split()]
-    return " ".join(words) + "*" if words else '""'
+    """Quote each word, so that FTS5 reads them as words and nothing as syntax; the last one as a prefix.
+
+    NUL would end the expression early, and SQLite takes no lone surrogates.
+    """
+    words = clean_text(text).replace("\0", " ").replace('"', '""').split()
+    return " ".join(f'"{word}"' for word in words) + "*" if words else '""'
 
 
 def client_messages(
@@ -112,7 +122,8 @@ def client_messages(
     """Return what clients may see with an id above *after_id*, oldest first."""
     return messages_from_rows(
         conn.execute(
-            f"SELECT * FROM messages WHERE chat_id = ? AND id > ? AND {_CLIENT} ORDER BY id LIMIT ?",  # noqa: S608
+            "SELECT * FROM messages WHERE chat_id = ? AND id > ?"  # noqa: S608 - built of literals
+            f" AND {_CLIENT} ORDER BY id LIMIT ?",
             (chat_id, after_id, -1 if limit is None else limit),
         )
     )
@@ -143,7 +154,8 @@ def is_visible_message(conn: sqlite3.Connection, chat_id: str, message_id: int) 
 def deleted_since(conn: sqlite3.Connection, chat_id: str, *, revision: int) -> bool:
     """Whether rows of the chat were marked deleted after that revision."""
     row = conn.execute(
-        "SELECT 1 FROM messages WHERE chat_id = ? AND revision > ? AND deleted = 1 LIMIT 1", (chat_id, revision)
+        "SELECT 1 FROM messages WHERE chat_id = ? AND revision > ? AND deleted = 1 LIMIT 1",
+        (chat_id, revision),
     ).fetchone()
     return row is not None
 
@@ -156,12 +168,7 @@ def queue(conn: sqlite3.Connection, chat_id: str) -> tuple[QueuedMessage, ...]:
 
 def journal(conn: sqlite3.Connection, chat_id: str) -> tuple[ToolRun, ...]:
     """Return the journal of the newest assistant row: the only one that can have open calls."""
-    rows = conn.execute(
-        "SELECT * FROM tool_runs WHERE message_id = (SELECT MAX(id) FROM messages"
-        " WHERE chat_id = ? AND role = 'assistant' AND deleted = 0 AND compressed = 0) ORDER BY call_index",
-        (chat_id,),
-    )
-    return tuple(tool_run_from_row(row) for row in rows)
+    return tuple(tool_run_from_row(row) for row in conn.execute(JOURNAL, (chat_id,)))
 
 
 def actions(conn: sqlite3.Connection, chat: Chat) -> tuple[Action, ...]:
@@ -175,17 +182,54 @@ class RunnerView:
 
     chat: Chat
     history: tuple[Message, ...]
-    """Rows that are not deleted, of every visibility, oldest first, from the newest summary's cover on."""
+    """Rows that are not deleted, of every visibility, oldest first: those that no summary covers, and of the
+    covered ones the system rows and the user row that the present turn began with."""
     journal: tuple[ToolRun, ...]
 
 
 def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
-    """Read a chat as a runner sees it, in one snapshot."""
+    """Read a chat as a runner sees it, in one snapshot.
+
+    Raises:
+        ChatNotFoundError: no such chat.
+    """
+    with snapshot_of(conn):
+        return RunnerView(
+            chat=get_chat(conn, chat_id),
+            history=_uncovered_messages(conn, chat_id),
+            journal=journal(conn, chat_id),
+        )
+
+
+def _uncovered_messages(conn: sqlite3.Connection, chat_id: str) -> tuple[Message, ...]:
+    (covered,) = conn.execute(
+        "SELECT COALESCE(MAX(covers_until), 0) FROM messages"
+        " WHERE chat_id = ? AND deleted = 0 AND compressed = 1",
+        (chat_id,),
+    ).fetchone()
+    rows = conn.execute(
+        """
+        SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND id > :covered
+        UNION ALL
+        SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND role = 'system' AND id <= :covered
+        UNION ALL
+        SELECT * FROM (
+            SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND role = 'user' AND compressed = 0
+            ORDER BY id DESC LIMIT 1
+        ) WHERE id <= :covered
+        ORDER BY id
+        """,
+        {"chat": chat_id, "covered": covered},
+    )
+    return messages_from_rows(rows)
+
+
+@contextmanager
+def snapshot_of(conn: sqlite3.Connection) -> Generator[None, None, None]:
+    """Let several queries see the same state."""
     conn.execute("BEGIN")
     try:
-        return RunnerView(
-            chat=get_chat(conn, chat_id), history=visible_messages(conn, chat_id), journal=journal(conn, chat_id)
-        )
+        yield
     finally:
         conn.execute("COMMIT")
 
@@ -208,8 +252,7 @@ def snapshot(conn: sqlite3.Connection, chat_id: str, *, after_id: int) -> Snapsh
     Raises:
         ChatNotFoundError: no such chat.
     """
-    conn.execute("BEGIN")
-    try:
+    with snapshot_of(conn):
         chat = get_chat(conn, chat_id)
         reset = after_id > 0 and not is_visible_message(conn, chat_id, after_id)
         return Snapshot(
@@ -219,26 +262,23 @@ def snapshot(conn: sqlite3.Connection, chat_id: str, *, after_id: int) -> Snapsh
             queue=queue(conn, chat_id),
             actions=actions(conn, chat),
         )
-    finally:
-        conn.execute("COMMIT")
 
 
 def last_change_id(conn: sqlite3.Connection) -> int:
     """Return the newest database-wide change number."""
-    return conn.execute("SELECT COALESCE(MAX(change_id), 0) FROM chats").fetchone()[0]
+    return conn.execute("SELECT value FROM counters WHERE name = 'change'").fetchone()[0]
 
 
 def changes_since(conn: sqlite3.Connection, change_id: int) -> tuple[int, tuple[Change, ...]]:
-    """Return what changed after *change_id*, as announcements that carry the present state and no rows.
+    """Return the newest change number, and what changed after *change_id* as announcements without rows.
 
     Listeners compare versions with what they have and read what they miss.
     """
-    rows = conn.execute("SELECT * FROM chats WHERE change_id > ? ORDER BY change_id", (change_id,)).fetchall()
-    if not rows:
-        return change_id, ()
-    return rows[-1]["change_id"], tuple(
-        Change(chat=chat_from_row(row), status_changed=True, foreign=True) for row in rows
-    )
+    with snapshot_of(conn) if not conn.in_transaction else nullcontext():
+        newest = last_change_id(conn)
+        rows = conn.execute(f"{_SELECT_CHATS} WHERE change_id > ? ORDER BY change_id", (change_id,))
+        changes = tuple(Change(chat=chat_from_row(row), status_changed=True, foreign=True) for row in rows)
+    return newest, changes
 
 
 def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str, Any]) -> Chat:
@@ -252,9 +292,10 @@ def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str,
     if wrong:
         raise ValueError(f"{sorted(wrong)} are not metadata")
     columns = chat_columns(values)
-    assignments = "".join(f"{name} = ?, " for name in columns)
+    columns["change_id"] = next_change_id(conn)
+    assignments = ", ".join(f"{name} = ?" for name in columns)
     conn.execute(
-        f"UPDATE chats SET {assignments} change_id = (SELECT MAX(change_id) + 1 FROM chats) WHERE id = ?",  # noqa: S608
+        f"UPDATE chats SET {assignments} WHERE id = ?",  # noqa: S608 - names are ours
         [*columns.values(), chat_id],
     )
     return get_chat(conn, chat_id)
@@ -263,6 +304,14 @@ def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str,
 def overdue_actions(conn: sqlite3.Connection, now: float) -> tuple[str, ...]:
     """Return the chats whose deadline for a client has passed."""
     rows = conn.execute("SELECT id FROM chats WHERE action_deadline_at <= ?", (now,))
+    return tuple(row["id"] for row in rows)
+
+
+def impossible_chats(conn: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the chats in a combination that no transition leads to, idle with a queue: for `Reconcile`."""
+    rows = conn.execute(
+        "SELECT id FROM chats WHERE status = 'waiting' AND id IN (SELECT chat_id FROM queued_messages)"
+    )
     return tuple(row["id"] for row in rows)
 
 
@@ -291,6 +340,8 @@ def has_work(conn: sqlite3.Connection, dead_workers: Collection[str] = ()) -> bo
 def busy_chats(conn: sqlite3.Connection, worker_ids: Collection[str]) -> tuple[str, ...]:
     """Return the chats that these workers own."""
     rows = conn.execute(
-        "SELECT id FROM chats WHERE worker_id IN (SELECT value FROM json_each(?))", (wire.dump_json(list(worker_ids)),)
+        "SELECT id FROM chats WHERE status IN ('running', 'interrupting')"
+        " AND worker_id IN (SELECT value FROM json_each(?))",
+        (wire.dump_json(list(worker_ids)),),
     )
     return tuple(row["id"] for row in rows)

@@ -57,44 +57,36 @@ def _optional(cls: type[Any], text: str | None) -> Any:
     return None if text is None else wire.load_value(cls, text)
 
 
+IS_UNREAD = """
+EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = chats.id AND m.role = 'assistant' AND m.deleted = 0
+        AND m.id > COALESCE(chats.last_read_message_id, 0)) AS has_unread
+"""
+"""A column to select from chats: whether an answer came after what the user has read."""
+
+
+def _values(row: sqlite3.Row) -> dict[str, Any]:
+    """Return the row by column name; `sqlite3.Row` itself searches all names at each look-up."""
+    return dict(zip(row.keys(), row, strict=True))
+
+
 def chat_from_row(row: sqlite3.Row) -> Chat:
-    """Return the chat that a row of `SELECT * FROM chats` holds; `has_unread` when the query added it."""
-    return Chat(
-        id=row["id"],
-        owner_id=row["owner_id"],
-        title=row["title"],
-        status=ChatStatus(row["status"]),
-        archived=bool(row["archived"]),
-        model=row["model"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        model_config_id=row["model_config_id"],
-        workspace_id=row["workspace_id"],
-        parent_chat_id=row["parent_chat_id"],
-        root_chat_id=row["root_chat_id"],
-        spawned_by=_call_key(row["spawn_message_id"], row["spawn_call_index"]),
-        worker_id=row["worker_id"],
-        runner_id=row["runner_id"],
-        last_error=_optional(ErrorDetail, row["last_error"]),
-        retry_state=_optional(RetryState, row["retry_state"]),
-        action_deadline_at=row["action_deadline_at"],
-        compaction_requested_at=row["compaction_requested_at"],
-        snapshot_version=row["snapshot_version"],
-        history_version=row["history_version"],
-        queue_version=row["queue_version"],
-        retry_state_version=row["retry_state_version"],
-        generation_attempt=row["generation_attempt"],
-        mode=row["mode"],
-        plan_mode=row["plan_mode"],
-        approval_mode=row["approval_mode"],
-        mcp_server_ids=tuple(wire.load_json(row["mcp_server_ids"])),
-        labels=wire.load_json(row["labels"]),
-        pin_order=row["pin_order"],
-        last_read_message_id=row["last_read_message_id"],
-        client_tools=client_tools_from_json(row["client_tools"]),
-        client_type=row["client_type"],
-        has_unread=bool(row["has_unread"]) if "has_unread" in row.keys() else False,  # noqa: SIM118 - a Row
-    )
+    """Return the chat that a row of chats holds; `has_unread` when the query added `IS_UNREAD`."""
+    values = _values(row)
+    del values["change_id"]
+    values["spawned_by"] = _call_key(values.pop("spawn_message_id"), values.pop("spawn_call_index"))
+    values["status"] = ChatStatus(values["status"])
+    values["archived"] = bool(values["archived"])
+    values["last_error"] = _optional(ErrorDetail, values["last_error"])
+    values["retry_state"] = _optional(RetryState, values["retry_state"])
+    values["mcp_server_ids"] = tuple(_load_unless(values["mcp_server_ids"], "[]", ()))
+    values["labels"] = _load_unless(values["labels"], "{}", {})
+    values["client_tools"] = client_tools_from_json(values["client_tools"])
+    values["has_unread"] = bool(values.get("has_unread"))
+    return Chat(**values)
+
+
+def _load_unless(text: str, blank: str, empty: Any) -> Any:
+    return empty if text == blank else wire.load_json(text)
 
 
 def client_tools_from_json(text: str) -> tuple[ClientTool, ...]:
@@ -112,9 +104,11 @@ _ENCODED = {
 
 
 def chat_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the column values for the given fields of a chat."""
+    """Return the column values for the given fields of a chat; `has_unread` is computed and has none."""
     columns: dict[str, Any] = {}
     for name, value in values.items():
+        if name == "has_unread":
+            continue
         if name == "spawned_by":
             columns["spawn_message_id"] = value.message_id if value else None
             columns["spawn_call_index"] = value.index if value else None
@@ -127,37 +121,30 @@ def chat_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def message_from_row(row: sqlite3.Row) -> Message:
     """Return the message that a row of `SELECT * FROM messages` holds."""
-    role = Role(row["role"])
-    usage = {name: row[name] for name in USAGE_COLUMNS}
-    return Message(
-        id=row["id"],
-        chat_id=row["chat_id"],
-        role=role,
-        parts=wire.load_parts(row["content"], version=row["content_version"], role=role),
-        created_at=row["created_at"],
-        created_by=row["created_by"],
-        visibility=Visibility(row["visibility"]),
-        model=row["model"],
-        model_config_id=row["model_config_id"],
-        usage=Usage(**usage) if any(value is not None for value in usage.values()) else None,
-        compressed=bool(row["compressed"]),
-        covers_until=row["covers_until"],
-        total_cost_micros=row["total_cost_micros"],
-        runtime_ms=row["runtime_ms"],
-        provider_response_id=row["provider_response_id"],
-        stop_reason=StopReason(row["stop_reason"]) if row["stop_reason"] else None,
-        turn_options=_optional(TurnOptions, row["turn_options"]),
-        answers=_call_key(row["answers_message_id"], row["answers_call_index"]),
-        revision=row["revision"],
-        deleted=bool(row["deleted"]),
-    )
+    values = _values(row)
+    role = values["role"] = Role(values["role"])
+    values["parts"] = wire.load_parts(values.pop("content"), version=values.pop("content_version"), role=role)
+    values["visibility"] = Visibility(values["visibility"])
+    values["usage"] = _usage({name: values.pop(name) for name in USAGE_COLUMNS})
+    values["compressed"] = bool(values["compressed"])
+    values["stop_reason"] = StopReason(values["stop_reason"]) if values["stop_reason"] else None
+    values["turn_options"] = _optional(TurnOptions, values["turn_options"])
+    values["answers"] = _call_key(values.pop("answers_message_id"), values.pop("answers_call_index"))
+    values["deleted"] = bool(values["deleted"])
+    return Message(**values)
+
+
+def _usage(tokens: dict[str, int | None]) -> Usage | None:
+    """Return the usage without zeros, which mean that the vendor did not say; `None` when nothing is left."""
+    known = {name: count for name, count in tokens.items() if count}
+    return Usage(**known) if known else None
 
 
 def insert_message(
     conn: sqlite3.Connection, new: NewMessage, *, message_id: int, chat_id: str, now: float, revision: int
 ) -> Message:
     """Insert one row, content version 1, and its searchable text; return it as it is now stored."""
-    usage = new.usage or Usage()
+    tokens = {name: getattr(new.usage, name, None) for name in USAGE_COLUMNS}
     answers = new.answers
     conn.execute(
         _INSERT_MESSAGE,
@@ -172,7 +159,7 @@ def insert_message(
             new.visibility.value,
             new.model,
             new.model_config_id,
-            *(getattr(usage, name) or None for name in USAGE_COLUMNS),
+            *(count or None for count in tokens.values()),
             int(new.compressed),
             new.covers_until,
             new.total_cost_micros,
@@ -195,7 +182,7 @@ def insert_message(
         visibility=new.visibility,
         model=new.model,
         model_config_id=new.model_config_id,
-        usage=new.usage,
+        usage=_usage(tokens),
         compressed=new.compressed,
         covers_until=new.covers_until,
         total_cost_micros=new.total_cost_micros,
@@ -231,22 +218,12 @@ def queued_from_row(row: sqlite3.Row) -> QueuedMessage:
 
 def tool_run_from_row(row: sqlite3.Row) -> ToolRun:
     """Return the journal entry that a row of `SELECT * FROM tool_runs` holds."""
-    return ToolRun(
-        message_id=row["message_id"],
-        call_index=row["call_index"],
-        chat_id=row["chat_id"],
-        tool_call_id=row["tool_call_id"],
-        tool_name=row["tool_name"],
-        args=None if row["args"] is None else wire.load_json(row["args"]),
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        result=result_from_json(row["result"]),
-        action=ActionKind(row["action"]) if row["action"] else None,
-        approval=Approval(row["approval"]) if row["approval"] else None,
-        decided_by=row["decided_by"],
-        decided_at=row["decided_at"],
-        claimed_by=row["claimed_by"],
-    )
+    values = _values(row)
+    values["args"] = None if values["args"] is None else wire.load_json(values["args"])
+    values["result"] = result_from_json(values["result"])
+    values["action"] = ActionKind(values["action"]) if values["action"] else None
+    values["approval"] = Approval(values["approval"]) if values["approval"] else None
+    return ToolRun(**values)
 
 
 def result_from_json(text: str | None) -> ToolResultPart | None:
@@ -260,6 +237,11 @@ def result_from_json(text: str | None) -> ToolResultPart | None:
 def result_to_json(part: ToolResultPart) -> str:
     """Return a result as the journal keeps it."""
     return wire.dump_parts((part,))
+
+
+def as_stored(part: ToolResultPart) -> ToolResultPart | None:
+    """Return a result as it will be read again, to compare with one that was."""
+    return result_from_json(result_to_json(part))
 
 
 def messages_from_rows(rows: Iterable[sqlite3.Row]) -> tuple[Message, ...]:

@@ -161,6 +161,13 @@ CREATE TABLE model_configs (
 )
 """
 
+_COUNTERS = """
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY CHECK (name IN ('change')),
+    value INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+
 _INDEXES = """
 CREATE INDEX chats_owner ON chats (owner_id, updated_at DESC, id DESC);
 CREATE INDEX chats_parent ON chats (parent_chat_id);
@@ -171,10 +178,12 @@ CREATE INDEX chats_deadline ON chats (action_deadline_at) WHERE action_deadline_
 CREATE INDEX messages_chat ON messages (chat_id, id);
 CREATE INDEX messages_revision ON messages (chat_id, revision);
 CREATE INDEX messages_answers ON messages (answers_message_id) WHERE answers_message_id IS NOT NULL;
-CREATE INDEX messages_summary ON messages (chat_id, id) WHERE compressed = 1;
+CREATE INDEX messages_summary ON messages (chat_id, covers_until) WHERE compressed = 1 AND deleted = 0;
+CREATE INDEX messages_system ON messages (chat_id, id) WHERE role = 'system';
 CREATE INDEX queued_chat ON queued_messages (chat_id, position);
 CREATE INDEX tool_runs_chat ON tool_runs (chat_id);
-CREATE UNIQUE INDEX model_configs_default ON model_configs (is_default) WHERE is_default = 1 AND deleted_at IS NULL;
+CREATE UNIQUE INDEX model_configs_default ON model_configs (is_default)
+    WHERE is_default = 1 AND deleted_at IS NULL;
 """
 
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
@@ -183,7 +192,18 @@ _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'uni
 @migrations()
 def m001_chats(db: Database) -> None:
     """Chats, messages, queue, journal, workers, providers, and the search index."""
-    tables = (_CHATS, _MESSAGES, _QUEUED, _TOOL_RUNS, _HEARTBEATS, _PROVIDERS, _MODEL_CONFIGS, _SEARCH)
+    tables = (
+        _CHATS,
+        _MESSAGES,
+        _QUEUED,
+        _TOOL_RUNS,
+        _HEARTBEATS,
+        _PROVIDERS,
+        _MODEL_CONFIGS,
+        _COUNTERS,
+        _SEARCH,
+    )
     for statement in (*tables, *_INDEXES.split(";")):
         if statement.strip():
-            db.execute(statement)
+            db.conn.execute(statement)
+    db.conn.execute("INSERT INTO counters (name, value) VALUES ('change', 0)")

@@ -10,18 +10,18 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from ..errors import NotFoundError
 from ..events import Change
 from . import reads
-from .database import NETWORK_FILESYSTEMS, connect, filesystem_of, lock_exclusively, prepare, quick_check
+from .database import OpenedFile, connect, open_file, quick_check
 from .machine import Transition
 from .transaction import MessageIds, Transaction
+from .writer import Writer
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
@@ -36,9 +36,13 @@ class TransitionLike(Protocol[R_co]):
     """A transition as a value; see `conversation.py`, `actions.py`, `work.py`."""
 
     @property
-    def transition(self) -> Transition: ...
+    def transition(self) -> Transition:
+        """The row of the table."""
+        ...
 
-    def apply(self, tx: Transaction) -> R_co: ...
+    def apply(self, tx: Transaction) -> R_co:
+        """Change the chats of *tx*. May run again, so it has no other effect."""
+        ...
 
 
 class Store:
@@ -61,64 +65,44 @@ class Store:
     ) -> None:
         self.path = path
         self.clock = clock
+        self.stopped_uncleanly = False
+        """Once open: a process did not close the file, or one has it still. Then `quick_check` is due."""
         self._journal = journal
         self._probe = probe
         self._ids = MessageIds()
         self._listeners: list[Callable[[Change], None]] = []
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
-        self._lock: IO[bytes] | None = None
-        self._seen_change = 0
-        self._catching_up: asyncio.Task[None] | None = None
-        self._closed = False
+        self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="chatd-reader")
+        self._file: OpenedFile | None = None
+        self._writer: Writer | None = None
 
     async def open(self) -> None:
         """Create or migrate the file and start the writer.
 
         Raises:
             NewerSchemaError: a newer release wrote it; it was not touched.
-            StoreError: it is not a database, or another process holds it on a network file system.
+            StoreError: it is not a database of ours, or another process holds it on a network file system.
         """
-        from .writer import Writer
-
-        journal = self._choose_journal()
-        await asyncio.to_thread(prepare, self.path, journal=journal)
-        connection = connect(self.path)
-        connection.execute("PRAGMA synchronous = FULL")
-        self._seen_change = reads.last_change_id(connection)
-        self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="chatd-reader")
-        self._connection = connection
+        self._file = await asyncio.to_thread(open_file, self.path, journal=self._journal)
+        self.stopped_uncleanly = self._file.was_left_open
         self._writer = Writer(
-            connection=connection,
+            connection=self._file.connection,
             loop=asyncio.get_running_loop(),
-            on_foreign_commit=self._on_foreign_commit,
+            commits=_CommitLog(self._announce, seen=reads.last_change_id(self._file.connection)),
             probe=self._probe,
         )
         self._writer.start()
 
-    def _choose_journal(self) -> str:
-        kind = filesystem_of(self.path.parent) if self._journal == "auto" else ""
-        if kind not in NETWORK_FILESYSTEMS and self._journal != "delete":
-            return "wal"
-        if kind:
-            log.warning("The data folder is on %s: using a rollback journal and one process only", kind)
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = lock_exclusively(self.path)
-        return "delete"
-
     async def close(self) -> None:
-        """Finish what is queued and let the file go. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
-        await self._writer.close()
-        if self._catching_up is not None:
-            await self._catching_up
-        self._executor.shutdown()
-        for connection in (*self._reader_connections, self._connection):
+        """Finish what is queued and let the file go. May be called twice, and without `open`."""
+        if self._writer is not None:
+            await self._writer.close()
+        await asyncio.to_thread(self._executor.shutdown)
+        for connection in self._reader_connections:
             connection.close()
-        if self._lock is not None:
-            self._lock.close()
+        if self._file is not None:
+            self._file.close()
 
     async def __aenter__(self) -> Store:
         await self.open()
@@ -132,7 +116,7 @@ class Store:
     # Changes
 
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Call *listener* on the loop with every committed change, in commit order; return what stops that."""
+        """Call *listener* on the loop with every commit's changes, in order; return what stops that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
@@ -152,7 +136,7 @@ class Store:
         Cancelling the caller does not undo it.
 
         Raises:
-            ChatNotFoundError, ConflictError, StaleWorkError, …: as the transition says; nothing was changed.
+            ChatNotFoundError, ConflictError, StaleWorkError, …: as the transition says; nothing changed.
         """
         now = self.clock()
 
@@ -161,14 +145,20 @@ class Store:
             result = transition.apply(tx)
             return result, tx.finish()
 
-        result, _ = await self._writer.submit(run, after=lambda done: self._announce(done[1]))
+        result, _ = await self._open_writer().submit(run, after=lambda done: self._announce(done[1]))
         return result
 
     async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Write something that is not execution state: settings, providers, heartbeats. *run* may run twice."""
-        return await self._writer.submit(run)
+        """Write something that is not execution state: settings, heartbeats. *run* may run twice."""
+        return await self._open_writer().submit(run)
 
-    async def write_metadata(self, chat_id: str, values: dict[str, Any], *, kind: Any = "updated") -> Change:
+    async def write_metadata(
+        self,
+        chat_id: str,
+        values: Mapping[str, Any],
+        *,
+        kind: Literal["title_change", "updated"] = "updated",
+    ) -> Change:
         """Change a chat's metadata (title, labels, pin, workspace, read mark) and announce it.
 
         Raises:
@@ -178,16 +168,22 @@ class Store:
         def run(conn: sqlite3.Connection) -> Change:
             return Change(chat=reads.update_metadata(conn, chat_id, values), kind=kind)
 
-        return await self._writer.submit(run, after=lambda change: self._announce((change,)))
+        return await self._open_writer().submit(run, after=lambda change: self._announce((change,)))
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise RuntimeError("the store is not open")
+        return self._writer
 
     # Reading
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query off the loop, on a connection that cannot write."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: run(self._reader()))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: run(self._reader()))
 
     def _reader(self) -> sqlite3.Connection:
-        connection = getattr(self._local, "connection", None)
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = connect(self.path, readonly=True)
             self._local.connection = connection
@@ -195,30 +191,27 @@ class Store:
         return connection
 
     async def quick_check(self) -> str | None:
-        """Return what is wrong with the file, `None` when it is sound. Takes time in proportion to its size."""
+        """Return what is wrong with the file, `None` when it is sound. Slow: it reads the whole file."""
         return await asyncio.to_thread(quick_check, self.path)
 
-    # Other processes
 
-    def _on_foreign_commit(self) -> None:
-        if self._closed or (self._catching_up is not None and not self._catching_up.done()):
-            self._missed = True
-            return
-        self._catching_up = asyncio.get_running_loop().create_task(self._catch_up(), name="chatd-catch-up")
+class _CommitLog:
+    """Finds the chats that other processes changed by the database-wide change number."""
 
-    _missed = False
+    def __init__(self, announce: Callable[[tuple[Change, ...]], None], *, seen: int) -> None:
+        self._announce = announce
+        self._seen = seen
 
-    async def _catch_up(self) -> None:
-        """Announce what other processes changed."""
-        while True:
-            self._missed = False
-            since = self._seen_change
-            try:
-                last, changed = await self.read(lambda conn: reads.changes_since(conn, since))
-            except (sqlite3.Error, NotFoundError) as error:
-                log.warning("What another process changed could not be read: %r", error)
-                return
-            self._seen_change = max(last, self._seen_change)
-            self._announce(changed)
-            if not self._missed:
-                return
+    def read_foreign(self, conn: sqlite3.Connection) -> Callable[[], None]:
+        """Read the chats that changed after everything known."""
+        self._seen, changes = reads.changes_since(conn, self._seen)
+        return lambda: self._announce(changes)
+
+    def before_commit(self, conn: sqlite3.Connection) -> int:
+        """Return the newest change number."""
+        return reads.last_change_id(conn)
+
+    def after_commit(self, mark: object) -> None:
+        """Know everything up to *mark*."""
+        assert isinstance(mark, int)
+        self._seen = mark

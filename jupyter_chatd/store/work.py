@@ -1,4 +1,4 @@
-"""Transitions that a worker causes while it drives a chat. All but Acquire and Reconcile are fenced by a claim."""
+"""Transitions that a worker causes while it drives a chat. All but Acquire and Reconcile are fenced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import StaleWorkError
-from ..messages import CallKey, Chat, ChatStatus, ErrorDetail, Message, NewMessage, RetryState, ToolCallPart, ToolResultPart
+from ..messages import (
+    CallKey,
+    Chat,
+    ChatStatus,
+    ErrorDetail,
+    Message,
+    NewMessage,
+    RetryState,
+    Role,
+    ToolCallPart,
+    ToolResultPart,
+)
 from .machine import State, Transition
 from .rows import result_to_json
 from .transaction import Claim, Transaction
@@ -35,11 +46,12 @@ class Acquire:
             " ORDER BY updated_at, id LIMIT ?",
             (json.dumps(sorted(self.dead_workers)), len(self.runner_ids)),
         ).fetchall()
-        return tuple(self._take(tx, row["id"], runner) for row, runner in zip(rows, self.runner_ids, strict=False))
+        return tuple(
+            self._take(tx, row["id"], runner) for row, runner in zip(rows, self.runner_ids, strict=False)
+        )
 
     def _take(self, tx: Transaction, chat_id: str, runner_id: str) -> Chat:
         cell = tx.cell(chat_id)
-        cell.touched = False
         cell.set(worker_id=self.worker_id, runner_id=runner_id)
         return cell.chat
 
@@ -57,7 +69,6 @@ class Abandon:
         if tx.peek(self.chat_id).chat.runner_id != self.runner_id:
             raise StaleWorkError(self.chat_id, self.transition)
         cell = tx.cell(self.chat_id)
-        cell.touched = False
         cell.set(worker_id=None, runner_id=None)
 
 
@@ -71,10 +82,8 @@ class BeginAttempt:
 
     def apply(self, tx: Transaction) -> Chat:
         cell = tx.claimed(self.claim)
-        cell.touched = False
-        cell.set(generation_attempt=cell.chat.generation_attempt + 1)
-        if cell.chat.retry_state is not None:
-            cell.set(retry_state=None, retry_state_version=cell.snapshot_version)
+        cell.set(generation_attempt=cell.now("generation_attempt") + 1)
+        cell.end_retry()
         return cell.chat
 
 
@@ -89,7 +98,6 @@ class RecordRetry:
 
     def apply(self, tx: Transaction) -> Chat:
         cell = tx.claimed(self.claim)
-        cell.touched = False
         cell.set(retry_state=self.retry, retry_state_version=cell.snapshot_version)
         return cell.chat
 
@@ -139,10 +147,11 @@ class StartTools:
     transition = Transition.START_TOOLS
 
     def apply(self, tx: Transaction) -> None:
-        tx.claimed(self.claim).touched = False
+        tx.claimed(self.claim)
         tx.conn.executemany(
             "INSERT INTO tool_runs (message_id, call_index, chat_id, tool_call_id, tool_name, started_at)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET started_at = excluded.started_at",
+            " VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET started_at = excluded.started_at WHERE tool_runs.result IS NULL",
             [
                 (
                     start.key.message_id,
@@ -167,9 +176,10 @@ class FinishTools:
     transition = Transition.FINISH_TOOLS
 
     def apply(self, tx: Transaction) -> None:
-        tx.claimed(self.claim).touched = False
+        tx.claimed(self.claim)
         tx.conn.executemany(
-            "UPDATE tool_runs SET finished_at = ?, result = ? WHERE message_id = ? AND call_index = ? AND result IS NULL",
+            "UPDATE tool_runs SET finished_at = ?, result = ?"
+            " WHERE message_id = ? AND call_index = ? AND result IS NULL",
             [(tx.now, result_to_json(result), key.message_id, key.index) for key, result in self.results],
         )
 
@@ -204,6 +214,8 @@ class FinishTurn:
 def _end_turn(tx: Transaction, claim: Claim, rows: tuple[NewMessage, ...]) -> Committed:
     cell = tx.claimed(claim)
     for row in rows:
+        if row.role is Role.ASSISTANT:
+            cell.close_calls()  # those of the row before: afterwards it is no longer the newest
         cell.insert(row)
     cell.close_calls()
     promoted = cell.promote_head()

@@ -1,8 +1,11 @@
 """One thread owns the connection that writes; whatever has queued up while a commit ran is the next commit.
 
-Each job runs in a savepoint of its own, so that one failing job leaves its neighbours alone. Some errors (a full
-disk, an interrupt) roll back the whole transaction: then the batch is run again, one job at a time.
+Each job runs in a savepoint of its own, so that one failing job leaves its neighbours alone. Some errors (a
+full disk, an interrupt) roll back the whole transaction: then the batch is run again, one job at a time.
 There is no gathering delay. Rules: spec "Group commit".
+
+What other processes commit is read on this thread too, between its own commits: so everything is announced in
+commit order, and nothing of ours is taken for somebody else's.
 """
 
 from __future__ import annotations
@@ -14,14 +17,32 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
 MAX_BATCH = 256
 """Jobs in one commit at the most, so that the first caller is not kept waiting for the last."""
 
+POLL_INTERVAL = 0.2  # seconds between looks for other processes' commits while idle
+
 log = logging.getLogger(__name__)
+
+
+class CommitLog(Protocol):
+    """Tells the commits of other processes from ours. Called on the writer's thread only."""
+
+    def read_foreign(self, conn: sqlite3.Connection) -> Callable[[], None]:
+        """Read what others committed since the last look; return what announces it on the loop."""
+        ...
+
+    def before_commit(self, conn: sqlite3.Connection) -> object:
+        """Return a mark that covers all that is about to be committed."""
+        ...
+
+    def after_commit(self, mark: object) -> None:
+        """What *mark* covers is ours."""
+        ...
 
 
 @dataclass(slots=True)
@@ -29,7 +50,7 @@ class _Job:
     run: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
     result: Any = None
-    error: BaseException | None = None
+    error: Exception | None = None
     after: Callable[[Any], None] | None = None
     """Called on the loop with the result, before the future is resolved and in commit order."""
 
@@ -40,13 +61,11 @@ class Writer:
 
     connection: sqlite3.Connection
     loop: asyncio.AbstractEventLoop
-    poll_s: float = 0.2
-    """How often another process's commits are looked for while idle, seconds."""
-    on_foreign_commit: Callable[[], None] | None = None
-    """Called on the loop when another process has committed."""
+    commits: CommitLog
     probe: Callable[[str], None] | None = None
     """Test seam: called with `savepoint`, `release` or `commit` right before each; may raise."""
-    _jobs: queue.SimpleQueue[_Job | None] = field(default_factory=queue.SimpleQueue)
+    poll_s: float = POLL_INTERVAL
+    _jobs: queue.SimpleQueue[_Job | None] = field(default_factory=lambda: queue.SimpleQueue[_Job | None]())
     _thread: threading.Thread | None = None
     _data_version: int = -1
     _closed: bool = False
@@ -62,8 +81,11 @@ class Writer:
     ) -> asyncio.Future[T]:
         """Queue a job and return its future; call it on the loop.
 
-        *run* gets the connection inside a savepoint and may be run more than once. A cancelled caller does not
-        cancel the job.
+        *run* gets the connection inside a savepoint and may be run more than once. A cancelled caller does
+        not cancel the job.
+
+        Raises:
+            RuntimeError: the writer is closed.
         """
         if self._closed:
             raise RuntimeError("the store is closed")
@@ -79,20 +101,20 @@ class Writer:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
+    # The thread
+
     def _main(self) -> None:
-        while True:
+        is_last = False
+        while not is_last:
             try:
                 job = self._jobs.get(timeout=self.poll_s)
             except queue.Empty:
-                self._look_for_foreign_commits()
+                self._poll()
                 continue
-            batch, last = self._gather(job)
+            batch, is_last = self._gather(job)
             if batch:
-                self._look_for_foreign_commits()
                 self._commit_batch(batch)
-                self._answer(batch)
-            if last:
-                return
+                self._tell(lambda batch=batch: _deliver(batch))
 
     def _gather(self, first: _Job | None) -> tuple[list[_Job], bool]:
         """Return all jobs that wait now, and whether the end of the queue is among them."""
@@ -111,14 +133,13 @@ class Writer:
     def _commit_batch(self, batch: list[_Job]) -> None:
         try:
             self._transact(batch)
-        except Exception as error:
-            self._rollback()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' answer
+            self._roll_back()
             if len(batch) == 1:
                 batch[0].error = error
                 return
             log.warning("A group of %d writes was rolled back and is run one by one: %r", len(batch), error)
             for job in batch:
-                job.error = None
                 self._commit_batch([job])
 
     def _transact(self, batch: list[_Job]) -> None:
@@ -128,17 +149,20 @@ class Writer:
             Exception: the transaction as a whole is lost.
         """
         self.connection.execute("BEGIN IMMEDIATE")
+        self._look_for_foreign_commits()
         for job in batch:
             self._run_job(job)
+        mark = self.commits.before_commit(self.connection)
         self._reach("commit")
         self.connection.execute("COMMIT")
+        self.commits.after_commit(mark)
 
     def _run_job(self, job: _Job) -> None:
+        job.error = None
         self._reach("savepoint")
         self.connection.execute("SAVEPOINT job")
         try:
             job.result = job.run(self.connection)
-            job.error = None
         except Exception as error:
             if not self.connection.in_transaction:
                 raise
@@ -147,37 +171,44 @@ class Writer:
         self._reach("release")
         self.connection.execute("RELEASE job")
 
-    def _rollback(self) -> None:
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+    def _roll_back(self) -> None:
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            log.exception("A failed group of writes could not be rolled back")
 
     def _reach(self, point: str) -> None:
         if self.probe is not None:
             self.probe(point)
 
-    def _answer(self, batch: list[_Job]) -> None:
+    def _poll(self) -> None:
         try:
-            self.loop.call_soon_threadsafe(_deliver, batch)
-        except RuntimeError:
-            log.warning("The loop ended before %d committed writes could be answered", len(batch))
+            self._look_for_foreign_commits()
+        except sqlite3.Error as error:
+            log.warning("The database could not be polled: %r", error)
 
     def _read_data_version(self) -> int:
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _look_for_foreign_commits(self) -> None:
         """`data_version` moves on this connection only when another one committed."""
-        try:
-            version = self._read_data_version()
-        except sqlite3.Error as error:
-            log.warning("The database could not be polled: %r", error)
+        version = self._read_data_version()
+        if version == self._data_version:
             return
-        if version != self._data_version:
-            self._data_version = version
-            if self.on_foreign_commit is not None:
-                try:
-                    self.loop.call_soon_threadsafe(self.on_foreign_commit)
-                except RuntimeError:
-                    log.debug("The loop ended before another process's commit could be told")
+        self._data_version = version
+        try:
+            announce = self.commits.read_foreign(self.connection)
+        except Exception:
+            log.exception("What another process committed could not be read")
+        else:
+            self._tell(announce)
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        try:
+            self.loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            log.warning("The event loop ended before it could be told of a commit")
 
 
 def _deliver(batch: list[_Job]) -> None:
