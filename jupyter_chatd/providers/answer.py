@@ -57,7 +57,9 @@ class AnswerReader:
 
         Vendors may add to a block that was over, citations for example. Its second `PartDone` replaces the first.
         """
-        if len(response.parts) == len(self._began):  # else a nameless call is missing, and numbers do not match
+        if len(response.parts) == len(
+            self._began
+        ):  # else a nameless call is missing, and numbers do not match
             for block, part in enumerate(response.parts):
                 before = self._done.get(block)
                 done = self._finish(block, part)
@@ -129,7 +131,9 @@ def sources_of(parts: Sequence[library.ModelResponsePart]) -> list[SourcePart]:
     titles = {page.url: page.title for page in reversed(pages) if isinstance(page, library.WebCitationSource)}
     urls = dict.fromkeys(page.url for page in pages if isinstance(page, library.WebCitationSource))
     return [
-        SourcePart(source_id=f"source-{number}", url=clean_text(url), title=clean_text(titles[url] or "") or None)
+        SourcePart(
+            source_id=f"source-{number}", url=clean_text(url), title=clean_text(titles[url] or "") or None
+        )
         for number, url in enumerate(urls, start=1)
     ]
 

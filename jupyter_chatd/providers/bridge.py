@@ -56,7 +56,12 @@ class BridgeModel:
     @property
     def context_limit(self) -> int | None:
         """As configured, else as the library knows it; that is only after the first call began."""
-        if self._context_limit is None and self._vendor and self._vendor.done() and not self._vendor.exception():
+        if (
+            self._context_limit is None
+            and self._vendor
+            and self._vendor.done()
+            and not self._vendor.exception()
+        ):
             return self._vendor.result().model.context_window
         return self._context_limit
 
@@ -136,7 +141,9 @@ class BridgeModel:
 
     def _check_end(self, response: Any) -> None:
         """Raise when the stream stopped without saying that it is over: what came is not the whole answer."""
-        if response.finish_reason == "error" or (response.finish_reason is None and response.state != "suspended"):
+        if response.finish_reason == "error" or (
+            response.finish_reason is None and response.state != "suspended"
+        ):
             failure = Failure(cause=Cause.TIMEOUT, text="The stream ended before the answer did.")
             raise model_error(failure, endpoint=self._endpoint, model=self._model)
 
@@ -144,7 +151,9 @@ class BridgeModel:
         failure = failure_of(error)
         if failure.cause is Cause.GENERIC:
             text = "".join(traceback.format_exception(error))
-            LOG.error("%s failed in a way that is not known:\n%s", self.ref, scrub(text, self._endpoint.api_key))
+            LOG.error(
+                "%s failed in a way that is not known:\n%s", self.ref, scrub(text, self._endpoint.api_key)
+            )
         return model_error(failure, endpoint=self._endpoint, model=self._model)
 
     async def _close_vendor(self) -> None:
@@ -160,11 +169,15 @@ def _parameters(call: ModelCall) -> ModelRequestParameters:
     from pydantic_ai.tools import ToolDefinition
 
     tools = [
-        ToolDefinition(name=tool.name, description=tool.description, parameters_json_schema=dict(tool.input_schema))
+        ToolDefinition(
+            name=tool.name, description=tool.description, parameters_json_schema=dict(tool.input_schema)
+        )
         for tool in call.tools
     ]
     return ModelRequestParameters(function_tools=tools)
 
 
 if TYPE_CHECKING:
-    _model: Model = BridgeModel(Endpoint.__new__(Endpoint), "")
+
+    def _is_model(model: BridgeModel) -> Model:
+        return model

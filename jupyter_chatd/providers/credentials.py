@@ -88,7 +88,9 @@ class Credentials:
             message = f"The key file {self._path} cannot be read ({type(problem).__name__})."
             raise CredentialsError(f"{message} Repair or delete it, and enter the keys again.") from None
         if not isinstance(value, dict):
-            raise CredentialsError(f"The key file {self._path} must hold a JSON object. Delete it, and enter the keys again.")
+            raise CredentialsError(
+                f"The key file {self._path} must hold a JSON object. Delete it, and enter the keys again."
+            )
         return cast("dict[str, Any]", value)
 
     def _check_mode(self, status: os.stat_result) -> None:

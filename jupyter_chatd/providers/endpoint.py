@@ -69,9 +69,13 @@ def check_base_url(base_url: str) -> str:
     except ValueError:
         raise ValueError(f"The base URL {url[:100]!r} is not an address. {example}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or bad_port:
-        raise ValueError(f"The base URL {url[:100]!r} does not begin with http:// or https:// and a host. {example}")
+        raise ValueError(
+            f"The base URL {url[:100]!r} does not begin with http:// or https:// and a host. {example}"
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(f"The base URL may hold a host and a path only: no user, password, ? or #. {example}")
+        raise ValueError(
+            f"The base URL may hold a host and a path only: no user, password, ? or #. {example}"
+        )
     return url
 
 
@@ -85,5 +89,7 @@ def check_api_key(api_key: str) -> str:
     if not key:
         raise ValueError("The API key is empty. Enter the key as the provider shows it.")
     if not all("!" <= char <= "~" for char in key):
-        raise ValueError("The API key holds spaces or characters outside ASCII. Copy it again from the provider.")
+        raise ValueError(
+            "The API key holds spaces or characters outside ASCII. Copy it again from the provider."
+        )
     return key

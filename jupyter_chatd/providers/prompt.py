@@ -27,6 +27,7 @@ from ..messages import (
     UnknownPart,
 )
 from ..wire.jsontext import dump_json
+from .prompt_text import context_file_text, error_text, fence, file_reference_text
 from .protocol import PromptMessage
 from .vendor_parts import Origin, origin_of, to_library
 
@@ -158,37 +159,6 @@ def _user_content(part: Part) -> Iterable[Content]:
             return []
 
 
-def file_reference_text(part: FileReferencePart) -> str:
-    """The marker `[file-reference] name:start-end`, and the content in a fence."""
-    lines = [str(line) for line in (part.start_line, part.end_line) if line is not None]
-    if len(set(lines)) == 1:
-        lines = lines[:1]
-    marker = f"[file-reference] {part.file_name}"
-    if lines:
-        marker = f"{marker}:{'-'.join(lines)}"
-    return f"{marker}\n{fence(part.content)}" if part.content else marker
-
-
-def context_file_text(part: ContextFilePart) -> str:
-    """An instruction file of the workspace, wrapped so that the model can tell it from what the user wrote."""
-    remark = " (cut to its first 64 KiB)" if part.context_file_truncated else ""
-    header = [f"Source: {part.context_file_path}{remark}"]
-    if part.context_file_directory:
-        header.insert(0, f"Working directory: {part.context_file_directory}")
-    if part.context_file_os:
-        header.insert(0, f"Operating system: {part.context_file_os}")
-    text = "\n".join([*header, "", part.context_file_content or ""])
-    return f"<workspace-context>\n{text.strip()}\n</workspace-context>"
-
-
-def fence(text: str) -> str:
-    """*text* in a code block whose fence does not occur in it."""
-    marks = "```"
-    while marks in text:
-        marks += "`"
-    return f"{marks}\n{text}\n{marks}"
-
-
 def _file(part: FilePart, data: str) -> str | library.BinaryContent:
     """Images and PDF as they are, text as text, and of anything else a note that it exists."""
     name = part.name or "unnamed"
@@ -221,14 +191,6 @@ def _result(part: ToolResultPart) -> Any:
     if part.is_media and isinstance(result, Mapping) and (media := _media(cast("Mapping[str, Any]", result))):
         return media
     return dump_json({} if result in (None, "") else result)
-
-
-def error_text(result: object) -> str:
-    """The message of an error result: its `error` field if it has one."""
-    error = cast("Mapping[str, Any]", result).get("error") if isinstance(result, Mapping) else result
-    if isinstance(error, str) and error.strip():
-        return error
-    return dump_json(result) if result else "The tool failed and did not say why."
 
 
 def _media(result: Mapping[str, Any]) -> list[Any] | None:

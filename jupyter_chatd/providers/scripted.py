@@ -178,7 +178,9 @@ class ScriptedModel:
             return self._answers(call)
         number = len(self.calls)
         if number > len(self._answers):
-            raise LookupError(f"The script holds {len(self._answers)} answers; the model was called {number} times.")
+            raise LookupError(
+                f"The script holds {len(self._answers)} answers; the model was called {number} times."
+            )
         return self._answers[number - 1]
 
     def _finished(self, answer: Answer) -> Finished:
@@ -227,4 +229,6 @@ async def _play(step: Step, *, block: int, call_number: int) -> AsyncIterator[Mo
 
 
 if TYPE_CHECKING:
-    _twin: Model = ScriptedModel([])
+
+    def _is_model(model: ScriptedModel) -> Model:
+        return model

@@ -132,7 +132,9 @@ def _dump(part: library.ModelResponsePart) -> dict[str, Any]:
 # To the library.
 
 
-def to_library(part: TextPart | ReasoningPart | ToolCallPart | ToolResultPart) -> library.ModelResponsePart | None:
+def to_library(
+    part: TextPart | ReasoningPart | ToolCallPart | ToolResultPart,
+) -> library.ModelResponsePart | None:
     """The part as its vendor sent it; `None` for one that no vendor would take back.
 
     Metadata that cannot be read makes the part a plain one (spec/chatd.md §8.2), or drops what has no plain form.
@@ -187,5 +189,9 @@ def _restore(part: Any, vendor: Mapping[str, Any]) -> library.ModelResponsePart 
     try:
         return ADAPTER.validate_python({**fields, **own})
     except ValueError as problem:
-        LOG.warning("Vendor metadata of a %s part cannot be read and is left out: %s", part.type, type(problem).__name__)
+        LOG.warning(
+            "Vendor metadata of a %s part cannot be read and is left out: %s",
+            part.type,
+            type(problem).__name__,
+        )
         return None

@@ -33,7 +33,9 @@ def option_settings(options: Mapping[str, Any], known: Mapping[str, Option]) -> 
         ValueError: an option is unknown; the text lists those that exist.
     """
     if unknown := sorted(set(options) - set(known)):
-        raise ValueError(f"Unknown provider option {', '.join(unknown)}. Known are: {', '.join(sorted(known))}.")
+        raise ValueError(
+            f"Unknown provider option {', '.join(unknown)}. Known are: {', '.join(sorted(known))}."
+        )
     settings: dict[str, Any] = {}
     for name, value in options.items():
         if value is not None:

@@ -1,0 +1,285 @@
+"""Which models there are, and the one that a name means."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ModelError
+from ..model_settings import ModelConfig, ProviderConfig, StoredModels
+from .bridge import BridgeModel
+from .configured import ConfiguredModel
+from .credentials import Credentials
+from .demo import DemoModel
+from .discovery import discover_models
+from .endpoint import Endpoint
+from .errors import config_error
+from .presets import DEMO, PRESETS, label_of
+from .protocol import Model
+from .settings import call_settings
+from .sources import ProviderEntry, Sources, provider_entries, why_unavailable
+
+DEMO_REF = "demo:demo"
+DISCOVERY_LIFETIME = 60.0  # seconds after which an endpoint is asked again for its models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedModel:
+    """One model that can be chosen."""
+
+    id: str
+    """A model config's id, else `provider:model`."""
+    provider: str
+    model: str
+    display_name: str
+
+    @property
+    def ref(self) -> str:
+        """`provider:model`."""
+        return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedProvider:
+    """One provider and what it offers."""
+
+    provider: str
+    display_name: str
+    available: bool
+    has_api_key: bool = False
+    unavailable_reason: str | None = None
+    """`disabled`, `missing_api_key` or `misconfigured`."""
+    models: tuple[ListedModel, ...] = ()
+
+
+class ModelCatalog:
+    """Finds models by name. Lives as long as the server.
+
+    Everything that people may change is read again at every call, so there is nothing to invalidate: a connection whose
+    endpoint has changed is replaced at the next use and closes when its last stream has ended.
+
+    Args:
+        environ: The server's environment: `ANTHROPIC_API_KEY`, `OPENAI_BASE_URL` and the like.
+        providers: The trait of that name.
+        stored: Reads what the store holds.
+        credentials: The key file.
+        default_model: The trait of that name; empty leaves the choice to `default_ref`.
+
+    Raises:
+        ValueError: *providers* is malformed; says where.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        providers: Sequence[Mapping[str, Any]] = (),
+        stored: Callable[[], Awaitable[StoredModels]],
+        credentials: Credentials,
+        default_model: str = "",
+    ) -> None:
+        self.credentials = credentials
+        self._entries = provider_entries(providers)
+        self._sources = Sources(environ=environ, entries=self._entries, credentials=credentials)
+        self._stored = stored
+        self._default_model = default_model
+        self._demo = DemoModel()
+        self._models: dict[tuple[str, str], tuple[Endpoint, BridgeModel]] = {}
+        self._discovered: dict[Endpoint, tuple[float, tuple[str, ...] | None]] = {}
+
+    async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
+        """The model of that name, ready to be called, with the settings of its model config if it has one.
+
+        A config that was deleted or switched off counts as absent: the name alone decides.
+
+        Raises:
+            ModelError: there is no such model, or its provider cannot be used; says what to do.
+        """
+        stored = await self._stored()
+        config = find_config(stored, model_config_id)
+        ref = config.ref if config else await self.canonical_ref(model, stored=stored)
+        config = config or next(
+            (known for known in stored.models if known.enabled and known.ref == ref), None
+        )
+        provider, _, name = ref.partition(":")
+        found = self._demo if provider == DEMO else await self._connect(provider, name, stored)
+        return _configure(found, config) if config else found
+
+    async def canonical_ref(self, model: str, *, stored: StoredModels | None = None) -> str:
+        """`provider:model` for a full name, or for the bare name of a known model.
+
+        Order: a full name whose provider is known; a model that someone configured; how vendors' names begin.
+
+        Raises:
+            ModelError: nothing of that is so; lists the providers.
+        """
+        stored = stored or await self._stored()
+        name = model.strip()
+        provider, colon, rest = name.partition(":")
+        if colon and rest and provider in self._provider_names(stored):
+            return f"{provider}:{rest}"
+        if name == DEMO:
+            return DEMO_REF
+        configured = [known.ref for known in self._configured_models(stored) if known.model == name]
+        by_prefix = [f"{key}:{name}" for key, preset in PRESETS.items() if name.startswith(preset.prefixes)]
+        if found := configured or by_prefix:
+            return found[0]
+        providers = ", ".join(self._provider_names(stored))
+        raise config_error(
+            f"The model {name[:100]!r} is not known. Write provider:model; providers are {providers}."
+        )
+
+    async def default_ref(self) -> str:
+        """The model of a chat that names none.
+
+        In order: the trait; the default model config; the first provider of the environment; the first other provider
+        that can be used and offers a model; the demo model.
+        """
+        stored = await self._stored()
+        if self._default_model:
+            return await self.canonical_ref(self._default_model, stored=stored)
+        if (config := find_default(stored)) is not None:
+            return config.ref
+        for provider in self._by_preference(stored):
+            if (ref := await self._first_model(provider, stored)) is not None:
+                return ref
+        return DEMO_REF
+
+    async def default_config_id(self) -> str | None:
+        """The id of the default model config, when that is where the default comes from."""
+        config = None if self._default_model else find_default(await self._stored())
+        return config.id if config else None
+
+    async def listing(self) -> tuple[ListedProvider, ...]:
+        """All providers that are configured or known, and their models. Asks endpoints without configured models."""
+        stored = await self._stored()
+        names = [name for name in self._provider_names(stored) if name != DEMO]
+        listed = await asyncio.gather(*(self._list(name, stored) for name in names))
+        demo = ListedModel(id=DEMO_REF, provider=DEMO, model=DEMO, display_name="Demo")
+        return (*listed, ListedProvider(provider=DEMO, display_name="Demo", available=True, models=(demo,)))
+
+    async def has_api_key(self, provider: str) -> bool:
+        """Whether there is a key for *provider*, wherever it comes from."""
+        row = _row(await self._stored(), provider)
+        try:
+            return (await asyncio.to_thread(self._sources.endpoint, provider, row)).api_key is not None
+        except ModelError:
+            return False
+
+    async def aclose(self) -> None:
+        """Release all connections. May be called twice."""
+        models, self._models = self._models, {}
+        for _, model in models.values():
+            await model.aclose()
+
+    # Connections.
+
+    async def _connect(self, provider: str, name: str, stored: StoredModels) -> Model:
+        endpoint = await asyncio.to_thread(self._sources.endpoint, provider, _row(stored, provider))
+        known = self._models.get((provider, name))
+        if known is not None and known[0] == endpoint:
+            return known[1]
+        model = BridgeModel(endpoint, name)
+        self._models[provider, name] = (endpoint, model)
+        if known is not None:
+            await known[1].aclose()
+        return model
+
+    # What is offered.
+
+    def _provider_names(self, stored: StoredModels) -> list[str]:
+        rows = [row.provider for row in stored.providers]
+        return list(dict.fromkeys([*PRESETS, *self._entries, *rows, DEMO]))
+
+    def _by_preference(self, stored: StoredModels) -> list[str]:
+        """Providers in the order in which a default is looked for."""
+        names = [name for name in self._provider_names(stored) if name != DEMO]
+        return sorted(names, key=lambda name: not self._sources.is_in_environment(name))
+
+    def _configured_models(self, stored: StoredModels) -> Iterator[ListedModel]:
+        """Models that someone named: in model configs, then in the server's configuration."""
+        for config in stored.models:
+            if config.enabled:
+                yield _listed(config.provider, config.model, config.display_name, id=config.id)
+        for entry in self._entries.values():
+            yield from (_listed(entry.provider, model) for model in entry.models)
+
+    async def _first_model(self, provider: str, stored: StoredModels) -> str | None:
+        """The model of *provider* to take when nobody chose; `None` when the provider cannot be used."""
+        listed = await self._list(provider, stored)
+        if not listed.available:
+            return None
+        if listed.models:
+            return listed.models[0].ref
+        # An address without a list of models: the vendor's usual name, which many gateways and local servers accept.
+        return f"{provider}:{PRESETS[provider].models[0]}" if provider in PRESETS else None
+
+    async def _list(self, provider: str, stored: StoredModels) -> ListedProvider:
+        row = _row(stored, provider)
+        label = label_of(provider, row.display_name if row else None)
+        try:
+            endpoint = await asyncio.to_thread(self._sources.endpoint, provider, row)
+        except ModelError as error:
+            reason = "disabled" if row and not row.enabled else why_unavailable(error)
+            return ListedProvider(
+                provider=provider, display_name=label, available=False, unavailable_reason=reason
+            )
+        models = [known for known in self._configured_models(stored) if known.provider == provider]
+        return ListedProvider(
+            provider=provider,
+            display_name=label,
+            available=True,
+            has_api_key=endpoint.api_key is not None,
+            models=tuple(models) or await self._offered(endpoint),
+        )
+
+    async def _offered(self, endpoint: Endpoint) -> tuple[ListedModel, ...]:
+        """Models that nobody named: the vendor's usual ones at its own address, what it lists at any other."""
+        if endpoint.is_official:
+            names = PRESETS[endpoint.provider].models
+        else:
+            names = await self._discover(endpoint) or ()
+        return tuple(_listed(endpoint.provider, name) for name in names)
+
+    async def _discover(self, endpoint: Endpoint) -> tuple[str, ...] | None:
+        asked_at, names = self._discovered.get(endpoint, (float("-inf"), None))
+        if time.monotonic() - asked_at > DISCOVERY_LIFETIME or names is None:
+            names = await discover_models(endpoint)
+            self._discovered[endpoint] = (time.monotonic(), names)
+        return names
+
+
+def find_config(stored: StoredModels, config_id: str | None) -> ModelConfig | None:
+    """The model config of that id, unless it is switched off."""
+    return next((config for config in stored.models if config.id == config_id and config.enabled), None)
+
+
+def find_default(stored: StoredModels) -> ModelConfig | None:
+    """The default model config, unless it or its provider is switched off."""
+    off = {row.provider for row in stored.providers if not row.enabled}
+    return next((c for c in stored.models if c.is_default and c.enabled and c.provider not in off), None)
+
+
+def _row(stored: StoredModels, provider: str) -> ProviderConfig | None:
+    return next((row for row in stored.providers if row.provider == provider), None)
+
+
+def _listed(
+    provider: str, model: str, display_name: str | None = None, *, id: str | None = None
+) -> ListedModel:  # noqa: A002
+    return ListedModel(
+        id=id or f"{provider}:{model}", provider=provider, model=model, display_name=display_name or model
+    )
+
+
+def _configure(model: Model, config: ModelConfig) -> Model:
+    try:
+        settings = call_settings(config.options)
+    except ValueError as problem:
+        raise config_error(
+            f"{problem} Correct the model config {config.display_name or config.model}."
+        ) from None
+    return ConfiguredModel(model, settings=settings, context_limit=config.context_limit)

@@ -1,0 +1,213 @@
+"""The model that needs no key and no network: it follows simple instructions through the real tools.
+
+What it does next follows from the prompt alone, so a chat that runs on it goes on after a crash like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ..messages import ReasoningPart, Role, StopReason, TextPart, ToolCallPart, ToolResultPart, Usage
+from .demo_instructions import Instruction, Plan, Ponder, Tell, UseTool, parse_plan
+from .prompt_text import error_text
+from .protocol import (
+    Finished,
+    Model,
+    ModelCall,
+    ModelEvent,
+    PartDone,
+    PromptMessage,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from .scripted import words
+
+PACE = 0.004  # seconds between words
+MAX_QUOTE = 2000  # characters of a tool's output in an answer
+CONTEXT_LIMIT = 200_000
+
+GREETING = "I am the demo model of jupyter_chatd: a small program, not a language model. "
+HELP = """I understand these instructions:
+
+- run `ls -l` (add "in the background" for something that goes on)
+- read notes.txt
+- write "hello" to notes.txt
+- replace "hello" with "good day" in notes.txt
+- list processes, check process ID, stop process ID
+- call TOOL with {"argument": "value"}
+- say TEXT, think about TEXT, count to N
+
+Join them with "and" to do them at once, with "then" or a new line to do one after the other.
+To talk to a real model, set ANTHROPIC_API_KEY or OPENAI_API_KEY, or add a provider in the settings."""
+
+DIRECTORY = re.compile(r"^Working directory: (.+)$", re.MULTILINE)
+
+
+class DemoModel:
+    """`demo:demo`. Deterministic, stateless, offline; may be called by any number of chats at once."""
+
+    def __init__(self, *, pace_s: float = PACE) -> None:
+        self._pace_s = pace_s
+
+    @property
+    def ref(self) -> str:
+        """`demo:demo`."""
+        return "demo:demo"
+
+    @property
+    def context_limit(self) -> int | None:
+        """A size that a person can fill, so that compaction can be tried out."""
+        return CONTEXT_LIMIT
+
+    async def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
+        """See `protocol.Model.stream`. Never fails."""
+        spoken = 0
+        instructions = answer(call)
+        for block, instruction in enumerate(instructions):
+            for event in _events(instruction, block, f"demo_{len(call.messages)}_{block}"):
+                yield event
+                spoken += 1
+                await asyncio.sleep(self._pace_s)
+        calls = any(isinstance(instruction, UseTool) for instruction in instructions)
+        yield Finished(
+            stop_reason=StopReason.TOOL_CALLS if calls else StopReason.END,
+            usage=Usage(output_tokens=spoken or None),
+        )
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+def answer(call: ModelCall) -> list[Instruction]:
+    """What the model says and calls next: the next step of the last user message's plan, or the report at its end."""
+    said, turn = _last_turn(call.messages)
+    plan = parse_plan(said, directory=_directory(call.messages))
+    if plan.unknown or not plan.steps:
+        return [Tell(_help(said, plan))]
+    missing = _missing_tools(plan, call)
+    if missing:
+        return [Tell(f"{GREETING}This chat has no tool named {', '.join(missing)}.")]
+    done = sum(1 for message in turn if message.role is Role.ASSISTANT)
+    report = Tell(_report(turn))
+    if done < len(plan.steps):
+        return _step(plan.steps[done], first=done == 0)
+    return [report] if report.text else [Tell("Done.")]
+
+
+def _step(instructions: Sequence[Instruction], *, first: bool) -> list[Instruction]:
+    """One step: what is to be said, an announcement of the calls, the calls."""
+    uses = [instruction for instruction in instructions if isinstance(instruction, UseTool)]
+    rest: list[Instruction] = [
+        instruction for instruction in instructions if not isinstance(instruction, UseTool)
+    ]
+    if not uses:
+        return rest
+    start = f"{GREETING}I will" if first else "Next I will"
+    return [*rest, Tell(f"{start} {' and '.join(use.intent for use in uses)}."), *uses]
+
+
+def _last_turn(messages: Sequence[PromptMessage]) -> tuple[str, Sequence[PromptMessage]]:
+    """What the user said last, and the messages after it."""
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index].role is Role.USER and (text := _text(messages[index])):
+            return text, messages[index + 1 :]
+    return "", ()
+
+
+def _text(message: PromptMessage) -> str:
+    return "\n".join(part.text for part in message.parts if isinstance(part, TextPart)).strip()
+
+
+def _directory(messages: Sequence[PromptMessage]) -> str:
+    """The working directory that a system message tells; the last one counts."""
+    told = [match for m in messages if m.role is Role.SYSTEM for match in DIRECTORY.findall(_text(m))]
+    return told[-1].strip() if told else "."
+
+
+def _missing_tools(plan: Plan, call: ModelCall) -> list[str]:
+    known = {tool.name for tool in call.tools}
+    used = [
+        instruction.tool for step in plan.steps for instruction in step if isinstance(instruction, UseTool)
+    ]
+    return sorted({tool for tool in used if tool not in known})
+
+
+def _help(said: str, plan: Plan) -> str:
+    if plan.unknown and plan.steps:
+        return f"{GREETING}I do not understand “{plan.unknown[0][:200]}”, so I did nothing.\n\n{HELP}"
+    return f"{GREETING}\n\n{HELP}"
+
+
+# The report.
+
+
+def _report(turn: Sequence[PromptMessage]) -> str:
+    """A sentence for each tool result of the turn, in call order."""
+    parts = [part for message in turn for part in message.parts]
+    calls = {part.tool_call_id: part for part in parts if isinstance(part, ToolCallPart)}
+    results = (part for part in parts if isinstance(part, ToolResultPart))
+    return "\n\n".join(_outcome(result, calls.get(result.tool_call_id)) for result in results)
+
+
+def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
+    value = cast("Mapping[str, Any]", result.result) if isinstance(result.result, Mapping) else {}
+    args = cast("Mapping[str, Any]", call.args) if call and isinstance(call.args, Mapping) else {}
+    if result.is_error:
+        return f"{result.tool_name} failed: {error_text(result.result)}"
+    match result.tool_name:
+        case "execute":
+            return _command_outcome(str(args.get("command")), value)
+        case "read_file":
+            return f"{args.get('path')} says:\n{_quote(value.get('content'))}"
+        case "write_file":
+            return f"I wrote {args.get('path')}."
+        case "edit_files":
+            return f"I changed {', '.join(str(file['path']) for file in args.get('files', ()))}."
+        case name:
+            return f"{name} gave:\n{_quote(json.dumps(result.result, ensure_ascii=False, indent=1))}"
+
+
+def _command_outcome(command: str, value: Mapping[str, Any]) -> str:
+    output = f"\n{_quote(value['output'])}" if value.get("output") else ""
+    if value.get("success") and value.get("background_process_id") and not output:
+        return f"`{command}` runs in the background as process {value['background_process_id']}."
+    if value.get("success"):
+        return f"`{command}` printed:{output}" if output else f"`{command}` ended well and printed nothing."
+    reason = value.get("error") or f"exit code {value.get('exit_code')}"
+    return f"`{command}` failed ({reason}).{output}"
+
+
+def _quote(text: object) -> str:
+    shown = str(text)
+    cut = shown[:MAX_QUOTE] + ("\n…" if len(shown) > MAX_QUOTE else "")
+    return f"```\n{cut.rstrip()}\n```"
+
+
+# The stream.
+
+
+def _events(instruction: Instruction, block: int, call_id: str) -> Iterator[ModelEvent]:
+    match instruction:
+        case Tell(text=text):
+            yield from (TextDelta(block=block, text=piece) for piece in words(text))
+            yield PartDone(block=block, part=TextPart(text=text))
+        case Ponder(text=text):
+            thought = f"The user wants me to think about {text}. I am a demo, so that was it."
+            yield from (ReasoningDelta(block=block, text=piece) for piece in words(thought))
+            yield PartDone(block=block, part=ReasoningPart(text=thought))
+        case UseTool(tool=tool, args=args):
+            text = json.dumps(args, ensure_ascii=False)
+            for piece in ("", *words(text)):
+                yield ToolCallDelta(block=block, tool_call_id=call_id, tool_name=tool, args_delta=piece)
+            yield PartDone(block=block, part=ToolCallPart(tool_call_id=call_id, tool_name=tool, args=args))
+
+
+if TYPE_CHECKING:
+
+    def _is_model(model: DemoModel) -> Model:
+        return model

@@ -1,0 +1,215 @@
+"""The sentences that the demo model understands. Pure: text in, plan out.
+
+    run `ls -l`                             execute; with "in the background" and "with timeout 30s" at its end
+    read notes.txt                          read_file
+    write "hello" to notes.txt              write_file; also: create the file notes.txt with "hello"
+    replace "a" with "b" in notes.txt       edit_files; "replace all" for every match
+    list processes                          process_list
+    check process ID / stop process ID      process_output, process_signal; "kill" for a signal that cannot be ignored
+    call TOOL with {"x": 1}                 any tool that the chat has, a client's too
+    say TEXT, think about TEXT, count to N  no tool
+
+"and" puts instructions into one step (their tools run at the same time), "then" and a new line into the next step.
+Text that itself holds such words goes into quotes or backticks.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_COUNT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseTool:
+    """Call a tool."""
+
+    tool: str
+    args: Mapping[str, Any]
+    intent: str
+    """What the call does, to follow "I will": `run "ls"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say something."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ponder:
+    """Reason about something, visibly."""
+
+    text: str
+
+
+Instruction = UseTool | Tell | Ponder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a message asks for."""
+
+    steps: Sequence[Sequence[Instruction]] = ()
+    """Instructions of one step happen together."""
+    unknown: Sequence[str] = ()
+    """Clauses that are not understood; nothing is done then."""
+
+
+VERBS = r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|call|say|think|count)\b"
+QUOTED = re.compile(r"```(?:\w*\n)?.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)", re.DOTALL)
+NEXT_STEP = re.compile(rf"\s*(?:[,;.]?\s*\b(?:and )?then\b,?\s+(?={VERBS})|\n+)\s*", re.IGNORECASE)
+SAME_STEP = re.compile(rf"\s*[,;]?\s+and\s+(?={VERBS})|\s*;\s*(?={VERBS})", re.IGNORECASE)
+MASK = "\x00{}\x00"  # no message holds a NUL
+
+
+def parse_plan(text: str, *, directory: str) -> Plan:
+    """Read *text*. Relative paths are taken in *directory*."""
+    masked, quotes = _mask(text.strip())
+    steps: list[list[Instruction]] = []
+    unknown: list[str] = []
+    for step in filter(None, NEXT_STEP.split(masked)):
+        instructions: list[Instruction] = []
+        for clause in filter(None, SAME_STEP.split(step)):
+            found = _parse_clause(clause.strip(), quotes, directory)
+            if found is None:
+                unknown.append(_unmask(clause.strip(), quotes))
+            else:
+                instructions.append(found)
+        steps.append(instructions)
+    return Plan(steps=[step for step in steps if step], unknown=unknown)
+
+
+def _mask(text: str) -> tuple[str, list[str]]:
+    """Put numbers in place of quoted text, so that words in it are no instructions."""
+    quotes: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        quotes.append(match[0])
+        return MASK.format(len(quotes) - 1)
+
+    return QUOTED.sub(hide, text), quotes
+
+
+def _unmask(text: str, quotes: Sequence[str]) -> str:
+    return re.sub(r"\x00(\d+)\x00", lambda match: quotes[int(match[1])], text)
+
+
+def _plain(text: str, quotes: Sequence[str]) -> str:
+    """The text meant: what is in the quotes when it is one quotation, else all of it."""
+    text = text.strip()
+    whole = _unmask(text, quotes)
+    if not re.fullmatch(r"\x00\d+\x00", text):
+        return whole
+    if whole.startswith("```"):
+        return re.sub(r"\A```(?:\w*\n)?|```\Z", "", whole)
+    return whole[1:-1]
+
+
+# Clauses. Each pattern's groups go to its maker, unquoted.
+
+Maker = Callable[..., Instruction | None]
+
+
+def _run(command: str, background: str | None, timeout: str | None) -> Instruction:
+    args: dict[str, Any] = {"command": command}
+    if background:
+        args["run_in_background"] = True
+    if timeout:
+        args["timeout"] = timeout
+    return UseTool(tool="execute", args=args, intent=f"run `{command}`")
+
+
+def _read(path: str) -> Instruction:
+    return UseTool(tool="read_file", args={"path": path}, intent=f"read {path}")
+
+
+def _write(content: str, path: str) -> Instruction:
+    return UseTool(tool="write_file", args={"path": path, "content": content}, intent=f"write {path}")
+
+
+def _create(path: str, content: str) -> Instruction:
+    return _write(content, path)
+
+
+def _replace(every: str | None, search: str, replace: str, path: str) -> Instruction:
+    edit: dict[str, Any] = {"search": search, "replace": replace}
+    if every:
+        edit["replace_all"] = True
+    return UseTool(
+        tool="edit_files", args={"files": [{"path": path, "edits": [edit]}]}, intent=f"change {path}"
+    )
+
+
+def _list() -> Instruction:
+    return UseTool(tool="process_list", args={}, intent="list the processes")
+
+
+def _check(process_id: str) -> Instruction:
+    return UseTool(
+        tool="process_output",
+        args={"process_id": process_id},
+        intent=f"look at the output of process {process_id}",
+    )
+
+
+def _stop(verb: str, process_id: str) -> Instruction:
+    signal = "kill" if verb.lower() == "kill" else "terminate"
+    args = {"process_id": process_id, "signal": signal}
+    return UseTool(tool="process_signal", args=args, intent=f"{verb.lower()} process {process_id}")
+
+
+def _call(tool: str, args: str | None) -> Instruction | None:
+    try:
+        value = json.loads(args or "{}")
+    except ValueError:
+        return None
+    return UseTool(tool=tool, args=value, intent=f"call {tool}") if isinstance(value, dict) else None
+
+
+def _count(limit: str) -> Instruction:
+    return Tell(" ".join(str(number) for number in range(1, min(int(limit), MAX_COUNT) + 1)))
+
+
+POLITE = r"(?:please |can you |could you |now )*"
+PATH = r"(?:the )?(?:file )?(?P<path>\S+)"
+CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
+    (re.compile(rf"{POLITE}{pattern}[.!]?", re.IGNORECASE | re.DOTALL), maker)
+    for pattern, maker in (
+        (
+            r"(?:run|execute) (?:the command )?(?P<command>.+?)(?P<background> in (?:the )?background)?"
+            r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms.]+))?",
+            _run,
+        ),
+        (rf"read {PATH}", _read),
+        (r"write (?P<content>.+) (?:in)?to (?:the )?(?:file )?(?P<path>\S+)", _write),
+        (rf"create (?:a )?{PATH} (?:with|containing|saying) (?P<content>.+)", _create),
+        (
+            r"replace (?P<every>all )?(?P<search>.+?) (?:with|by) (?P<replace>.+) in (?:the )?(?:file )?(?P<path>\S+)",
+            _replace,
+        ),
+        (r"list (?:the |all )?processes", _list),
+        (r"check (?:the )?process (?P<process_id>\S+)", _check),
+        (r"(?P<verb>stop|kill) (?:the )?process (?P<process_id>\S+)", _stop),
+        (r"call (?P<tool>[\w-]+)(?: with (?P<args>.+))?", _call),
+        (r"say (?P<text>.+)", Tell),
+        (r"think about (?P<text>.+)", Ponder),
+        (r"count to (?P<limit>\d{1,9})", _count),
+    )
+)
+
+
+def _parse_clause(clause: str, quotes: Sequence[str], directory: str) -> Instruction | None:
+    for pattern, maker in CLAUSES:
+        if match := pattern.fullmatch(clause):
+            groups = {name: value and _plain(value, quotes) for name, value in match.groupdict().items()}
+            if (path := groups.get("path")) is not None:
+                groups["path"] = posixpath.join(directory, path)
+            return maker(**groups)
+    return None

@@ -1,0 +1,59 @@
+"""Asking an endpoint which models it has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import Any
+
+from .endpoint import Endpoint, Kind
+
+LOG = logging.getLogger(__name__)
+
+TIMEOUT = 3.0  # seconds
+MAX_MODELS = 200
+
+NOT_FOR_CHAT = re.compile(
+    r"embed|rerank|whisper|tts|dall-e|moderation|image|audio|realtime|transcribe", re.IGNORECASE
+)
+"""Names of models that answer no chat; local servers list them beside the others."""
+
+
+async def discover_models(endpoint: Endpoint) -> tuple[str, ...] | None:
+    """Names of the chat models at *endpoint*, in its order; `None` when it does not tell."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            client = await asyncio.to_thread(_client, endpoint)
+            async with client:
+                response = await client.get(_path(endpoint))
+                response.raise_for_status()
+                names = _names(response.json())
+    except Exception as error:  # noqa: BLE001 - a courtesy call to a foreign server: any failure means "it does not tell"
+        LOG.info("The models of %s could not be listed: %s", endpoint.host, type(error).__name__)
+        return None
+    return tuple(name for name in names if not NOT_FOR_CHAT.search(name))[:MAX_MODELS]
+
+
+def _client(endpoint: Endpoint) -> Any:
+    """An HTTP client with the endpoint's key. Made in a thread: the import and the certificates take a while."""
+    import httpx
+
+    headers = {"anthropic-version": "2023-06-01"} if endpoint.kind is Kind.ANTHROPIC else {}
+    if endpoint.api_key:
+        headers["authorization"] = f"Bearer {endpoint.api_key}"
+    if endpoint.api_key and endpoint.kind is Kind.ANTHROPIC:
+        headers["x-api-key"] = endpoint.api_key
+    return httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
+
+
+def _path(endpoint: Endpoint) -> str:
+    prefix = "/v1" if endpoint.kind is Kind.ANTHROPIC else ""
+    return f"{endpoint.base_url}{prefix}/models"
+
+
+def _names(body: Any) -> list[str]:
+    """The ids in `{"data": [{"id": …}]}`; empty for any other shape."""
+    data = body.get("data") if isinstance(body, dict) else None
+    items = data if isinstance(data, list) else []
+    return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
