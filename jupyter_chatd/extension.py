@@ -18,6 +18,7 @@ from .loop.decide import Limits
 from .loop.service import default_system_prompt
 from .runtime import Options, Runtime
 
+KEY_FILE = "keys.json"
 PR_SET_DUMPABLE = 4  # from linux/prctl.h
 
 
@@ -66,10 +67,10 @@ class JupyterChatd(Settings, ExtensionApp):
         try:
             await self._running.runtime.start()
         except StoreError as error:
-            self._running.problem = str(error)
+            self._running.settle(str(error))
             self.log.error("jupyter_chatd cannot start: %s", error)
             return
-        self._running.problem = None
+        self._running.settle(None)
         swept = await self._agent.sweep_orphans()
         if swept:
             self.log.info("Ended %d processes that a server left running when it died", swept)
@@ -78,16 +79,16 @@ class JupyterChatd(Settings, ExtensionApp):
         """Give the chats up and end what was started."""
         if self._running is None:
             return
-        self._running.problem = "The server is stopping."
+        self._running.settle("The server is stopping.")
         await self._running.runtime.stop()
         await self._agent.aclose()
         await self._catalog.aclose()
 
     def current_activity(self) -> Any:  # jupyter_server's own annotation says None only
         """A running turn keeps the server alive; an open viewer does not."""
-        if self._running is None or self._running.problem is not None:
+        if self._running is None:
             return None
-        running = self._running.runtime.worker.running
+        running = self._running.runtime.running
         return {"chats": running} if running else None
 
     # Parts
@@ -137,7 +138,17 @@ class JupyterChatd(Settings, ExtensionApp):
         )
 
     def _build_catalog(self) -> Any:
-        raise NotImplementedError
+        from .providers.catalog import ModelCatalog
+        from .providers.credentials import Credentials
+        from .store.configs import stored_models
+
+        return ModelCatalog(
+            environ=os.environ,
+            providers=self.providers,
+            stored=lambda: self._running.runtime.store.read(stored_models),
+            credentials=Credentials(self._folder / KEY_FILE),
+            default_model=self.default_model,
+        )
 
 
 def make_undumpable() -> None:

@@ -98,6 +98,11 @@ class Runtime:
         await self._stack.aclose()
 
     @property
+    def running(self) -> int:
+        """How many chats are driven now."""
+        return self.worker.running if hasattr(self, "worker") else 0
+
+    @property
     def _locks(self) -> Path:
         return self.options.folder / "workers"
 

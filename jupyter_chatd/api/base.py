@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
@@ -24,7 +25,11 @@ from ..errors import (
 )
 from ..loop.service import ChatService
 from ..messages import Chat
+from ..providers.catalog import ModelCatalog, find_config
 from ..runtime import Runtime
+from ..store.configs import stored_models
+
+START_WAIT = 30.0  # seconds that a request waits for the agent to start
 
 LOCAL_OWNER = "local"
 """The owner of all chats on a plain server, where a token's user has a new random name on every request."""
@@ -51,8 +56,30 @@ class Extension:
     def __init__(self, runtime: Runtime, catalog: ModelCatalog) -> None:
         self.runtime = runtime
         self.catalog = catalog
-        self.problem: str | None = "The agent is still starting. Try again in a moment."
-        """Why requests cannot be served now."""
+        self.problem: str | None = None
+        """Why requests cannot be served, once that is known."""
+        self._settled = asyncio.Event()
+
+    def settle(self, problem: str | None) -> None:
+        """Begin to serve requests, or to refuse them for a reason."""
+        self.problem = problem
+        self._settled.set()
+
+    async def wait_until_settled(self) -> None:
+        """Wait while the agent starts.
+
+        Raises:
+            web.HTTPError: 503, it could not start, or takes very long.
+        """
+        try:
+            async with asyncio.timeout(START_WAIT):
+                await self._settled.wait()
+        except TimeoutError:
+            raise web.HTTPError(
+                503, log_message="The agent is still starting. Try again in a moment."
+            ) from None
+        if self.problem is not None:
+            raise web.HTTPError(503, log_message=self.problem)
 
     async def find_model(self, model: str | None, model_config_id: str | None) -> FoundModel:
         """Return the model that a request names, the default one when it names none.
@@ -60,7 +87,26 @@ class Extension:
         Raises:
             InvalidInputError: there is no such model or model config.
         """
-        raise NotImplementedError
+        if model_config_id is not None:
+            return await self._find_config(model_config_id)
+        try:
+            if model is not None:
+                return FoundModel(ref=await self.catalog.canonical_ref(model))
+        except ModelError as error:
+            raise InvalidInputError("Unknown model.", detail=str(error)) from error
+        return FoundModel(
+            ref=await self.catalog.default_ref(), config_id=await self.catalog.default_config_id()
+        )
+
+    async def _find_config(self, config_id: str) -> FoundModel:
+        stored = await self.runtime.store.read(stored_models)
+        config = find_config(stored, config_id)
+        if config is None:
+            raise InvalidInputError(
+                "Unknown model config.",
+                detail=f"model_config_id: {config_id} does not exist or is switched off",
+            )
+        return FoundModel(ref=config.ref, config_id=config.id)
 
 
 def permission(action: str, resource: str) -> Callable[[F], F]:
@@ -87,13 +133,7 @@ class ChatdMixin(JupyterHandler):
 
     @property
     def service(self) -> ChatService:
-        """Operations on chats.
-
-        Raises:
-            web.HTTPError: 503 while the agent starts or when it could not.
-        """
-        if self.extension.problem is not None:
-            raise web.HTTPError(503, log_message=self.extension.problem)
+        """Operations on chats, once the agent has started."""
         return self.extension.runtime.service
 
     @property
@@ -120,9 +160,34 @@ class ChatdMixin(JupyterHandler):
         """
         return await self.service.get(chat_id, owner_id=self.owner_id)
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer errors in the original's envelope: message, detail, validations."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        if isinstance(error, ChatdError):
+            status, envelope = error_envelope(error)
+            self.set_status(status)
+        else:
+            message = responses.get(status_code, "Unknown error")
+            if isinstance(error, web.HTTPError) and error.log_message:
+                message = error.log_message
+            envelope = {"message": message}
+        self.set_header("Content-Type", "application/json")
+        self.finish(wire.dump_json(envelope))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Refusals are answers, not incidents; everything else is logged with its traceback."""
+        if isinstance(value, ChatdError) and not isinstance(value, StoreError):
+            return
+        super().log_exception(typ, value, tb)
+
 
 class ChatdHandler(ChatdMixin, APIHandler):
     """Base of the REST routes."""
+
+    async def prepare(self) -> None:
+        """Requests that come while the agent starts wait for it."""
+        await super().prepare()
+        await self.extension.wait_until_settled()
 
     def body(self, cls: type[T]) -> T:
         """Return the request's body.
@@ -174,26 +239,6 @@ class ChatdHandler(ChatdMixin, APIHandler):
         """Answer 204."""
         self.set_status(204)
         self.finish()
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer errors in the original's envelope: message, detail, validations."""
-        error = kwargs.get("exc_info", (None, None))[1]
-        if isinstance(error, ChatdError):
-            status, envelope = error_envelope(error)
-            self.set_status(status)
-        else:
-            message = responses.get(status_code, "Unknown error")
-            if isinstance(error, web.HTTPError) and error.log_message:
-                message = error.log_message
-            envelope = {"message": message}
-        self.set_header("Content-Type", "application/json")
-        self.finish(wire.dump_json(envelope))
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Refusals are answers, not incidents; everything else is logged with its traceback."""
-        if isinstance(value, ChatdError) and not isinstance(value, StoreError):
-            return
-        super().log_exception(typ, value, tb)
 
 
 def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actions, chats, messages, stream, watch
+from . import actions, chats, messages, models, stream, watch
 
 ROUTES: list[tuple[str, type[Any]]] = [
     *watch.ROUTES,
+    *models.ROUTES,
     *chats.ROUTES,
     *messages.ROUTES,
     *actions.ROUTES,

@@ -18,18 +18,19 @@ PING_S = 15.0  # seconds between pings; proxies cut sockets that are silent for 
 PING = '{"type":"ping"}'
 
 
-class OneWaySocket(ChatdMixin, WebSocketMixin, WebSocketHandler):  # type: ignore[misc]
+class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignore[misc]
     """A socket on which only the server speaks; what a client sends closes it."""
 
     _track_activity = False  # an open viewer is no activity; what the user does is
     _pump: asyncio.Task[None] | None = None
 
     async def check_permission(self, action: str, resource: str) -> None:
-        """Ask the authorizer; identity alone is what `ws_authenticated` checks.
+        """Ask the authorizer: `ws_authenticated` checks identity only. Waits while the agent starts.
 
         Raises:
-            web.HTTPError: 403.
+            web.HTTPError: 403; 503 when the agent could not start.
         """
+        await self.extension.wait_until_settled()
         user = self.current_user
         if not await ensure_async(self.authorizer.is_authorized(self, user, action, resource)):
             raise web.HTTPError(
