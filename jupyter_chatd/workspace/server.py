@@ -75,6 +75,7 @@ class ServerAgent:
         self._own_files = Files(Guard([]), limits.files)
         self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="jupyter_chatd files")
         env = environment.scrubbed(os.environ, extra_names=extra_env_names)
+        self._closed = False
         self._processes = ProcessTable(
             env=env,
             ledger=Ledger(self._state_folder),
@@ -144,6 +145,7 @@ class ServerAgent:
 
     async def aclose(self) -> None:
         """Kill everything it started. May be called twice."""
+        self._closed = True
         await self._processes.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -160,6 +162,9 @@ class ServerAgent:
         return folder
 
     async def _in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._closed:
+            raise WorkspaceError("The workspace is closing.")
+
         def call() -> R:
             return function(*args, **kwargs)
 

@@ -22,8 +22,8 @@ def suffix(data: bytes, limit: int) -> bytes:
     if len(data) <= limit:
         return data
     start = len(data) - limit
-    for cut in range(start, min(start + _LONGEST, len(data))):
-        if not _is_continuation(data[cut]):
+    for cut in range(start, start + _LONGEST):
+        if cut == len(data) or not _is_continuation(data[cut]):
             return data[cut:]
     return data[start:]
 
