@@ -84,7 +84,11 @@ async def serve(folder: Path, workspace: Path) -> None:
     await runtime.start()
     await agent.sweep_orphans()
     parts = {"service": runtime.service}
-    routes = [("/chats", Chats, parts), ("/chats/([^/]+)", Chat, parts), ("/chats/([^/]+)/messages", Messages, parts)]
+    routes = [
+        ("/chats", Chats, parts),
+        ("/chats/([^/]+)", Chat, parts),
+        ("/chats/([^/]+)/messages", Messages, parts),
+    ]
     sockets = netutil.bind_sockets(0, "127.0.0.1")
     httpserver.HTTPServer(web.Application(routes)).add_sockets(sockets)
     sys.stdout.write(f"{sockets[0].getsockname()[1]}\n")
