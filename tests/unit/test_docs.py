@@ -1,0 +1,54 @@
+"""What the documentation says is compared with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from traitlets import TraitType
+
+from jupyter_chatd.config import Settings
+from jupyter_chatd.extension import JupyterChatd
+
+ROOT = Path(__file__).parents[2]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "jupyter_chatd" / "ARCHITECTURE.md"]
+
+
+def settings_table() -> str:
+    """The table of docs/configuration.md, made from the traits."""
+    rows = ["| Setting | Type | Default | Meaning |", "|---|---|---|---|"]
+    for name, trait in sorted(Settings.class_own_traits(config=True).items()):
+        kind = type(trait).__name__
+        rows.append(f"| `{name}` | {kind} | {_default(name, trait)} | {trait.help} |")
+    return "\n".join(rows)
+
+
+def _default(name: str, trait: TraitType[object, object]) -> str:
+    if name in ("data_dir", "workspace_dir", "enabled"):
+        return "see there" if name != "enabled" else "`True`"
+    return f"`{trait.default()!r}`"
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert settings_table() in text, f"docs/configuration.md should hold:\n\n{settings_table()}"
+
+
+def test_every_setting_of_the_extension_has_help() -> None:
+    own = Settings.class_own_traits(config=True)
+    assert own.keys() <= JupyterChatd.class_traits(config=True).keys()
+    assert all(trait.help.endswith(".") for trait in own.values())
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text())
+    missing = [link for link in links if not (path.parent / link).exists()]
+    assert not missing
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for path in DOCS for name in re.findall(r"`?make ([a-z]+)", path.read_text())}
+    assert {"lab", "test", "check", "bench"} <= named <= targets
