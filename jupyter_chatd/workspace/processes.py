@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import signal
 import uuid
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from . import environment
@@ -81,10 +81,13 @@ class ProcessTable:
             ProcessNotFoundError: the chat has no such process.
         """
         process = self._get(chat_id, process_id)
-        try:
-            async with asyncio.timeout(max(timeout_s, 0)):
-                await process.exited.wait()
-        except TimeoutError:
+        # Only a real wait takes `asyncio.timeout`: a caller that was cancelled looks with a timeout of 0,
+        # and in early releases of Python 3.11 a timeout in such a task comes out as another cancel.
+        if timeout_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await process.exited.wait()
+        if not process.exited.is_set():
             return process.output()
         return process.output(lingering=await _leaves_something(process))
 
@@ -97,13 +100,13 @@ class ProcessTable:
         process = self._get(chat_id, process_id)
         follower = process.follow(limit_bytes=self._limits.follower_bytes)
         try:
-            async with aclosing(follower.pieces()) as pieces:
+            async with contextlib.aclosing(follower.pieces()) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
             process.unfollow(follower)
 
-    def send(self, chat_id: str, process_id: str, wanted: ProcessSignal) -> None:
+    async def send(self, chat_id: str, process_id: str, wanted: ProcessSignal) -> None:
         """Signal the whole group, also what an exited process left behind in it.
 
         Raises:
@@ -112,8 +115,11 @@ class ProcessTable:
             WorkspaceError: it runs as another user.
         """
         process = self._get(chat_id, process_id)
+        # Asked in detail after the exit: orphans that ended and that nobody collects, as happens in
+        # containers without an init, take signals too.
+        remains = not process.exited.is_set() or await _leaves_something(process)
         try:
-            sent = process.group.send(_SIGNALS[wanted])
+            sent = remains and process.group.send(_SIGNALS[wanted])
         except PermissionError as error:
             raise WorkspaceError(
                 f"Process {process_id} runs as another user and cannot be signalled."

@@ -137,7 +137,7 @@ class ServerAgent:
 
     async def signal_process(self, chat_id: str, process_id: str, signal: ProcessSignal) -> None:
         """Signal the whole process group."""
-        self._processes.send(chat_id, process_id, signal)
+        await self._processes.send(chat_id, process_id, signal)
 
     async def kill_process(self, chat_id: str, process_id: str) -> None:
         """End the whole session now and wait until it is gone, at most 5 s. Unknown ids are fine."""

@@ -322,8 +322,8 @@ async def test_a_cancelled_start_starts_nothing(agent: ServerAgent) -> None:
     for task in tasks:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    started = [result for result in results if isinstance(result, str)]
-    assert [info.id for info in await agent.list_processes(CHAT)] == started
+    started = {result for result in results if isinstance(result, str)}
+    assert {info.id for info in await agent.list_processes(CHAT)} == started
     assert 0 < len(started) < 20
 
 
