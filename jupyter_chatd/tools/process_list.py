@@ -14,6 +14,10 @@ from .arguments import STRICT_OBJECT
 from .builtin import BuiltinTool
 from .protocol import ToolContext, ToolOutput
 from .results import json_output
+from .text import clip_text
+
+COMMAND_BYTES = 1024
+"""Most bytes of a command in the list: some are whole scripts."""
 
 
 @with_config(STRICT_OBJECT)
@@ -38,7 +42,7 @@ class ProcessList(BuiltinTool[ProcessListArguments]):
 def _entry(process: ProcessInfo) -> JsonObject:
     entry = {
         "id": process.id,
-        "command": process.command,
+        "command": clip_text(process.command, COMMAND_BYTES),
         "work_dir": process.work_dir,
         "background": process.background,
         "running": process.running,

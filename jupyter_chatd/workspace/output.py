@@ -57,7 +57,7 @@ class OutputBuffer:
         size = self._limits.tail_bytes
         self._tail += chunk[-size:]
         # Trimmed now and then rather than each time: deleting from the front moves everything.
-        if len(self._tail) > 4 * size:
+        if len(self._tail) > 2 * size:
             del self._tail[:-size]
 
     def render(self) -> Rendered:

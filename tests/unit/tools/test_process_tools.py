@@ -71,6 +71,14 @@ async def test_the_list_has_facts_and_times(call: Call, folder: Path) -> None:
     }
 
 
+async def test_a_long_command_is_shortened_in_the_list(call: Call) -> None:
+    await call("execute", command=f"true {'x' * 50_000}; echo end")
+    (entry,) = fields(await call("process_list"))["processes"]
+    assert len(entry["command"].encode()) <= 1024
+    assert entry["command"].startswith("true xxx")
+    assert entry["command"].endswith("; echo end")
+
+
 async def test_signals_end_processes(call: Call) -> None:
     for signal in ("terminate", "kill"):
         process_id = await background(call, "sleep 60")
