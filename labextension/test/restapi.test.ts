@@ -8,6 +8,7 @@ import { type Get, getServerVersion, listProviders, ResponseError } from '../src
 
 const DEMO = {
   provider: 'demo',
+  display_name: 'Demo',
   available: true,
   models: [{ id: 'demo:demo', provider: 'demo', model: 'demo', display_name: 'Demo' }]
 };
@@ -46,8 +47,19 @@ describe('listProviders', () => {
     const get = await servingModels({ providers: [openai, DEMO] });
 
     assert.deepEqual(await listProviders(get), [
-      { name: 'openai', available: false, unavailableReason: 'missing_api_key', models: [] },
-      { name: 'demo', available: true, models: [{ id: 'demo:demo', displayName: 'Demo' }] }
+      {
+        name: 'openai',
+        displayName: 'OpenAI',
+        available: false,
+        unavailableReason: 'missing_api_key',
+        models: []
+      },
+      {
+        name: 'demo',
+        displayName: 'Demo',
+        available: true,
+        models: [{ id: 'demo:demo', displayName: 'Demo' }]
+      }
     ]);
   });
 
@@ -58,7 +70,7 @@ describe('listProviders', () => {
     });
 
     const [demo] = await listProviders(get);
-    assert.deepEqual(Object.keys(demo ?? {}), ['name', 'available', 'models']);
+    assert.deepEqual(Object.keys(demo ?? {}), ['name', 'displayName', 'available', 'models']);
   });
 
   const malformed: readonly [reply: unknown, at: string, expected: string][] = [

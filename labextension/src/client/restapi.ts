@@ -19,7 +19,9 @@ export interface IModel {
 }
 
 export interface IProvider {
+  /** What stands before the colon in the ids of its models. */
   readonly name: string;
+  readonly displayName: string;
   readonly available: boolean;
   /** `missing_api_key`, `fetch_failed` or a newer word; only when not available. */
   readonly unavailableReason?: string;
@@ -94,6 +96,7 @@ function decodeProvider(value: unknown, at: string): IProvider {
   const reason = fields.unavailable_reason;
   return {
     name: asString(fields.provider, `${at}.provider`),
+    displayName: asString(fields.display_name, `${at}.display_name`),
     available: asBoolean(fields.available, `${at}.available`),
     ...(reason != null && { unavailableReason: asString(reason, `${at}.unavailable_reason`) }),
     models: asList(fields.models, `${at}.models`, decodeModel)

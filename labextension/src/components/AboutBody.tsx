@@ -22,11 +22,11 @@ export function AboutBody({ serverVersion, providers }: IAboutBodyProps): React.
   );
 }
 
-function availability({ name, available, unavailableReason, models }: IProvider): string {
+function availability({ displayName, available, unavailableReason, models }: IProvider): string {
   if (!available) {
-    return `${name}: not available, ${reasonText(unavailableReason)}`;
+    return `${displayName}: not available, ${reasonText(unavailableReason)}`;
   }
-  return `${name}: ${models.map(model => model.displayName).join(', ') || 'no models'}`;
+  return `${displayName}: ${models.map(model => model.displayName).join(', ') || 'no models'}`;
 }
 
 /** A reason from a newer server is shown as it came. */
