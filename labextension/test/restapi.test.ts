@@ -40,6 +40,7 @@ describe('listProviders', () => {
   test('returns the providers in the order of the server', async () => {
     const openai = {
       provider: 'openai',
+      display_name: 'OpenAI',
       available: false,
       unavailable_reason: 'missing_api_key',
       models: []
@@ -79,6 +80,7 @@ describe('listProviders', () => {
     [{}, 'providers', 'a list'],
     [{ providers: [DEMO, 'demo'] }, 'providers[1]', 'an object'],
     [{ providers: [{ ...DEMO, provider: 3 }] }, 'providers[0].provider', 'a string'],
+    [{ providers: [{ ...DEMO, display_name: null }] }, 'providers[0].display_name', 'a string'],
     [{ providers: [{ ...DEMO, available: 'yes' }] }, 'providers[0].available', 'true or false'],
     [{ providers: [{ ...DEMO, unavailable_reason: 1 }] }, 'providers[0].unavailable_reason', 'a string'],
     [{ providers: [{ ...DEMO, models: null }] }, 'providers[0].models', 'a list'],

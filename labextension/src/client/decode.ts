@@ -8,7 +8,7 @@ export class MalformedReplyError extends Error {
   constructor(
     readonly at: string,
     readonly expected: string,
-    readonly found: unknown
+    found: unknown
   ) {
     super(
       `Expected ${expected} at ${at}, got ${describe(found)}. ` +
