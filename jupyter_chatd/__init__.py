@@ -5,11 +5,23 @@ This package is a door: it names the extension points and imports nothing heavy.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from .client.chat import Chat
+
+__all__ = ["Chat", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `Chat` when it is first asked for: the server extension does without the client."""
+    if name != "Chat":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .client.chat import Chat
+
+    return Chat
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]

@@ -1,0 +1,50 @@
+"""Driving the agent from Python: a notebook, a script, a terminal.
+
+Belongs here: the REST calls, the stream, and what makes them easy to use. Does not: anything of the server
+but the values (`messages`, `events`) and their JSON (`wire`).
+
+    Chat                a chat as an object, for code that may block; `from jupyter_chatd import Chat` too
+    AsyncClient         one method per thing that can be done, for asyncio
+    ChatSession         one chat followed live, for asyncio
+    find_own_server     which server this process belongs to
+"""
+
+from __future__ import annotations
+
+from .calls import CallStatus, ToolCall, ToolCalls, tool_calls
+from .chat import Chat, ChatList, TextStream
+from .client import AsyncClient, Edited, Interrupted, Page, Sent, ToolAnswer
+from .discovery import find_own_server
+from .errors import ChatFailedError, ClientError, NoServerError, RefusedError, UnreachableError
+from .server import Server
+from .session import ChatSession
+from .stream import Update, follow
+from .view import ChatView, LiveBlock
+
+__all__ = [
+    "AsyncClient",
+    "CallStatus",
+    "Chat",
+    "ChatFailedError",
+    "ChatList",
+    "ChatSession",
+    "ChatView",
+    "ClientError",
+    "Edited",
+    "Interrupted",
+    "LiveBlock",
+    "NoServerError",
+    "Page",
+    "RefusedError",
+    "Sent",
+    "Server",
+    "TextStream",
+    "ToolAnswer",
+    "ToolCall",
+    "ToolCalls",
+    "UnreachableError",
+    "Update",
+    "find_own_server",
+    "follow",
+    "tool_calls",
+]

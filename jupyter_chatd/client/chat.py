@@ -1,0 +1,334 @@
+"""`Chat`: a chat with the agent as an object of a notebook or a script."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Self, TypeVar
+
+from ..messages import Chat as ChatRow
+from ..messages import Message, QueuedMessage, Role, Usage
+from . import display
+from .background import BackgroundLoop, background
+from .caller import CallerThread
+from .calls import ToolCalls, tool_calls
+from .client import AsyncClient, Busy, Content
+from .discovery import find_own_server
+from .errors import ClientError
+from .functions import function_tools
+from .server import Server
+from .session import ChatSession
+from .text import last_answer
+from .usage import total_usage
+from .view import ChatView
+
+T = TypeVar("T")
+
+_clients: dict[tuple[BackgroundLoop, Server], AsyncClient] = {}
+
+
+class Chat:
+    """A chat with the agent of this notebook's Jupyter server.
+
+        chat = Chat("Which files here are larger than 1 MB?")
+        for piece in chat.stream():
+            print(piece, end="")
+
+    Creating one sends the text, and the agent begins at once. The chat lives on the server: it goes on when
+    this object, the kernel or the browser is gone, and `Chat.open` finds it again.
+
+    Args:
+        text: The first message.
+        model: `provider:model`; the server's default when not given.
+        tools: Functions of this process that the agent may call. Their names, signatures and docstrings are
+            what the model sees. Plain functions run in the thread that waits (`wait`, `stream`), and in a
+            thread of their own while none does; `async` ones in the client's own event loop.
+        title: Shown in lists; by default the first words of the text.
+        url: Address of the server, when it is not this notebook's own.
+        token: Its token.
+
+    Raises:
+        NoServerError: no server was found; the text names what was tried.
+        RefusedError: the server does not take it, because there is no such model, for example.
+        UnreachableError: the server does not answer.
+    """
+
+    def __init__(
+        self,
+        text: Content,
+        *,
+        model: str | None = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        title: str | None = None,
+        url: str | None = None,
+        token: str | None = None,
+    ) -> None:
+        declared = [tool.declaration for tool in function_tools(tools).values()]
+        client = _client(url, token)
+        chat = background().run(client.create(text, model=model, title=title, client_tools=declared))
+        self._bind(client, chat, tools)
+        self._call(_start(self._session))
+
+    @classmethod
+    def open(
+        cls,
+        chat_id: str,
+        *,
+        tools: Sequence[Callable[..., Any]] = (),
+        url: str | None = None,
+        token: str | None = None,
+    ) -> Self:
+        """Return a chat that exists; with *tools*, the agent may call these from now on, no earlier ones.
+
+        Raises:
+            RefusedError: there is no such chat.
+        """
+        client = _client(url, token)
+        return cls._of(client, background().run(_open(client, chat_id, tools)), tools)
+
+    @classmethod
+    def list(cls, limit: int = 20, *, url: str | None = None, token: str | None = None) -> ChatList:
+        """Return the chats that changed last, at most *limit* (1-200)."""
+        client = _client(url, token)
+        chats = background().run(client.list(limit=limit))
+        return ChatList(cls._of(client, chat) for chat in chats)
+
+    @classmethod
+    def _of(cls, client: AsyncClient, chat: ChatRow, tools: Sequence[Callable[..., Any]] = ()) -> Self:
+        self = cls.__new__(cls)
+        self._bind(client, chat, tools)
+        if tools:
+            self._call(_start(self._session))
+        return self
+
+    def _bind(self, client: AsyncClient, chat: ChatRow, tools: Sequence[Callable[..., Any]]) -> None:
+        self._row = chat
+        self._caller = CallerThread()
+        self._session = ChatSession(
+            client, chat.id, tools=function_tools(tools), run_sync=self._caller.run_sync
+        )
+        weakref.finalize(self, _close, background(), self._session).atexit = False
+
+    # Conversing
+
+    def send(self, text: Content, *, busy: Busy = "queue", model: str | None = None) -> Self:
+        """Send a message. While the agent works it waits in the queue; `busy="interrupt"` stops that work.
+
+        *model* is for this message's turn only.
+        """
+        self._call(self._session.send(text, busy=busy, model=model))
+        return self
+
+    def edit(self, which: int, text: Content) -> Self:
+        """Replace a message of the user and go on from there; what followed it is gone.
+
+        *which* is the message's id, or counts the user's messages: 0 is the first, -1 the last.
+        """
+        self._call(self._session.edit(self._user_message(which), text))
+        return self
+
+    def interrupt(self) -> Self:
+        """Stop what the agent does now. What it said so far is kept; a queued message comes next."""
+        self._call(self._session.interrupt())
+        return self
+
+    def promote(self, queued_id: int) -> Self:
+        """Let a queued message be next, and stop what runs."""
+        self._call(self._session.promote(queued_id))
+        return self
+
+    def unqueue(self, queued_id: int) -> Self:
+        """Take a message out of the queue."""
+        self._call(self._session.client.delete_queued(self.id, queued_id))
+        return self
+
+    # Waiting
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Block until the agent is done with all that was sent; return the chat, which then shows itself.
+
+        Interrupting the cell interrupts the agent too.
+
+        Args:
+            timeout: Seconds; the agent goes on when they have passed.
+
+        Raises:
+            ChatFailedError: the turn ended in an error.
+            TimeoutError: it took longer.
+        """
+        try:
+            self._serve(self._session.settled(), timeout)
+        except TimeoutError:
+            raise TimeoutError(f"The agent was not done within {timeout:g} seconds; it goes on.") from None
+        return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """`await chat` is `wait` for code that must not block."""
+        yield from asyncio.wrap_future(background().start(self._session.settled())).__await__()
+        return self
+
+    def stream(self) -> TextStream:
+        """Return the pieces of the agent's answer, from the beginning of the present turn to its end.
+
+        For `for` and `async for`. Raises as `wait` does, at its end.
+        """
+        return TextStream(self._session, self._serve)
+
+    # Looking
+
+    @property
+    def id(self) -> str:
+        """The chat's id, which `Chat.open` and `jupyter chatd show` take."""
+        return self._row.id
+
+    @property
+    def title(self) -> str:
+        """The title, as it was when the object was made."""
+        return self._row.title
+
+    @property
+    def model(self) -> str:
+        """The model of the chat, `provider:model`."""
+        return self._row.model
+
+    @property
+    def status(self) -> str:
+        """`waiting` (for a message), `pending`, `running`, `interrupting`, `requires_action` or `error`."""
+        return self._view().status
+
+    @property
+    def last_status(self) -> str:
+        """The status as it was last heard of, without asking the server."""
+        return self._session.view.status or self._row.status.value
+
+    @property
+    def text(self) -> str:
+        """The agent's last answer, as far as it has come; empty when there is none since the last message."""
+        return last_answer(self._view())
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All messages, oldest first."""
+        return self._view().messages
+
+    @property
+    def tool_calls(self) -> ToolCalls:
+        """All tool calls with their results, oldest first."""
+        return tool_calls(self._view())
+
+    @property
+    def queue(self) -> tuple[QueuedMessage, ...]:
+        """Messages that wait for the agent, next one first."""
+        return self._view().queue
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all model calls together."""
+        return total_usage(self._view().messages)
+
+    def __repr__(self) -> str:
+        return f"<Chat {self.id} {self.title!r} {self.last_status}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        with suppress(ClientError):  # shows what is known
+            self._view()
+        view = self._session.view
+        return {
+            "text/plain": display.plain_text(self._row, view),
+            "text/html": display.html(self._row, view),
+        }
+
+    # Inside
+
+    def _view(self) -> ChatView:
+        """What is known now: at least what this object has sent, and all that was there before."""
+        return self._call(_fresh(self._session))
+
+    def _user_message(self, which: int) -> int:
+        ids = [message.id for message in self.messages if message.role is Role.USER]
+        if which in ids:
+            return which
+        try:
+            return ids[which]
+        except IndexError:
+            raise IndexError(
+                f"Expected the id of a user message, or a number from 0 to {len(ids) - 1}, came {which}."
+            ) from None
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return background().run(work)
+
+    def _serve(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        try:
+            return self._caller.serve(background().start(work), timeout)
+        except KeyboardInterrupt:
+            with suppress(ClientError):  # the cell ends either way
+                self._call(self._session.client.interrupt(self.id))
+            raise
+
+
+class TextStream:
+    """The pieces of an answer, for `for` and `async for`."""
+
+    def __init__(
+        self, session: ChatSession, serve: Callable[[Coroutine[Any, Any, str | None]], str | None]
+    ) -> None:
+        self._pieces = session.said()
+        self._serve = serve
+        weakref.finalize(self, _aclose, background(), self._pieces).atexit = False
+
+    def __iter__(self) -> Iterator[str]:
+        while (piece := self._serve(self._next())) is not None:
+            yield piece
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while (piece := await asyncio.wrap_future(background().start(self._next()))) is not None:
+            yield piece
+
+    async def _next(self) -> str | None:
+        return await anext(self._pieces, None)
+
+
+class ChatList(tuple[Chat, ...]):
+    """Chats, newest change first. In a notebook it shows itself as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows = [(chat.title, chat.last_status, chat.model, chat.id) for chat in self]
+        return display.table(("title", "status", "model", "id"), rows)
+
+
+def _client(url: str | None, token: str | None) -> AsyncClient:
+    """Return this process's client of a server."""
+    key = (background(), find_own_server(url, token))
+    if key not in _clients:
+        _clients[key] = AsyncClient(key[1])
+    return _clients[key]
+
+
+async def _open(client: AsyncClient, chat_id: str, tools: Sequence[Callable[..., Any]]) -> ChatRow:
+    chat = await client.get(chat_id)
+    if tools:
+        declared = [tool.declaration for tool in function_tools(tools).values()]
+        await client.update(chat_id, client_tools=declared)
+    return chat
+
+
+async def _start(session: ChatSession) -> None:
+    session.start()
+
+
+async def _fresh(session: ChatSession) -> ChatView:
+    session.start()
+    return await session.until(lambda view: view.is_complete and view.last_id >= session.sent_id)
+
+
+def _close(loop: BackgroundLoop, session: ChatSession) -> None:
+    loop.start(session.close())
+
+
+def _aclose(loop: BackgroundLoop, pieces: Any) -> None:
+    loop.start(pieces.aclose())

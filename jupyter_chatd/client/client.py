@@ -1,0 +1,227 @@
+"""What a program can ask of the agent: one method for each thing that can be done with a chat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypeAlias
+from urllib.parse import quote
+
+from .. import wire
+from ..messages import Action, CallKey, Chat, ClientTool, Message, QueuedMessage
+from ..wire.values import plain
+from .restapi import RestApi
+from .server import Server
+from .stream import GIVE_UP, Update, follow
+from .view import ChatView
+
+Content: TypeAlias = str | Sequence[Mapping[str, Any]]
+"""A text, or input parts such as `{"type": "file-reference", "file_name": "a.py"}`."""
+
+Busy: TypeAlias = Literal["queue", "interrupt"]
+"""What a message does to a turn that runs: wait for its end, or stop it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some messages of a chat."""
+
+    messages: tuple[Message, ...]
+    has_more: bool
+    queue: tuple[QueuedMessage, ...] = ()
+    """Only with a page that no cursor was given for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What became of a message: it is in the history, or in the queue."""
+
+    message: Message | None = None
+    queued_message: QueuedMessage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The message that took the place of an edited one."""
+
+    message: Message
+    dropped: tuple[QueuedMessage, ...]
+    """What had been queued for the history that is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """A chat that was told to stop."""
+
+    chat: Chat
+    dropped: tuple[QueuedMessage, ...]
+    """The queue, when it was to be dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolAnswer:
+    """What a client's tool gave back for one call."""
+
+    key: CallKey
+    result: Any
+    is_error: bool = False
+
+
+class AsyncClient:
+    """Talks to the agent of one server. Use it as an async context manager, in one event loop.
+
+    Every method raises RefusedError when the server answers with an error (its `status` is 404 for a chat
+    that does not exist, 409 for what is not possible now, 429 for a full queue), and UnreachableError when it
+    does not answer.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._api = RestApi(server)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give the connections up. May be called twice."""
+        await self._api.aclose()
+
+    # Chats
+
+    async def create(
+        self,
+        content: Content,
+        *,
+        model: str | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        client_tools: Sequence[ClientTool] = (),
+        reasoning_effort: str | None = None,
+    ) -> Chat:
+        """Create a chat whose first turn begins at once.
+
+        *model* is `provider:model`; the server's default when not given.
+        """
+        body = {
+            "content": input_parts(content),
+            "model": model,
+            "title": title,
+            "labels": labels,
+            "client_tools": plain(tuple(client_tools)) or None,
+            "reasoning_effort": reasoning_effort,
+        }
+        return wire.chat_from_json(await self._api.post("", body))
+
+    async def get(self, chat_id: str) -> Chat:
+        """Return a chat, without its messages."""
+        return wire.chat_from_json(await self._api.get(_path(chat_id)))
+
+    async def list(
+        self, *, limit: int = 50, text: str | None = None, archived: bool = False
+    ) -> tuple[Chat, ...]:
+        """Return at most *limit* (1-200) chats, newest change first; titles or messages have *text*."""
+        params = {"limit": limit, "archived": "true" if archived else "false"}
+        reply = await self._api.get("", params | ({"q": text} if text else {}))
+        return tuple(map(wire.chat_from_json, reply))
+
+    async def update(self, chat_id: str, **changes: Any) -> None:
+        """Change `title`, `archived`, `labels`, `model` and the like; `None` leaves a field as it is."""
+        if "client_tools" in changes:
+            changes["client_tools"] = plain(tuple(changes["client_tools"]))
+        await self._api.patch(_path(chat_id), changes)
+
+    async def interrupt(self, chat_id: str, *, queue: Literal["keep", "drop"] = "keep") -> Interrupted:
+        """Stop what runs; nothing changes when nothing does. What was streamed is kept."""
+        reply = await self._api.post(f"{_path(chat_id)}/interrupt", {"queue": queue})
+        return Interrupted(chat=wire.chat_from_json(reply), dropped=_queued(reply.get("dropped")))
+
+    # Messages
+
+    async def messages(
+        self, chat_id: str, *, before_id: int | None = None, after_id: int | None = None, limit: int = 50
+    ) -> Page:
+        """Return at most *limit* (1-200) messages, newest first; with only *after_id* oldest first."""
+        cursor = {"before_id": before_id, "after_id": after_id, "limit": limit}
+        params = {name: value for name, value in cursor.items() if value is not None}
+        reply = await self._api.get(f"{_path(chat_id)}/messages", params)
+        return Page(
+            messages=tuple(map(wire.message_from_json, reply["messages"])),
+            has_more=bool(reply.get("has_more")),
+            queue=_queued(reply.get("queued_messages")),
+        )
+
+    async def send(
+        self, chat_id: str, content: Content, *, busy: Busy = "queue", model: str | None = None
+    ) -> Sent:
+        """Send a message; *model* is for its turn only."""
+        body = {"content": input_parts(content), "busy_behavior": busy, "model": model}
+        return _sent(await self._api.post(f"{_path(chat_id)}/messages", body))
+
+    async def edit(self, chat_id: str, message_id: int, content: Content) -> Edited:
+        """Put another message in the place of a user message; what followed it is gone, and a turn begins."""
+        reply = await self._api.patch(
+            f"{_path(chat_id)}/messages/{message_id}", {"content": input_parts(content)}
+        )
+        return Edited(message=wire.message_from_json(reply["message"]), dropped=_queued(reply.get("dropped")))
+
+    async def delete_queued(self, chat_id: str, queued_id: int) -> None:
+        """Take a message out of the queue; one that is not there is fine."""
+        await self._api.delete(f"{_path(chat_id)}/queue/{queued_id}")
+
+    async def promote(self, chat_id: str, queued_id: int) -> Sent:
+        """Make a queued message the next one, and stop what runs."""
+        return _sent(await self._api.post(f"{_path(chat_id)}/queue/{queued_id}/promote"))
+
+    # Following and acting
+
+    def follow(
+        self, chat_id: str, *, view: ChatView | None = None, give_up_s: float | None = GIVE_UP
+    ) -> AsyncGenerator[Update, None]:
+        """Yield what happens in a chat; see `stream.follow`."""
+        return follow(self.server, chat_id, view=view, give_up_s=give_up_s)
+
+    async def claim(self, chat_id: str, actions: Sequence[Action], *, client: str) -> None:
+        """Reserve calls of client-side tools for the client of that name; 409 when another one has them."""
+        claim = [{"message_id": action.message_id, "call_index": action.call_index} for action in actions]
+        await self._api.post(f"{_path(chat_id)}/tool-results", {"client": client, "claim": claim})
+
+    async def answer(self, chat_id: str, answers: Sequence[ToolAnswer], *, client: str) -> None:
+        """Give the results of calls; the turn goes on when no call is open any more."""
+        results = [
+            {
+                "message_id": answer.key.message_id,
+                "call_index": answer.key.index,
+                "result": answer.result,
+                "is_error": answer.is_error,
+            }
+            for answer in answers
+        ]
+        await self._api.post(f"{_path(chat_id)}/tool-results", {"client": client, "results": results})
+
+    async def models(self) -> Mapping[str, Any]:
+        """Return `{providers: [{provider, available, models: [{id, …}], …}], default_model}`."""
+        return await self._api.get("/models")
+
+
+def input_parts(content: Content) -> list[Mapping[str, Any]]:
+    """Return content as the parts that a request carries."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _path(chat_id: str) -> str:
+    return f"/{quote(chat_id, safe='')}"
+
+
+def _queued(value: Sequence[Mapping[str, Any]] | None) -> tuple[QueuedMessage, ...]:
+    return tuple(map(wire.queued_from_json, value or ()))
+
+
+def _sent(reply: Mapping[str, Any]) -> Sent:
+    message, queued = reply.get("message"), reply.get("queued_message")
+    return Sent(
+        message=wire.message_from_json(message) if message else None,
+        queued_message=wire.queued_from_json(queued) if queued else None,
+    )

@@ -1,0 +1,227 @@
+"""How a chat looks in a notebook: HTML without script or style sheet, and plain text.
+
+Everything that people, models or tools wrote is escaped: output of a running notebook is trusted by the page,
+and a model may repeat what it read anywhere. Colours are the page's own or see-through greys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from ..messages import (
+    Chat,
+    ContextFilePart,
+    FilePart,
+    FileReferencePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Role,
+    SkillPart,
+    SourcePart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from .calls import CallStatus, ToolCall, calls_of, live_calls
+from .usage import total_usage
+from .view import ChatView
+
+SHOWN_MESSAGES = 60  # older ones are only counted
+SHOWN_CHARACTERS = 6000  # of one text or output
+
+_LINE = "rgba(128, 128, 128, 0.35)"
+_BOX = f"border: 1px solid {_LINE}; border-radius: 6px; padding: 0.6em 1em; max-width: 60em"
+_USER = "border-left: 3px solid rgba(64, 128, 255, 0.7); padding-left: 0.7em; margin: 0.8em 0 0.5em"
+_PROSE = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.5em 0"
+_CODE = f"white-space: pre-wrap; overflow-wrap: anywhere; padding: 0.4em 0.7em; border: 1px solid {_LINE}"
+_QUIET = "opacity: 0.7"
+
+STATUS_WORDS = {
+    "": "not loaded yet",
+    "waiting": "done",
+    "pending": "about to start",
+    "running": "working …",
+    "interrupting": "stopping …",
+    "requires_action": "waits for an answer",
+    "error": "failed",
+}
+
+_FENCE = re.compile(r"^```[^\n]*\n(.*?)(?:^```[^\S\n]*$\n?|\Z)", re.MULTILINE | re.DOTALL)
+_INLINE_CODE = re.compile(r"`([^`\n]+)`")
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
+
+
+def html(chat: Chat, view: ChatView) -> str:
+    """Return a chat as HTML."""
+    state = f'<span style="{_QUIET}">{escape(_state_line(chat, view))}</span>'
+    return f'<div style="{_BOX}"><div><b>{escape(chat.title)}</b> {state}</div>{"".join(_body(view))}</div>'
+
+
+def plain_text(chat: Chat, view: ChatView) -> str:
+    """Return a chat as text, for consoles and for whoever reads the notebook's file."""
+    return "\n\n".join([f"{chat.title} ({_state_line(chat, view)})", *_lines(view)])
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return an HTML table; long cells are cut."""
+    head = "".join(f'<th style="text-align: left">{escape(column)}</th>' for column in columns)
+    lines = ("".join(_cell(value) for value in row) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else _cut(str(value).strip(), 200)
+    return f'<td style="text-align: left; white-space: pre-wrap; overflow-wrap: anywhere">{escape(text)}</td>'
+
+
+def _state_line(chat: Chat, view: ChatView) -> str:
+    usage = total_usage(view.messages)
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    facts = [STATUS_WORDS.get(view.status, view.status), chat.model]
+    facts += [f"{tokens:,} tokens"] if tokens else []
+    facts += [f"{len(view.queue)} queued"] if view.queue else []
+    return " · ".join(facts)
+
+
+# HTML
+
+
+def _body(view: ChatView) -> Iterator[str]:
+    hidden = max(0, len(view.messages) - SHOWN_MESSAGES)
+    if hidden:
+        yield f'<div style="{_QUIET}">… {hidden} earlier messages</div>'
+    for place in range(hidden, len(view.messages)):
+        yield from _message(view.messages[place], calls_of(view, place))
+    yield from _parts((block.part for block in view.live if block.role is Role.ASSISTANT), live_calls(view))
+    if view.retry is not None:
+        yield _note(f"{view.retry.error} Trying again (attempt {view.retry.attempt}).")
+    if view.error is not None:
+        yield _note(view.error.message)
+    for queued in view.queue:
+        text = "".join(part.text for part in queued.parts if isinstance(part, TextPart))
+        yield f'<div style="{_USER}; {_QUIET}"><i>queued:</i> {_prose(text)}</div>'
+
+
+def _message(message: Message, calls: Sequence[ToolCall]) -> Iterator[str]:
+    if message.role is Role.USER:
+        yield f'<div style="{_USER}">{"".join(_parts(message.parts, ()))}</div>'
+    elif message.role is not Role.TOOL:  # results are shown with their calls
+        yield from _parts(message.parts, calls)
+
+
+def _parts(parts: Iterable[Part], calls: Sequence[ToolCall]) -> Iterator[str]:
+    coming = iter(calls)
+    for part in parts:
+        match part:
+            case TextPart():
+                yield _prose(part.text)
+            case ReasoningPart():
+                yield _folded("<i>reasoning</i>", _prose(part.text)) if part.text.strip() else ""
+            case ToolCallPart():
+                yield _tool(next(coming))
+            case ToolResultPart():
+                pass
+            case _:
+                yield f'<div style="{_QUIET}">{escape(_mention(part))}</div>'
+
+
+def _tool(call: ToolCall) -> str:
+    state = f'<span style="{_QUIET}">{escape(_outcome(call))}</span>'
+    summary = f"<code>{escape(_cut(call.summary.splitlines()[0], 120))}</code> {state}"
+    shown = [call.summary] if "\n" in call.summary or len(call.summary) > 120 else []
+    shown += [call.output] if call.output.strip() else []
+    return _folded(summary, "".join(_code(text) for text in shown))
+
+
+def _folded(summary: str, content: str) -> str:
+    return f'<details style="margin: 0.3em 0"><summary>{summary}</summary>{content}</details>'
+
+
+def _code(text: str) -> str:
+    return f'<pre style="{_CODE}">{escape(_cut(text.rstrip(), SHOWN_CHARACTERS))}</pre>'
+
+
+def _note(text: str) -> str:
+    return f'<div style="{_PROSE}">⚠ {escape(text)}</div>'
+
+
+def _prose(text: str) -> str:
+    """Text with the three marks that models use most: fenced code, inline code and bold."""
+    text = _cut(text.strip(), SHOWN_CHARACTERS)
+    pieces: list[str] = []
+    end = 0
+    for fence in _FENCE.finditer(text):
+        pieces += [_inline(text[end : fence.start()]), _code(fence[1])]
+        end = fence.end()
+    return "".join([*pieces, _inline(text[end:])])
+
+
+def _inline(text: str) -> str:
+    if not text.strip():
+        return ""
+    marked = _INLINE_CODE.sub(r"<code>\1</code>", escape(text.strip()))
+    marked = _BOLD.sub(r"<b>\1</b>", marked)
+    return f'<div style="{_PROSE}">{marked}</div>'
+
+
+# Text
+
+
+def _lines(view: ChatView) -> Iterator[str]:
+    hidden = max(0, len(view.messages) - SHOWN_MESSAGES)
+    if hidden:
+        yield f"… {hidden} earlier messages"
+    for place in range(hidden, len(view.messages)):
+        message = view.messages[place]
+        prefix = "> " if message.role is Role.USER else ""
+        if text := message.text.strip():
+            yield "\n".join(f"{prefix}{line}" for line in _cut(text, SHOWN_CHARACTERS).splitlines())
+        yield from (tool_text(call) for call in calls_of(view, place))
+    yield from (tool_text(call) for call in live_calls(view))
+    if view.error is not None:
+        yield f"Error: {view.error.message}"
+
+
+def tool_text(call: ToolCall) -> str:
+    """Return a call in one line and, indented, what it gave."""
+    head = f"[{_cut(call.summary.splitlines()[0], 120)}] {_outcome(call)}"
+    output = _cut(call.output.rstrip(), 1000)
+    return "\n    ".join([head, *output.splitlines()])
+
+
+def _outcome(call: ToolCall) -> str:
+    if call.status is not CallStatus.DONE:
+        return call.status.value
+    if call.exit_code is None:
+        return ""
+    took = f", {call.duration_ms / 1000:.1f} s" if call.duration_ms is not None else ""
+    return f"exit code {call.exit_code}{took}"
+
+
+def _mention(part: Part) -> str:
+    match part:
+        case FilePart():
+            return f"file: {part.name or part.media_type}"
+        case FileReferencePart():
+            lines = f", lines {part.start_line} to {part.end_line}" if part.start_line is not None else ""
+            return f"about {part.file_name}{lines}"
+        case SourcePart():
+            return f"source: {part.title or part.url}"
+        case ContextFilePart():
+            return f"instructions: {part.context_file_path}"
+        case SkillPart():
+            return f"skill: {part.skill_name}"
+        case _:
+            return "unsupported part"
+
+
+def _cut(text: str, characters: int) -> str:
+    return (
+        text
+        if len(text) <= characters
+        else f"{text[:characters]} … ({len(text) - characters} more characters)"
+    )

@@ -1,0 +1,241 @@
+"""One chat as a program drives it: followed live, its client-side tools answered."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Self
+
+from ..errors import ChatdError
+from ..messages import ChatStatus, ErrorDetail
+from .client import AsyncClient, Busy, Content, Edited, Interrupted, Sent
+from .errors import ChatFailedError
+from .functions import FunctionTool, RunSync
+from .stream import GIVE_UP, Update
+from .text import TextGrowth, last_user_id, said_since
+from .toolwork import ToolWork
+from .view import SETTLED, ChatView
+
+CONFIRM_PAUSE = 0.2  # seconds between looks whether a queued message was dealt with
+
+
+async def run_in_thread(call: Callable[[], Any]) -> Any:
+    """Run a function in a worker thread."""
+    return await asyncio.to_thread(call)
+
+
+class ChatSession:
+    """Follows one chat from `start` to `close`, in one event loop.
+
+    Args:
+        client: Lives longer than the session.
+        chat_id: The chat.
+        tools: Functions to run when the agent calls them, by name.
+        run_sync: Runs those of them that are not async; by default in a worker thread.
+        give_up_s: Seconds that the server may be gone.
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        chat_id: str,
+        *,
+        tools: Mapping[str, FunctionTool] | None = None,
+        run_sync: RunSync = run_in_thread,
+        give_up_s: float | None = GIVE_UP,
+    ) -> None:
+        self.client = client
+        self.chat_id = chat_id
+        self.view = ChatView(chat_id=chat_id)
+        self._give_up_s = give_up_s
+        self._work = ToolWork(client, chat_id, tools or {}, run_sync, name=f"client-{uuid.uuid4()}")
+        self._changed = asyncio.Condition()
+        self._listeners: set[asyncio.Queue[Update | None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._failure: ChatdError | None = None
+        self._sent_id = 0
+        """The newest message that was sent here: what came before it is old news."""
+        self._queued_ids: set[int] = set()
+        """Messages sent here of which nothing has been seen yet."""
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Follow the chat; nothing happens when it is followed already, and one that failed begins again."""
+        if self._task is None or self._task.done():
+            self._failure = None
+            self._task = asyncio.create_task(self._follow(), name=f"chatd-session-{self.chat_id}")
+
+    async def close(self) -> None:
+        """Stop following. The chat goes on. May be called twice."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._work.close()
+
+    # What was sent decides what is awaited
+
+    async def send(self, content: Content, *, busy: Busy = "queue", model: str | None = None) -> Sent:
+        """Send a message; see `AsyncClient.send`."""
+        sent = await self.client.send(self.chat_id, content, busy=busy, model=model)
+        self.note_sent(sent)
+        return sent
+
+    async def edit(self, message_id: int, content: Content) -> Edited:
+        """Replace a user message; see `AsyncClient.edit`."""
+        edited = await self.client.edit(self.chat_id, message_id, content)
+        self._sent_id = edited.message.id
+        return edited
+
+    async def promote(self, queued_id: int) -> Sent:
+        """Make a queued message the next one; see `AsyncClient.promote`."""
+        sent = await self.client.promote(self.chat_id, queued_id)
+        self.note_sent(sent)
+        return sent
+
+    async def interrupt(self) -> Interrupted:
+        """Stop what runs, and return once the chat has stopped or goes on with its queue."""
+        done = await self.client.interrupt(self.chat_id)
+        self.start()
+        await self.until(lambda view: view.is_complete and view.status != "interrupting")
+        return done
+
+    def note_sent(self, sent: Sent) -> None:
+        """Let `settled` wait for what a message starts."""
+        if sent.message is not None:
+            self._sent_id = max(self._sent_id, sent.message.id)
+        if sent.queued_message is not None:
+            self._queued_ids.add(sent.queued_message.id)
+
+    @property
+    def sent_id(self) -> int:
+        """The newest message of the history that was sent here, 0 when there is none."""
+        return self._sent_id
+
+    # Waiting
+
+    async def until(self, test: Callable[[ChatView], bool]) -> ChatView:
+        """Return the view once it passes *test*.
+
+        Raises:
+            ClientError: the chat can no longer be followed; see `stream.follow`.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._failure is not None or test(self.view))
+        if self._failure is not None and not test(self.view):
+            raise self._failure
+        return self.view
+
+    async def settled(self) -> ChatView:
+        """Return the view once all that was sent has been dealt with and nothing runs.
+
+        Also when the chat waits for what no tool of ours can do: an approval, an answer.
+
+        Raises:
+            ChatFailedError: the turn ended in an error.
+            ClientError: the chat can no longer be followed.
+        """
+        self.start()
+        view = await self.until(self._seems_settled)
+        while self._queued_ids and not await self._confirm_queue():
+            await asyncio.sleep(CONFIRM_PAUSE)
+            view = await self.until(self._seems_settled)
+        if view.status == "error":
+            raise ChatFailedError(self.chat_id, view.error or ErrorDetail(message="The turn failed."))
+        return view
+
+    def _seems_settled(self, view: ChatView) -> bool:
+        if not view.is_complete or view.last_id < self._sent_id:
+            return False
+        return view.status in SETTLED or (view.status == "requires_action" and self._work.needs_someone(view))
+
+    async def _confirm_queue(self) -> bool:
+        """Whether what was queued has left the queue and all that followed from it has been seen.
+
+        The stream alone cannot tell: before it brings our message it looks just as idle as after it.
+        """
+        chat = await self.client.get(self.chat_id)
+        page = await self.client.messages(self.chat_id, limit=1)
+        newest = max((message.id for message in page.messages), default=0)
+        if self.view.last_id < newest:
+            return False
+        if chat.status in (ChatStatus.ERROR, ChatStatus.REQUIRES_ACTION):
+            return True  # it stays in the queue until somebody acts
+        if chat.status is not ChatStatus.WAITING or self._queued_ids & {queued.id for queued in page.queue}:
+            return False
+        self._queued_ids.clear()
+        return True
+
+    async def said(self) -> AsyncGenerator[str, None]:
+        """Yield what the model says in the present turn, from its beginning, until the chat settles.
+
+        The pieces join to the text; see `text.TextGrowth` for a model call that fails midway.
+
+        Raises:
+            As `settled`, after the last piece.
+        """
+        growth, since = TextGrowth(), None
+        async with self.updates() as updates:
+            settled = asyncio.ensure_future(self.settled())
+            try:
+                is_over = False
+                while not is_over:
+                    is_over = await _either(settled, updates)
+                    if since is None and self.view.is_complete and self.view.last_id >= self._sent_id:
+                        since = last_user_id(self.view)
+                    if since is not None and (piece := growth.next(said_since(self.view, since))):
+                        yield piece
+                await settled
+            finally:
+                settled.cancel()
+
+    @asynccontextmanager
+    async def updates(self) -> AsyncGenerator[asyncio.Queue[Update | None], None]:
+        """Give a queue of all updates from now on; `None` in it says that there will be no more."""
+        queue: asyncio.Queue[Update | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)
+
+    # Following
+
+    async def _follow(self) -> None:
+        try:
+            updates = self.client.follow(self.chat_id, view=self.view, give_up_s=self._give_up_s)
+            async with aclosing(updates):
+                async for update in updates:
+                    await self._take(update)
+        except ChatdError as error:
+            self._failure = error
+        finally:
+            self._tell(None)
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def _take(self, update: Update) -> None:
+        self.view = update.view
+        self._work.look(update.view)
+        self._tell(update)
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _tell(self, update: Update | None) -> None:
+        for listener in self._listeners:
+            listener.put_nowait(update)
+
+
+async def _either(task: asyncio.Future[Any], updates: asyncio.Queue[Update | None]) -> bool:
+    """Wait for the end of *task* or for an update; return whether the task has ended."""
+    getter = asyncio.ensure_future(updates.get())
+    await asyncio.wait({task, getter}, return_when=asyncio.FIRST_COMPLETED)
+    getter.cancel()
+    return task.done()
