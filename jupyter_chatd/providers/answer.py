@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +55,8 @@ class AnswerReader:
     def close(self, response: library.ModelResponse, *, context_limit: int | None) -> Iterator[ModelEvent]:
         """The end of the stream: blocks that were amended after their end, cited sources, and `Finished`.
 
-        Vendors may add to a block that was over, citations for example. Its second `PartDone` replaces the first.
+        Vendors may add to a block that was over: citations, for example. Its second `PartDone` replaces the
+        first.
         """
         if len(response.parts) == len(
             self._began
@@ -104,7 +105,7 @@ class AnswerReader:
     def _reasoning(self, block: int, text: str | None) -> Sequence[ModelEvent]:
         return [ReasoningDelta(block=block, text=clean_text(text))] if text else []
 
-    def _call(self, block: int, args: str | dict[str, Any] | None) -> ModelEvent:
+    def _call(self, block: int, args: str | Mapping[str, Any] | None) -> ModelEvent:
         call_id, name = self._calls[block]
         piece = args if isinstance(args, str) else json.dumps(args) if args else ""
         return ToolCallDelta(block=block, tool_call_id=call_id, tool_name=name, args_delta=clean_text(piece))
@@ -130,19 +131,20 @@ def sources_of(parts: Sequence[library.ModelResponsePart]) -> list[SourcePart]:
     pages = [source for citation in citations for source in citation.sources]
     titles = {page.url: page.title for page in reversed(pages) if isinstance(page, library.WebCitationSource)}
     urls = dict.fromkeys(page.url for page in pages if isinstance(page, library.WebCitationSource))
-    return [
-        SourcePart(
-            source_id=f"source-{number}", url=clean_text(url), title=clean_text(titles[url] or "") or None
-        )
-        for number, url in enumerate(urls, start=1)
-    ]
+    return [_source(number, url, titles[url]) for number, url in enumerate(urls, start=1)]
+
+
+def _source(number: int, url: str, title: str | None) -> SourcePart:
+    return SourcePart(
+        source_id=f"source-{number}", url=clean_text(url), title=clean_text(title or "") or None
+    )
 
 
 def stop_reason_of(response: library.ModelResponse) -> StopReason:
     """Why the answer ended.
 
-    Vendors' words are not trusted where calls are concerned: some say `stop` beside a call, and a call that was
-    streamed to its end is to be run whatever the reason says, except when the answer was cut at its length limit.
+    Vendors' words are not trusted where calls are concerned: some say `stop` beside a call. A call is to be
+    run whatever the reason says, except when the answer was cut at its length limit.
     """
     if response.state == "suspended":
         return StopReason.PAUSED

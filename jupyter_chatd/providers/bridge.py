@@ -1,5 +1,6 @@
-"""The models of vendors, behind our protocol. The vendors' code is in the model library; nothing of it is imported here.
+"""The models of vendors, behind our protocol.
 
+Their code is in the model library, of which nothing is imported before the first call.
 What the library does for us, where it is worked around, and what that cost to find out: DECISIONS.md.
 """
 
@@ -33,14 +34,13 @@ MAX_BUSY = 0.004  # seconds that a stream may keep the loop before it lets other
 class BridgeModel:
     """One model at one endpoint.
 
-    Cheap to make: code is imported and the client made at the first call, in a thread. May be called by several
-    chats at once. Lives until `aclose`; streams that are still running then end first.
+    Cheap to make: code is imported and the client made at the first call, in a thread. Several chats may
+    call it at once. Lives until `aclose`; streams that are still running then end first.
     """
 
-    def __init__(self, endpoint: Endpoint, model: str, *, context_limit: int | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, model: str) -> None:
         self._endpoint = endpoint
         self._model = model
-        self._context_limit = context_limit
         self._vendor: asyncio.Future[Vendor] | None = None
         self._running = 0
         self._is_closed = False
@@ -55,15 +55,10 @@ class BridgeModel:
 
     @property
     def context_limit(self) -> int | None:
-        """As configured, else as the library knows it; that is only after the first call began."""
-        if (
-            self._context_limit is None
-            and self._vendor
-            and self._vendor.done()
-            and not self._vendor.exception()
-        ):
-            return self._vendor.result().model.context_window
-        return self._context_limit
+        """As the library knows it; `None` before the first call, when the library is not loaded."""
+        if self._vendor is None or not self._vendor.done() or self._vendor.exception():
+            return None
+        return self._vendor.result().model.context_window
 
     async def stream(self, call: ModelCall) -> AsyncGenerator[ModelEvent]:
         """See `protocol.Model.stream`."""
@@ -118,7 +113,7 @@ class BridgeModel:
             yield ours
 
     async def _open(self) -> Vendor:
-        """The client, made at the first call; a failure to make it is forgotten, so that the next call tries again."""
+        """The client, made at the first call. A failure is forgotten, so that the next call tries again."""
         if self._vendor is None or (self._vendor.done() and self._vendor.exception()):
             self._vendor = asyncio.ensure_future(asyncio.to_thread(open_vendor, self._endpoint, self._model))
         # Shielded: several chats may wait for it, and one of them may be stopped.
@@ -140,10 +135,12 @@ class BridgeModel:
         return {**settings, "anthropic_cache_instructions": True} if prompt.cache_system else settings
 
     def _check_end(self, response: Any) -> None:
-        """Raise when the stream stopped without saying that it is over: what came is not the whole answer."""
-        if response.finish_reason == "error" or (
-            response.finish_reason is None and response.state != "suspended"
-        ):
+        """Raise when the stream stopped without saying that it is over: what came is not the whole answer.
+
+        A reason that the library does not know is still a reason.
+        """
+        reason = response.finish_reason or (response.provider_details or {}).get("finish_reason")
+        if reason == "error" or (reason is None and response.state != "suspended"):
             failure = Failure(cause=Cause.TIMEOUT, text="The stream ended before the answer did.")
             raise model_error(failure, endpoint=self._endpoint, model=self._model)
 
@@ -157,10 +154,12 @@ class BridgeModel:
         return model_error(failure, endpoint=self._endpoint, model=self._model)
 
     async def _close_vendor(self) -> None:
-        vendor, self._vendor = self._vendor, None
-        if vendor is not None:
-            with contextlib.suppress(Exception):  # it never opened; whoever called it was told
-                await (await vendor).close()
+        opening, self._vendor = self._vendor, None
+        if opening is None:
+            return
+        await asyncio.wait([opening])
+        if not opening.exception():  # else there is nothing to close, and whoever called was told
+            await opening.result().close()
 
 
 def _parameters(call: ModelCall) -> ModelRequestParameters:
@@ -178,6 +177,4 @@ def _parameters(call: ModelCall) -> ModelRequestParameters:
 
 
 if TYPE_CHECKING:
-
-    def _is_model(model: BridgeModel) -> Model:
-        return model
+    _: type[Model] = BridgeModel

@@ -20,7 +20,7 @@ from .errors import config_error
 from .presets import DEMO, PRESETS, label_of
 from .protocol import Model
 from .settings import call_settings
-from .sources import ProviderEntry, Sources, provider_entries, why_unavailable
+from .sources import Sources, provider_entries, why_unavailable
 
 DEMO_REF = "demo:demo"
 DISCOVERY_LIFETIME = 60.0  # seconds after which an endpoint is asked again for its models
@@ -58,8 +58,9 @@ class ListedProvider:
 class ModelCatalog:
     """Finds models by name. Lives as long as the server.
 
-    Everything that people may change is read again at every call, so there is nothing to invalidate: a connection whose
-    endpoint has changed is replaced at the next use and closes when its last stream has ended.
+    Everything that people may change is read again at every call, so there is nothing to invalidate: a
+    connection whose endpoint has changed is replaced at the next use, and closes when its last stream has
+    ended.
 
     Args:
         environ: The server's environment: `ANTHROPIC_API_KEY`, `OPENAI_BASE_URL` and the like.
@@ -135,8 +136,8 @@ class ModelCatalog:
     async def default_ref(self) -> str:
         """The model of a chat that names none.
 
-        In order: the trait; the default model config; the first provider of the environment; the first other provider
-        that can be used and offers a model; the demo model.
+        In order: the trait; the default model config; the first provider of the environment; the first other
+        provider that can be used and offers a model; the demo model.
         """
         stored = await self._stored()
         if self._default_model:
@@ -154,7 +155,10 @@ class ModelCatalog:
         return config.id if config else None
 
     async def listing(self) -> tuple[ListedProvider, ...]:
-        """All providers that are configured or known, and their models. Asks endpoints without configured models."""
+        """All providers that are configured or known, and their models.
+
+        Endpoints for which nobody configured models are asked for theirs.
+        """
         stored = await self._stored()
         names = [name for name in self._provider_names(stored) if name != DEMO]
         listed = await asyncio.gather(*(self._list(name, stored) for name in names))
@@ -203,7 +207,7 @@ class ModelCatalog:
         """Models that someone named: in model configs, then in the server's configuration."""
         for config in stored.models:
             if config.enabled:
-                yield _listed(config.provider, config.model, config.display_name, id=config.id)
+                yield _listed(config.provider, config.model, config.display_name, config_id=config.id)
         for entry in self._entries.values():
             yield from (_listed(entry.provider, model) for model in entry.models)
 
@@ -214,7 +218,7 @@ class ModelCatalog:
             return None
         if listed.models:
             return listed.models[0].ref
-        # An address without a list of models: the vendor's usual name, which many gateways and local servers accept.
+        # An address without a list of models: the vendor's usual name, which many gateways accept.
         return f"{provider}:{PRESETS[provider].models[0]}" if provider in PRESETS else None
 
     async def _list(self, provider: str, stored: StoredModels) -> ListedProvider:
@@ -237,7 +241,7 @@ class ModelCatalog:
         )
 
     async def _offered(self, endpoint: Endpoint) -> tuple[ListedModel, ...]:
-        """Models that nobody named: the vendor's usual ones at its own address, what it lists at any other."""
+        """Models that nobody named: the vendor's usual ones at its own address, what any other one lists."""
         if endpoint.is_official:
             names = PRESETS[endpoint.provider].models
         else:
@@ -268,10 +272,13 @@ def _row(stored: StoredModels, provider: str) -> ProviderConfig | None:
 
 
 def _listed(
-    provider: str, model: str, display_name: str | None = None, *, id: str | None = None
-) -> ListedModel:  # noqa: A002
+    provider: str, model: str, display_name: str | None = None, *, config_id: str | None = None
+) -> ListedModel:
     return ListedModel(
-        id=id or f"{provider}:{model}", provider=provider, model=model, display_name=display_name or model
+        id=config_id or f"{provider}:{model}",
+        provider=provider,
+        model=model,
+        display_name=display_name or model,
     )
 
 

@@ -10,7 +10,7 @@ from .protocol import CallSettings, Model, ModelCall, ModelEvent
 
 
 class ConfiguredModel:
-    """Adds a config's settings to every call. Shares the connections of the model it wraps, which others may use too."""
+    """Adds a config's settings to every call. Shares the connections of the model that it wraps."""
 
     def __init__(self, model: Model, *, settings: CallSettings, context_limit: int | None) -> None:
         self._model = model
@@ -47,6 +47,4 @@ def merge_settings(asked: CallSettings, configured: CallSettings) -> CallSetting
 
 
 if TYPE_CHECKING:
-
-    def _is_model(model: ConfiguredModel) -> Model:
-        return model
+    _: type[Model] = ConfiguredModel

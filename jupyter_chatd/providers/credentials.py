@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,7 +68,7 @@ class Credentials:
                 entries.pop(provider, None)
 
     @contextlib.contextmanager
-    def _changed(self) -> Iterator[dict[str, Any]]:
+    def _changed(self) -> Generator[dict[str, Any]]:
         """Give the entries to change, and write them when the block ends well."""
         with self._lock:
             entries = self._read()

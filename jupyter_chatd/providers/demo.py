@@ -1,6 +1,6 @@
 """The model that needs no key and no network: it follows simple instructions through the real tools.
 
-What it does next follows from the prompt alone, so a chat that runs on it goes on after a crash like any other.
+What it does next follows from the prompt alone, so that a chat with it goes on after a crash like any other.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class DemoModel:
 
 
 def answer(call: ModelCall) -> list[Instruction]:
-    """What the model says and calls next: the next step of the last user message's plan, or the report at its end."""
+    """What the model says and calls next: a step of what the user asked for, or the report at the end."""
     said, turn = _last_turn(call.messages)
     plan = parse_plan(said, directory=_directory(call.messages))
     if plan.unknown or not plan.steps:
@@ -155,8 +155,8 @@ def _report(turn: Sequence[PromptMessage]) -> str:
 
 
 def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
-    value = cast("Mapping[str, Any]", result.result) if isinstance(result.result, Mapping) else {}
-    args = cast("Mapping[str, Any]", call.args) if call and isinstance(call.args, Mapping) else {}
+    value = _mapping(result.result)
+    args = _mapping(call.args if call else None)
     if result.is_error:
         return f"{result.tool_name} failed: {error_text(result.result)}"
     match result.tool_name:
@@ -170,6 +170,10 @@ def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
             return f"I changed {', '.join(str(file['path']) for file in args.get('files', ()))}."
         case name:
             return f"{name} gave:\n{_quote(json.dumps(result.result, ensure_ascii=False, indent=1))}"
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _command_outcome(command: str, value: Mapping[str, Any]) -> str:
@@ -208,6 +212,4 @@ def _events(instruction: Instruction, block: int, call_id: str) -> Iterator[Mode
 
 
 if TYPE_CHECKING:
-
-    def _is_model(model: DemoModel) -> Model:
-        return model
+    _: type[Model] = DemoModel

@@ -1,16 +1,16 @@
 """The sentences that the demo model understands. Pure: text in, plan out.
 
-    run `ls -l`                             execute; with "in the background" and "with timeout 30s" at its end
+    run `ls -l`                             execute; may end with "in the background", "with timeout 30s"
     read notes.txt                          read_file
     write "hello" to notes.txt              write_file; also: create the file notes.txt with "hello"
     replace "a" with "b" in notes.txt       edit_files; "replace all" for every match
     list processes                          process_list
-    check process ID / stop process ID      process_output, process_signal; "kill" for a signal that cannot be ignored
+    check process ID, stop process ID       process_output, process_signal; "kill" for SIGKILL
     call TOOL with {"x": 1}                 any tool that the chat has, a client's too
     say TEXT, think about TEXT, count to N  no tool
 
-"and" puts instructions into one step (their tools run at the same time), "then" and a new line into the next step.
-Text that itself holds such words goes into quotes or backticks.
+"and" puts instructions into one step (their tools run at the same time), "then" and a new line into the next
+step. Text that itself holds such words goes into quotes or backticks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 MAX_COUNT = 10_000
 
@@ -167,10 +167,12 @@ def _stop(verb: str, process_id: str) -> Instruction:
 
 def _call(tool: str, args: str | None) -> Instruction | None:
     try:
-        value = json.loads(args or "{}")
+        value = cast("object", json.loads(args or "{}"))
     except ValueError:
         return None
-    return UseTool(tool=tool, args=value, intent=f"call {tool}") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    return UseTool(tool=tool, args=cast("dict[str, Any]", value), intent=f"call {tool}")
 
 
 def _count(limit: str) -> Instruction:
@@ -191,7 +193,8 @@ CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
         (r"write (?P<content>.+) (?:in)?to (?:the )?(?:file )?(?P<path>\S+)", _write),
         (rf"create (?:a )?{PATH} (?:with|containing|saying) (?P<content>.+)", _create),
         (
-            r"replace (?P<every>all )?(?P<search>.+?) (?:with|by) (?P<replace>.+) in (?:the )?(?:file )?(?P<path>\S+)",
+            r"replace (?P<every>all )?(?P<search>.+?) (?:with|by) (?P<replace>.+)"
+            r" in (?:the )?(?:file )?(?P<path>\S+)",
             _replace,
         ),
         (r"list (?:the |all )?processes", _list),

@@ -7,6 +7,8 @@ import logging
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 from .endpoint import Endpoint, Kind
 
 LOG = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ async def discover_models(endpoint: Endpoint) -> tuple[str, ...] | None:
             async with client:
                 response = await client.get(_path(endpoint))
                 response.raise_for_status()
-                names = _names(response.json())
+                names = [model.id for model in _Models.model_validate(response.json()).data]
     except Exception as error:  # noqa: BLE001 - a courtesy call to a foreign server: any failure means "it does not tell"
         LOG.info("The models of %s could not be listed: %s", endpoint.host, type(error).__name__)
         return None
@@ -36,7 +38,7 @@ async def discover_models(endpoint: Endpoint) -> tuple[str, ...] | None:
 
 
 def _client(endpoint: Endpoint) -> Any:
-    """An HTTP client with the endpoint's key. Made in a thread: the import and the certificates take a while."""
+    """An HTTP client with the endpoint's key. The import and the certificates take a while."""
     import httpx
 
     headers = {"anthropic-version": "2023-06-01"} if endpoint.kind is Kind.ANTHROPIC else {}
@@ -52,8 +54,11 @@ def _path(endpoint: Endpoint) -> str:
     return f"{endpoint.base_url}{prefix}/models"
 
 
-def _names(body: Any) -> list[str]:
-    """The ids in `{"data": [{"id": …}]}`; empty for any other shape."""
-    data = body.get("data") if isinstance(body, dict) else None
-    items = data if isinstance(data, list) else []
-    return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    """What both OpenAI and Anthropic answer; other fields are not read."""
+
+    data: list[_Model]

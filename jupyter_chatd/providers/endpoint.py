@@ -35,8 +35,8 @@ class Endpoint:
     key_source: str = "the provider settings"
     """Where a person would set the key."""
     from_environment: bool = False
-    """The address is the vendor's own or the environment's, so the other variables that the vendor's client reads
-    (extra headers, organization) are meant for it too."""
+    """The address is the vendor's own or the environment's, so the other variables that the vendor's client
+    reads (extra headers, organization) are meant for it too."""
 
     @property
     def is_official(self) -> bool:
@@ -83,7 +83,8 @@ def check_api_key(api_key: str) -> str:
     """Return *api_key* without spaces and line ends around it.
 
     Raises:
-        ValueError: it is empty or holds characters that no HTTP header can carry. The text does not repeat it.
+        ValueError: it is empty or holds characters that no HTTP header can carry. The text does not repeat
+        it.
     """
     key = api_key.strip()
     if not key:

@@ -1,9 +1,9 @@
 """What vendors raise, translated into sentences for people and facts for the loop.
 
 Two steps, so that the second is a pure table: `failure_of` reads an exception of the model library,
-`model_error` words it. Classes and their order: spec/chatd.md §3.7 of the original daemon. Differences, on purpose:
-an overflowing context has a kind of its own (the loop can compact), and an address of the user's own that nothing
-answers at is a matter of configuration (see DECISIONS.md).
+`model_error` words it. Classes and their order: spec/chatd.md §3.7 of the original daemon. Differences, on
+purpose: an overflowing context has a kind of its own (the loop can compact), and an address of the user's
+own that nothing answers at is a matter of configuration (see DECISIONS.md).
 """
 
 from __future__ import annotations
@@ -105,9 +105,11 @@ def _sentence(failure: Failure, endpoint: Endpoint, model: str) -> str:
         case Cause.CONTEXT_WINDOW:
             return f"The conversation is longer than {model} can read."
         case Cause.CONFIG:
-            return f"{subject} rejected the request. Check the model's settings; the detail says what it objects to."
+            return f"{subject} rejected the request. Check the model's settings; the detail says why."
         case Cause.USAGE_LIMIT:
-            return f"{subject} says that the account's quota or credit is used up. Check its plan and billing, then send again."
+            return (
+                f"{subject} says that the account's quota or credit is used up. Check its plan and billing."
+            )
         case Cause.RATE_LIMIT:
             return f"{subject} is limiting how often it may be called."
         case Cause.OVERLOADED:
@@ -119,7 +121,7 @@ def _sentence(failure: Failure, endpoint: Endpoint, model: str) -> str:
         case Cause.SERVER:
             return f"{subject} failed with an error of its own."
         case Cause.GARBLED:
-            return f"{subject} answered with something that is no model's answer. Check the base URL {endpoint.base_url}."
+            return f"{subject} did not answer as a model does. Check the base URL {endpoint.base_url}."
         case Cause.GENERIC:
             return f"The call to {subject} failed."
 

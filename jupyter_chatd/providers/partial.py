@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from ..messages import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from ..wire.jsontext import clean_json, load_json
@@ -13,12 +13,12 @@ from ..wire.jsontext import clean_json, load_json
 def clean_partial(parts: Sequence[Part]) -> tuple[Part, ...]:
     """Return the parts of a broken-off answer that can be stored and sent again.
 
-    *parts* are the blocks in order: finished ones as their `PartDone` gave them, unfinished ones with what had
-    arrived; an unfinished call has the text of its arguments so far in `args_delta`.
+    *parts* are the blocks in order: finished ones as their `PartDone` gave them, unfinished ones with what
+    had arrived; an unfinished call has the text of its arguments so far in `args_delta`.
 
-    Dropped are blank texts, calls whose arguments are not complete JSON, and calls that the vendor ran itself but did
-    not answer (their vendor refuses them). Reasoning stays, for people to read: what was not signed in time has no
-    metadata, and `prompt.py` never sends such reasoning to a model.
+    Dropped are blank texts, calls whose arguments are not complete JSON, and calls that the vendor ran
+    itself but did not answer (their vendor refuses them). Reasoning stays, for people to read: what was not
+    signed in time has no metadata, and `prompt.py` never sends such reasoning to a model.
     """
     answered = {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
     kept = (_clean(part, answered) for part in parts)
@@ -46,6 +46,6 @@ def _complete(part: ToolCallPart, text: str) -> ToolCallPart | None:
 def parse_args(text: str) -> Any:
     """The value of a call's argument text; `None` when it is empty, broken or no JSON."""
     try:
-        return cast("Any", clean_json(load_json(text)))
+        return clean_json(load_json(text))
     except ValueError:
         return None

@@ -49,19 +49,23 @@ class LibraryPrompt:
 def build_prompt(messages: Sequence[PromptMessage], *, system: str, cache_points: bool) -> LibraryPrompt:
     """Translate *messages* for the service that the library calls *system*.
 
-    With *cache_points*, marks of messages become explicit points: after the message's last block, which for an
-    assistant's message means before whatever follows it. What is empty after translation is left out. Reasoning
-    goes back only to the service it came from: others would read it as something that was said.
+    With *cache_points*, marks of messages become explicit points: after the message's last block, which for
+    an assistant's message means before whatever follows it. What is empty after translation is left out.
+    Reasoning goes back only to the service it came from: others would read it as something that was said.
     """
     builder = _Builder(system=system, cache_points=cache_points)
     for message in messages:
         builder.add(message)
+    builder.close_response(is_last=True)
     cache_system = cache_points and any(message.cache for message in messages if message.role is Role.SYSTEM)
     return LibraryPrompt(messages=builder.messages, cache_system=cache_system)
 
 
 class _Builder:
-    """Collects library messages. Neighbours that speak from the same side become one: vendors want turns to alternate."""
+    """Collects library messages.
+
+    Neighbours that speak from the same side become one: vendors want turns to alternate.
+    """
 
     def __init__(self, *, system: str, cache_points: bool) -> None:
         self.messages: list[library.ModelMessage] = []
@@ -77,14 +81,18 @@ class _Builder:
             self._add_request(message)
 
     def _add_request(self, message: PromptMessage) -> None:
-        self._drop_dangling_reasoning()
+        self.close_response(is_last=False)
         parts = list(_request_parts(message, marked=self._cache_points and message.cache))
         if not parts:
             return
-        if self._point_is_due:
-            parts.insert(0, library.UserPromptPart([library.CachePoint()]))
-            self._point_is_due = False
         last = self.messages[-1] if self.messages else None
+        if (
+            self._point_is_due
+            and isinstance(last, library.ModelResponse)
+            and _may_carry_point(last.parts[-1])
+        ):
+            parts.insert(0, library.UserPromptPart([library.CachePoint()]))
+        self._point_is_due = False
         if isinstance(last, library.ModelRequest):
             last.parts = [*last.parts, *parts]
         else:
@@ -99,24 +107,33 @@ class _Builder:
             last.parts = [*last.parts, *parts]
         else:
             self.messages.append(_response(parts, message.parts))
-        self._point_is_due = self._cache_points and message.cache and _may_carry_point(parts[-1])
+        self._point_is_due = self._cache_points and message.cache
 
     def _response_part(self, part: Part) -> library.ModelResponsePart | None:
         mapped = _response_part(part)
         foreign = isinstance(mapped, library.ThinkingPart) and mapped.provider_name != self._system
         return None if foreign else mapped
 
-    def _drop_dangling_reasoning(self) -> None:
-        """Take reasoning off the end of an answer that was broken off: vendors refuse it without what it led to."""
-        last = self.messages[-1] if self.messages else None
-        if not isinstance(last, library.ModelResponse):
+    def close_response(self, *, is_last: bool) -> None:
+        """Take out of a response what its vendor would refuse, now that it is complete.
+
+        That is reasoning at the end of a broken-off answer, without what it led to, unless the vendor is to go on
+        with it; and results of tools that the vendor ran whose calls are missing.
+        """
+        response = self.messages[-1] if self.messages else None
+        if not isinstance(response, library.ModelResponse):
             return
-        parts = list(last.parts)
-        while parts and isinstance(parts[-1], library.ThinkingPart):
+        calls = {part.tool_call_id for part in response.parts if isinstance(part, library.NativeToolCallPart)}
+        parts = [part for part in response.parts if not _is_orphan(part, calls)]
+        while parts and not is_last and isinstance(parts[-1], library.ThinkingPart):
             parts.pop()
-        last.parts = parts
+        response.parts = parts
         if not parts:
             self.messages.pop()
+
+
+def _is_orphan(part: library.ModelResponsePart, calls: set[str]) -> bool:
+    return isinstance(part, library.NativeToolReturnPart) and part.tool_call_id not in calls
 
 
 # Requests: what the system, the user and our tools said.
@@ -172,7 +189,7 @@ def _file(part: FilePart, data: str) -> str | library.BinaryContent:
         text = content.decode("utf-8", "replace")
         cut = text[:MAX_INLINE_TEXT] + (TRUNCATED if len(text) > MAX_INLINE_TEXT else "")
         return f"[file] {name}\n{fence(cut)}"
-    return f"[file] {name} ({part.media_type or 'unknown type'}, {len(content)} bytes) cannot be shown to a model"
+    return f"[file] {name} ({part.media_type or 'unknown type'}, {len(content)} bytes): cannot be shown here"
 
 
 # Tool results.
@@ -188,7 +205,7 @@ def _result(part: ToolResultPart) -> Any:
     result = part.result
     if part.is_error:
         return error_text(result)
-    if part.is_media and isinstance(result, Mapping) and (media := _media(cast("Mapping[str, Any]", result))):
+    if part.is_media and isinstance(result, Mapping) and (media := _media(result)):
         return media
     return dump_json({} if result in (None, "") else result)
 
@@ -225,5 +242,5 @@ def _response(parts: list[library.ModelResponsePart], ours: Sequence[Part]) -> l
 
 
 def _may_carry_point(part: library.ModelResponsePart) -> bool:
-    """A vendor takes a cache mark on text and calls, and refuses it on reasoning and on what it ran itself."""
+    """Vendors take a cache mark on text and calls, and refuse it on reasoning and on what they ran."""
     return isinstance(part, (library.TextPart, library.ToolCallPart))

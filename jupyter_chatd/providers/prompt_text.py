@@ -21,7 +21,7 @@ def file_reference_text(part: FileReferencePart) -> str:
 
 
 def context_file_text(part: ContextFilePart) -> str:
-    """An instruction file of the workspace, wrapped so that the model can tell it from what the user wrote."""
+    """An instruction file of the workspace, wrapped to tell it from what the user wrote."""
     remark = " (cut to its first 64 KiB)" if part.context_file_truncated else ""
     header = [f"Source: {part.context_file_path}{remark}"]
     if part.context_file_directory:
@@ -42,7 +42,9 @@ def fence(text: str) -> str:
 
 def error_text(result: object) -> str:
     """The message of an error result: its `error` field if it has one."""
-    error = cast("Mapping[str, Any]", result).get("error") if isinstance(result, Mapping) else result
+    error: object = result
+    if isinstance(result, Mapping):
+        error = cast("Mapping[str, Any]", result).get("error")
     if isinstance(error, str) and error.strip():
         return error
-    return dump_json(result) if result else "The tool failed and did not say why."
+    return dump_json(cast("object", result)) if result else "The tool failed and did not say why."

@@ -116,12 +116,15 @@ class Model(Protocol):
     def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
         """Call the model once; no retries.
 
-        Every block of the answer ends with a `PartDone`, in block order of completion, and `Finished` is last.
+        Every block of the answer ends with a `PartDone`, in order of completion, and `Finished` is last. A
+        vendor may add to a block after its end (citations): then another `PartDone` replaces the first.
+        Cited sources, and parts that are of no use before they are whole, come without deltas.
         Closing the iterator early (`aclose`), or cancelling the task that reads it, closes the connection.
         It never keeps the loop busy for more than about 4 ms at a time.
 
         Raises:
-            ModelError: the vendor refused, failed, or broke off; classified, with `retry_after_s` if it said so.
+            ModelError: the vendor refused, failed, or broke off; classified, with `retry_after_s` if it said
+                so.
         """
         ...
 

@@ -5,7 +5,8 @@
         [say("Two files.")],
     ])
 
-It keeps the promises of `protocol.Model` (checked by the same suite as the bridge) and records what it was asked.
+It keeps the promises of `protocol.Model` (checked by the same suite as the bridge) and records what it was
+asked.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Fail:
 
 Step: TypeAlias = Say | Think | Call | Wait | Fail | ModelEvent
 Answer: TypeAlias = Sequence[Step]
-"""Steps in order. A `Finished` is added when the answer holds none; other model events are passed on as they are."""
+"""Steps in order; model events are passed on as they are. Without a `Finished` among them, one is added."""
 
 
 def say(text: str) -> Say:
@@ -229,6 +230,4 @@ async def _play(step: Step, *, block: int, call_number: int) -> AsyncIterator[Mo
 
 
 if TYPE_CHECKING:
-
-    def _is_model(model: ScriptedModel) -> Model:
-        return model
+    _: type[Model] = ScriptedModel

@@ -1,7 +1,7 @@
 """Where addresses and keys come from: the environment, the server's configuration, what people set up.
 
-A key is only ever sent to the address that it was given for. So an address that someone entered in the settings gets
-the key from the settings, never one that the server's environment holds for another address.
+A key is only ever sent to the address that it was given for. So an address that someone entered in the
+settings gets the key from the settings, never one that the server's environment holds for another address.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def provider_entries(values: Sequence[Mapping[str, Any]]) -> dict[str, ProviderE
     """Read the trait: dicts with `provider`, `base_url`, `api_key` and `models`.
 
     Raises:
-        ValueError: an entry has no `provider`, an unknown field, or a field of a wrong type; keys are not repeated.
+        ValueError: an entry has no `provider`, an unknown field, or a field of a wrong type; keys are not
+        repeated.
     """
     entries = [_entry(value, number) for number, value in enumerate(values)]
     return {entry.provider: entry for entry in entries}
@@ -45,7 +46,7 @@ def _entry(value: Mapping[str, Any], number: int) -> ProviderEntry:
             f"providers[{number}] has unknown fields {', '.join(unknown)}; known: {', '.join(wanted)}."
         )
     for name, kind in wanted.items():
-        if name in value and not isinstance(value[name], kind):  # type: ignore[arg-type]
+        if name in value and not isinstance(value[name], kind):
             raise ValueError(f"providers[{number}].{name} has the wrong type, {type(value[name]).__name__}.")
     if not value.get("provider"):
         raise ValueError(f"providers[{number}] needs a provider, such as openai or a name of your own.")
@@ -119,7 +120,7 @@ class Sources:
     def _key(
         self, provider: str, entry: ProviderEntry, chosen_url: str | None, *, is_foreign: bool
     ) -> str | None:
-        """The first key of: configuration that names the address too, environment, configuration, key file."""
+        """The first key of: configuration with an address, environment, configuration, key file."""
         found: str | None = None
         if not is_foreign:
             own = self._variable(PRESETS[provider].key_variable) if provider in PRESETS else None

@@ -41,7 +41,7 @@ class Vendor:
 
 
 def open_vendor(endpoint: Endpoint, model: str) -> Vendor:
-    """Import the vendor's code and make a client. Takes seconds the first time: call it in a worker thread."""
+    """Import the vendor's code and make a client. Takes seconds the first time: for a worker thread."""
     with _LOADING:
         module = importlib.import_module(f".{MODULES[endpoint.kind]}", __package__)
         return module.connect(endpoint, model)

@@ -49,10 +49,12 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
         timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
     )
     if not endpoint.from_environment:
-        # Headers of ANTHROPIC_CUSTOM_HEADERS were set for another address; copies of the client would read them again.
+        # Headers of ANTHROPIC_CUSTOM_HEADERS were set for another address; copies of the client would read
+        # them again.
         client._custom_headers = {}  # pyright: ignore[reportPrivateUsage]
     if not endpoint.is_official:
-        # The client sends the key as a bearer token only; gateways know the header of the API's documentation.
+        # The client sends the key as a bearer token only; gateways know the header of the API's
+        # documentation.
         client._custom_headers = {**client._custom_headers, "x-api-key": key}  # pyright: ignore[reportPrivateUsage]
     library_model = _Model(model, provider=AnthropicProvider(anthropic_client=client))
     return Vendor(model=library_model, settings=_settings, close=client.close, cache_points=True)
@@ -61,11 +63,11 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
 class _Client(AsyncAnthropic):
     """Makes JSON of long bodies in a thread, with the client's own function."""
 
-    async def post(self, path: str, *, body: Any = None, options: Any = None, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def post(self, path: str, *, body: Any = None, options: Any = None, **kwargs: Any) -> Any:
         """Send a POST request; see the client."""
         options = dict(options or {})
         if body_size(body) > LONG_PROMPT:
-            whole = {**body, **(options.pop("extra_json", None) or {})}
+            whole: dict[str, Any] = {**body, **(options.pop("extra_json", None) or {})}
             text = await asyncio.to_thread(serialize_data, whole, location="body")
             kwargs["content"], body = text.encode(), None
         return await super().post(path, body=body, options=options, **kwargs)

@@ -1,7 +1,8 @@
 """OpenAI, and everything that speaks chat completions.
 
-OpenAI's own address is called through the responses API, because its models keep their reasoning between steps only
-there. Every other address is called through chat completions, which all of them have. See DECISIONS.md.
+OpenAI's own address is called through the responses API, because its models keep their reasoning between
+steps only there. Every other address is called through chat completions, which all of them have. See
+DECISIONS.md.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class _ResponsesModel(OpenAIResponsesModel):
 
 
 def _service_name(endpoint: Endpoint) -> str:
-    """The name under which reasoning and ids of this service are remembered. Never OpenAI's own, which signs its data."""
+    """The name under which this service's reasoning and ids are remembered: not OpenAI's own."""
     return "openai-gateway" if endpoint.provider == "openai" else endpoint.provider
 
 

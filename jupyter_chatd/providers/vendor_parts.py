@@ -1,8 +1,9 @@
 """Our parts and the model library's, one against one.
 
-Ours are the stored form. What the vendor needs back unchanged (signatures, item ids, encrypted content) travels in
-`provider_metadata` under one key: the library's part as JSON, without the fields that ours have themselves.
-Importing this module imports the model library: only from the worker thread that loads a provider.
+Ours are the stored form. What the vendor needs back unchanged (signatures, item ids, encrypted content)
+travels in `provider_metadata` under one key: the library's part as JSON, without the fields that ours have
+themselves. Importing this module imports the model library: only from the worker thread that loads a
+provider.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def to_ours(part: library.ModelResponsePart, origin: Origin) -> KnownPart:
         case library.TextPart():
             return TextPart(text=clean_text(part.content), provider_metadata=metadata)
         case library.ThinkingPart() | library.CompactionPart():
-            # A vendor's own compaction is not asked for, but a gateway may switch it on: its summary reads like reasoning.
+            # A vendor's own compaction is not asked for, but a gateway may switch it on: its summary reads
+            # like reasoning.
             return ReasoningPart(text=clean_text(part.content or ""), provider_metadata=metadata)
         case library.ToolCallPart() | library.NativeToolCallPart():
             return ToolCallPart(
@@ -137,7 +139,8 @@ def to_library(
 ) -> library.ModelResponsePart | None:
     """The part as its vendor sent it; `None` for one that no vendor would take back.
 
-    Metadata that cannot be read makes the part a plain one (spec/chatd.md §8.2), or drops what has no plain form.
+    Metadata that cannot be read makes the part a plain one (spec/chatd.md §8.2), or drops what has no plain
+    form.
     """
     vendor = vendor_metadata(part)
     if vendor and (restored := _restore(part, vendor)) is not None:
@@ -159,7 +162,7 @@ def call_args(part: ToolCallPart) -> dict[str, Any]:
 
 def vendor_metadata(part: Any) -> Mapping[str, Any]:
     """What this package stored about the vendor; empty when there is nothing."""
-    metadata = part.provider_metadata or {}
+    metadata = cast("Mapping[str, Any]", part.provider_metadata or {})
     vendor = metadata.get(METADATA_KEY)
     return cast("Mapping[str, Any]", vendor) if isinstance(vendor, Mapping) else {}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .http import Request
 from .responder import Conversation
-from .steps import Answer, Break, Call, Refuse, Say, Step, Think, spend_of, stop_of
+from .steps import Answer, Break, Call, Refuse, Say, Spend, Step, Stop, Think, spend_of, stop_of
 from .vendor import BadHistoryError, FakeVendor, sse
 
 TYPES = {
@@ -103,6 +103,8 @@ class FakeAnthropic(FakeVendor):
                 case Break(message=message, kind=kind):
                     yield sse({"type": "error", "error": {"type": kind, "message": message}}, event="error")
                     yield step
+                case Spend() | Stop():
+                    pass  # told at the end
                 case _:
                     yield step
         stop = stop_of(answer, calls="tool_use", end="end_turn")

@@ -1,4 +1,4 @@
-"""A tiny HTTP/1.1 server for fakes: one handler, streamed replies, and full control over how a connection ends."""
+"""A tiny HTTP/1.1 server for fakes: streamed replies, and control over how a connection ends."""
 
 from __future__ import annotations
 

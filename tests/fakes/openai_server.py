@@ -11,7 +11,7 @@ from typing import Any
 
 from .http import Request
 from .responder import Conversation
-from .steps import Answer, Break, Call, Refuse, Say, Step, Think, spend_of, stop_of
+from .steps import Answer, Break, Call, Refuse, Say, Spend, Step, Stop, Think, spend_of, stop_of
 from .vendor import BadHistoryError, FakeVendor, sse
 
 TYPES = {401: "invalid_request_error", 404: "invalid_request_error", 429: "requests", 500: "server_error"}
@@ -46,7 +46,7 @@ class FakeOpenAI(FakeVendor):
             if message["role"] == "tool":
                 if message["tool_call_id"] not in open_ids:
                     raise BadHistoryError(
-                        "messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
+                        "messages with role 'tool' must be a response to a message with 'tool_calls'"
                     )
                 open_ids.remove(message["tool_call_id"])
                 continue
@@ -88,9 +88,9 @@ class FakeOpenAI(FakeVendor):
         calls = 0
         for step in answer:
             match step:
-                case Say(text=text):
+                case Say():
                     yield from (event({"content": piece}) for piece in step.pieces())
-                case Think(text=text):
+                case Think():
                     yield from (event({"reasoning_content": piece}) for piece in step.pieces())
                 case Call():
                     yield from (event({"tool_calls": [delta]}) for delta in self._call_deltas(step, calls))
@@ -98,6 +98,8 @@ class FakeOpenAI(FakeVendor):
                 case Break(message=message, kind=kind, code=code):
                     yield sse({"error": {"message": message, "type": kind, "code": code}})
                     yield step
+                case Spend() | Stop():
+                    pass  # told at the end
                 case _:
                     yield step
         yield event({}, stop_of(answer, calls="tool_calls", end="stop"))

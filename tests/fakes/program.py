@@ -2,16 +2,18 @@
 
     python -m tests.fakes.openai_server --port 0 --pace-ms 20 --log requests.jsonl
 
-The first line on stdout is the port. It answers by the rules of `responder.py`, or from `--script FILE`: a JSON list
-of answers (see `steps.from_json`), of which the n-th is given to the n-th step after the last user message, so that a
-script too survives a restart.
+The first line on stdout is the port. It answers by the rules of `responder.py`, or from `--script FILE`: a
+JSON list of answers (see `steps.from_json`), of which the n-th is given to the n-th step after the last user
+message, so that a script too survives a restart.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,14 +36,12 @@ def main(kind: Callable[..., FakeVendor]) -> None:
     )
     if options.log:
         _log_requests(server, Path(options.log))
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # the ordinary way to stop it by hand
         asyncio.run(_serve(server))
-    except KeyboardInterrupt:
-        pass  # the ordinary way to stop it by hand
 
 
 def script_responder(path: Path) -> Responder:
-    """Answers from a file, by the number of steps since the last user message; past its end, a closing word."""
+    """Answers from a file, by the number of steps since the last user message."""
     script = [from_json(answer) for answer in json.loads(path.read_text("utf-8"))]
 
     def answer(conversation: Conversation) -> Answer:
@@ -54,7 +54,8 @@ def script_responder(path: Path) -> Responder:
 
 async def _serve(server: FakeVendor) -> None:
     async with server:
-        print(server.port, flush=True)
+        sys.stdout.write(f"{server.port}\n")
+        sys.stdout.flush()
         await asyncio.Event().wait()
 
 
@@ -68,7 +69,7 @@ def _log_requests(server: FakeVendor, path: Path) -> None:
             file.write(json.dumps({"path": request.path, "body": body}) + "\n")
         await handle(request, reply)
 
-    server.handle = logged  # type: ignore[method-assign]
+    server.handle = logged
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,7 +45,8 @@ class Conversation:
 
 
 APPEND = re.compile(
-    r"(?:sleep (?P<sleep>[\d.]+) and )?append (?P<line>.+?) to (?P<file>\S+) (?P<n>\d+) times(?P<single> one by one)?"
+    r"(?:sleep (?P<sleep>[\d.]+) and )?append (?P<line>.+?) to (?P<file>\S+)"
+    r" (?P<n>\d+) times(?P<single> one by one)?"
 )
 CALL = re.compile(r"call (?P<tool>[\w-]+) with (?P<args>\{.*\})", re.DOTALL)
 

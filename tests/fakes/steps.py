@@ -105,7 +105,8 @@ def stop_of(answer: Answer, *, calls: str, end: str) -> str:
 def from_json(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
     """Read an answer of a script file.
 
-    `[{"say": "hello"}, {"wait": 0.5}, {"call": ["execute", {"command": "ls"}]}, {"refuse": 429}, {"drop": true}]`
+    `[{"say": "hello"}, {"wait": 0.5}, {"call": ["execute", {"command": "ls"}]}, {"refuse": 429}, {"drop":
+    true}]`
     """
     return [_step(item) for item in steps]
 

@@ -140,10 +140,8 @@ class FakeVendor(HttpServer):
                         await reply.send(piece)
                     if self.pace_s:
                         await reply.pause(self.pace_s)
-                case Wait(until=asyncio.Event() as until):
-                    await until.wait()
-                case Wait(until=seconds):
-                    await reply.pause(seconds)
+                case Wait(until=until):
+                    await (until.wait() if isinstance(until, asyncio.Event) else reply.pause(until))
                 case Hang():
                     await reply.pause(None)
                 case Drop():
