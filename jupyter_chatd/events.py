@@ -14,10 +14,11 @@ from .messages import Action, Chat, ErrorDetail, Message, Part, QueuedMessage, R
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Episode:
-    """One streamed answer: attempt 1, 2, … are model calls, attempt 0 is the tool phase of that history."""
+    """One streamed answer, or the tools of one step; no two have the same name."""
 
     history_version: int
     attempt: int
+    """Model calls count 1, 2, … The tools of a step have 0; when they run again after a crash, a higher number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

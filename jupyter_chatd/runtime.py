@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .loop import compaction
 from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
+from .loop.retry import RetryPolicy
 from .loop.service import ChatService, default_system_prompt
 from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Worker
 from .messages import Chat
@@ -35,6 +37,9 @@ class Options:
     system_prompt: str = field(default_factory=default_system_prompt)
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    compaction_threshold: int = compaction.THRESHOLD
+    """Percent of the model's context; 100 is off."""
     queue_limit: int = QUEUE_LIMIT
     max_model_calls: int = MODEL_CALLS
     max_output_tokens: int = 32_000
@@ -116,6 +121,8 @@ class Runtime:
             workspace=self._workspace,
             limits=options.limits,
             patience=options.patience,
+            retry=options.retry,
+            compaction_threshold=options.compaction_threshold,
             action_timeout_s=options.action_timeout_s,
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),

@@ -2,6 +2,6 @@
 
 Belongs here: steps, turns, cancelling, limits, prompts. Does not: SQL, Tornado, names of vendors.
 
-Words: a *worker* is this process's set of runners; a *runner* drives one chat while it runs; `decide` says what
-comes next from what is stored, so that the way back from a crash is the ordinary way.
+Words: a *worker* is this process's set of runners; a *runner* drives one chat while it runs; `decide` says
+what comes next from what is stored, so that the way back from a crash is the ordinary way.
 """

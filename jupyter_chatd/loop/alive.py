@@ -61,10 +61,16 @@ def is_dead(row: WorkerRow, folder: Path, *, stale_before: float) -> bool:
 def list_workers(conn: sqlite3.Connection) -> tuple[WorkerRow, ...]:
     """Return all workers that have not taken leave."""
     rows = conn.execute("SELECT worker_id, host, pid, heartbeat_at FROM heartbeats")
-    return tuple(
-        WorkerRow(worker_id=row["worker_id"], host=row["host"], pid=row["pid"], heartbeat_at=row["heartbeat_at"])
-        for row in rows
+    return tuple(WorkerRow(**dict(row)) for row in rows)
+
+
+def unknown_owners(conn: sqlite3.Connection) -> frozenset[str]:
+    """Return the workers that own chats that should run, but have taken leave or were forgotten."""
+    rows = conn.execute(
+        "SELECT DISTINCT worker_id FROM chats WHERE status IN ('running', 'interrupting')"
+        " AND worker_id IS NOT NULL AND worker_id NOT IN (SELECT worker_id FROM heartbeats)"
     )
+    return frozenset(row["worker_id"] for row in rows)
 
 
 def upsert_worker(conn: sqlite3.Connection, worker_id: str, *, host: str, now: float) -> None:

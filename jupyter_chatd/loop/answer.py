@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -20,13 +21,23 @@ from ..messages import (
     ToolResultPart,
 )
 from ..providers.partial import clean_partial
-from ..providers.protocol import Finished, ModelEvent, PartDone, ReasoningDelta, TextDelta, ToolCallDelta
+from ..providers.protocol import (
+    Finished,
+    Model,
+    ModelCall,
+    ModelEvent,
+    PartDone,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 
 FIRST_PART_TIMEOUT = 60.0  # seconds until the vendor must have sent something
 SILENCE_TIMEOUT = 600.0  # seconds between parts after that
-REARM_S = 1.0  # the silence guard is moved on at most this often: moving it per delta would cost more than the delta
+REARM = 0.1  # share of the silence after which its guard is moved on: per delta that is too costly
 
 Publish = Callable[[Role, Part, int], None]
+"""Tells subscribers of a part, given its block's index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +60,10 @@ class _Block:
 
 
 class Answer:
-    """Collects the events of one call. Deltas are published as they come, finished calls and other parts whole."""
+    """Collects the events of one call.
+
+    Deltas are published as they come, finished calls and other parts whole.
+    """
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
@@ -97,7 +111,9 @@ class Answer:
         assert self.finished is not None
         return NewMessage(
             role=Role.ASSISTANT,
-            parts=tuple(self._blocks[index].part for index in sorted(self._blocks) if self._blocks[index].done),
+            parts=tuple(
+                self._blocks[index].part for index in sorted(self._blocks) if self._blocks[index].done
+            ),
             model=model,
             model_config_id=model_config_id,
             usage=self.finished.usage,
@@ -107,7 +123,7 @@ class Answer:
         )
 
     def partial_row(self, *, model: str, model_config_id: str | None) -> NewMessage | None:
-        """Return what there is of an interrupted answer, `None` when that is nothing. No usage is recorded."""
+        """Return what there is of an interrupted answer, without usage; `None` when that is nothing."""
         parts = clean_partial(tuple(_so_far(self._blocks[index]) for index in sorted(self._blocks)))
         if not parts:
             return None
@@ -134,29 +150,45 @@ def _so_far(block: _Block) -> Part:
             return block.part
 
 
-async def read_stream(stream: AsyncIterator[ModelEvent], answer: Answer, patience: Patience) -> None:
-    """Read a stream to its end into *answer*.
+async def read_answer(model: Model, call: ModelCall, answer: Answer, patience: Patience) -> None:
+    """Call the model once and read its stream to the end into *answer*.
 
     Raises:
-        ModelError: as the stream; or the vendor stayed silent for too long, or ended without finishing.
+        ModelError: as the model's stream; or it stayed silent for too long, or ended without finishing.
     """
+    stream = model.stream(call)
+    try:
+        await _read_stream(stream, answer, patience)
+    finally:
+        await _close(stream)
+
+
+async def _read_stream(stream: AsyncIterator[ModelEvent], answer: Answer, patience: Patience) -> None:
     loop = asyncio.get_running_loop()
     started = False
     try:
         async with asyncio.timeout(patience.first_part_s) as guard:
-            armed_at = loop.time()
+            armed_at = -math.inf
             async for event in stream:
                 answer.take(event)
-                now = loop.time()
-                if not started or now - armed_at > REARM_S:
-                    started, armed_at = True, now
+                started, now = True, loop.time()
+                if now - armed_at > patience.silence_s * REARM:
+                    armed_at = now
                     guard.reschedule(now + patience.silence_s)
     except TimeoutError as error:
         raise _silent(patience, started=started) from error
     if answer.finished is None:
-        raise ModelError(
-            ErrorDetail(message="The model's answer broke off before its end.", kind="timeout", retryable=True)
+        detail = ErrorDetail(
+            message="The model's answer broke off before its end.", kind="timeout", retryable=True
         )
+        raise ModelError(detail)
+
+
+async def _close(stream: AsyncIterator[ModelEvent]) -> None:
+    """Close an iterator that can be closed: generators hold the vendor's connection until then."""
+    aclose = getattr(stream, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 def _silent(patience: Patience, *, started: bool) -> ModelError:

@@ -23,7 +23,7 @@ from ..messages import (
     ToolResultPart,
     ToolRun,
 )
-from ..store.transaction import UNKNOWN_OUTCOME, error_result
+from ..store.calls import UNKNOWN_OUTCOME, error_result
 from .history import History
 
 STEP_LIMIT = 1200  # model calls in one turn
@@ -121,9 +121,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallModel:
-    """Call the model, not before that moment (UTC seconds)."""
-
-    not_before: float = 0.0
+    """Call the model, once the pause after a failed attempt is over."""
 
 
 Decision: TypeAlias = Rest | CloseInterruption | Compact | AskClients | RunTools | EndTurn | Fail | CallModel
@@ -137,7 +135,7 @@ class Situation:
     history: History
     journal: Mapping[CallKey, ToolRun]
     is_over_threshold: bool = False
-    """The context is fuller than the compaction threshold."""
+    """The context is fuller than the compaction threshold, and it was not tried in vain to compact it."""
 
 
 def decide(now: Situation, rules: ToolRules, limits: Limits = Limits()) -> Decision:
@@ -212,7 +210,7 @@ def _ask(calls: tuple[tuple[CallKey, ToolCallPart], ...], rules: ToolRules) -> A
 
 def _without_open_calls(now: Situation, rules: ToolRules, limits: Limits) -> Decision:
     history = now.history
-    if any(rules.stops_turn(name) for name in history.successful_tools()) and history.steps:
+    if history.steps and any(map(rules.stops_turn, history.successful_tools())):
         return EndTurn()  # 7
     if _is_answered(history):
         return EndTurn()  # 8
@@ -222,8 +220,7 @@ def _without_open_calls(now: Situation, rules: ToolRules, limits: Limits) -> Dec
         return Fail(error=_attempts_spent(now.chat, limits))  # 10
     if now.is_over_threshold:
         return Compact()  # 11
-    retry = now.chat.retry_state
-    return CallModel(not_before=retry.retrying_at if retry else 0.0)  # 12
+    return CallModel()  # 12
 
 
 def _is_answered(history: History) -> bool:
@@ -238,7 +235,7 @@ def _attempts_spent(chat: Chat, limits: Limits) -> ErrorDetail:
     last = chat.retry_state
     reason = f" The last error was: {last.error}" if last else ""
     return ErrorDetail(
-        message=f"The model could not be reached in {limits.attempts} attempts.{reason} Send a message to try again.",
+        message=f"The model failed in {limits.attempts} attempts.{reason} Send a message to try again.",
         kind=last.kind if last else "generic",
         provider=last.provider if last else None,
         status_code=last.status_code if last else None,

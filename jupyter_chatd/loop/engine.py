@@ -13,8 +13,10 @@ from ..store import Store
 from ..stream import Feeds
 from ..tools.protocol import Tool
 from ..workspace.protocol import WorkspaceAgent
+from . import compaction
 from .answer import Patience
 from .decide import CallSite, Limits
+from .retry import RetryPolicy
 
 ACTION_TIMEOUT = 300.0  # seconds that a client-side tool has
 INSTRUCTIONS_TIMEOUT = 5.0  # seconds for looking at the workspace before a turn
@@ -57,6 +59,9 @@ class Engine:
     """Looks up the agent of the chat's workspace, at every use."""
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    compaction_threshold: int = compaction.THRESHOLD
+    """Percent of the model's context at which the history is compacted by itself; 100 is off."""
     action_timeout_s: float = ACTION_TIMEOUT
     max_output_tokens: int = 32_000
     capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))

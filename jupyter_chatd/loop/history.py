@@ -19,6 +19,9 @@ class History:
         """Model calls of the present turn."""
         self.results: dict[CallKey, ToolResultPart] = {}
         """Results of the newest assistant row's calls."""
+        self.covered_until = 0
+        """The last row that the newest summary replaces."""
+        self._answered_until = 0
         for row in rows:
             self.append(row)
 
@@ -26,19 +29,31 @@ class History:
         """Add the next row."""
         self.rows.append(row)
         if row.compressed:
+            self.covered_until = max(self.covered_until, row.covers_until or 0)
             return
         if row.role is Role.USER:
             self.turn_row, self.steps = row, 0
         elif row.role is Role.ASSISTANT:
             self.last_assistant, self.results = row, {}
             self.steps += 1
-        elif row.role is Role.TOOL and row.answers is not None:
-            self.results |= {row.answers: part for part in row.parts if isinstance(part, ToolResultPart)}
+            self._answered_until = row.id
+        elif row.role is Role.TOOL:
+            self._take_results(row)
+            self._answered_until = row.id
+
+    def _take_results(self, row: Message) -> None:
+        if row.answers is not None:
+            for part in row.parts:
+                if isinstance(part, ToolResultPart):
+                    self.results[row.answers] = part
 
     @property
-    def last(self) -> Message | None:
-        """The newest row that counts."""
-        return next((row for row in reversed(self.rows) if not row.compressed and row.role is not Role.SYSTEM), None)
+    def coverable_until(self) -> int | None:
+        """The last row that a summary made now would replace; `None` when it would replace nothing.
+
+        User rows that wait for their answer are never covered.
+        """
+        return self._answered_until if self._answered_until > self.covered_until else None
 
     def open_calls(self) -> tuple[tuple[CallKey, ToolCallPart], ...]:
         """The calls of the newest assistant row that have no result row, in call order."""

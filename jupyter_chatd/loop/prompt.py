@@ -1,17 +1,17 @@
 """From stored rows to the prompt of one model call. Pure; nothing here reads or writes.
 
-Sources: the original's prompt building (spec/chatd.md §3.9). Two repairs keep every vendor content: each call has a
-result directly after it, and each result has its call before it.
+Sources: the original's prompt building (spec/chatd.md §3.9). Two repairs keep every vendor content: each call
+has a result directly after it, and each result has its call before it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..messages import (
+    CallKey,
     Message,
     Part,
     ReasoningPart,
@@ -22,8 +22,8 @@ from ..messages import (
     Visibility,
 )
 from ..providers.protocol import PromptMessage
+from ..store.calls import INTERRUPTED
 
-NO_RESULT = "This call was interrupted before it produced a result."
 CACHED_TAIL = 2  # messages at the end that carry a prompt-cache mark
 
 _UNSAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
@@ -35,12 +35,12 @@ class PromptBuilder:
     Everything before the newest assistant row is finished, because results that answer it are in place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Iterable[Message] = ()) -> None:
         self._finished: list[PromptMessage] = []
         self._tail: list[Message] = []
-        self._covers_until = 0
         self._names: dict[str, str] = {}
         """Tool name by call id, for results whose call is missing."""
+        self.extend(rows)
 
     def extend(self, rows: Iterable[Message]) -> None:
         """Add the next rows of the history."""
@@ -48,53 +48,77 @@ class PromptBuilder:
             if row.visibility is Visibility.USER or row.deleted:
                 continue
             if row.role is Role.ASSISTANT:
-                self._finish_tail()
+                self._finished += self._convert(self._tail)
+                self._tail = []
             self._tail.append(row)
 
     def build(self, system: Sequence[str] = ()) -> tuple[PromptMessage, ...]:
         """Return the prompt, with *system* after the stored system rows and before the conversation."""
-        stored, conversation = self._split(self._finished + self._convert(self._tail))
-        extra = [PromptMessage(role=Role.SYSTEM, parts=(TextPart(text=text),)) for text in system if text.strip()]
-        return mark_cache([*stored, *extra], conversation)
-
-    def _finish_tail(self) -> None:
-        self._finished += self._convert(self._tail)
-        self._tail = []
+        messages = self._finished + self._convert(self._tail)
+        split = _leading_system(messages)
+        messages[split:split] = [_system_message(text) for text in system if text.strip()]
+        return mark_cache(messages)
 
     def _convert(self, rows: Sequence[Message]) -> list[PromptMessage]:
-        messages = [message for row in rows if (message := convert_row(row)) is not None]
-        for message in messages:
-            self._names |= {part.tool_call_id: part.tool_name for part in message.parts if isinstance(part, ToolCallPart)}
+        messages = list(_converted(rows))
+        for call in _calls(messages):
+            self._names[call.tool_call_id] = call.tool_name
         return repair(messages, self._names)
-
-    @staticmethod
-    def _split(messages: list[PromptMessage]) -> tuple[list[PromptMessage], list[PromptMessage]]:
-        split = next((i for i, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
-        return messages[:split], messages[split:]
 
 
 def prompt_rows(rows: Sequence[Message]) -> list[Message]:
-    """Return the rows that the model reads: plain system rows, the newest summary, and what it does not cover."""
-    summary = next((row for row in reversed(rows) if row.compressed and row.visibility is Visibility.MODEL), None)
+    """Return what the model reads: the system rows, the newest summary, and the rows it does not cover."""
+    summary = next((row for row in reversed(rows) if is_summary(row)), None)
     if summary is None:
         return [row for row in rows if not row.compressed]
     covered = summary.covers_until or 0
-    system = [row for row in rows if row.role is Role.SYSTEM and not row.compressed]
+    system = [row for row in rows if row.role is Role.SYSTEM]
     rest = [row for row in rows if row.id > covered and not row.compressed and row.role is not Role.SYSTEM]
     return [*system, summary, *rest]
 
 
-def convert_row(row: Message) -> PromptMessage | None:
-    """Return one row as the model reads it; `None` when nothing of it is left."""
-    if row.role is Role.SYSTEM:
-        text = next((part.text for part in row.parts if isinstance(part, TextPart)), "")
-        return PromptMessage(role=Role.SYSTEM, parts=(TextPart(text=text),)) if text.strip() else None
-    parts = tuple(_convert_part(part) for part in row.parts if not _is_blank(part))
-    return PromptMessage(role=row.role, parts=parts) if parts else None
+def is_summary(row: Message) -> bool:
+    """Whether a row stands for the rows that it covers. One without text only forgets them."""
+    return row.compressed and row.visibility is Visibility.MODEL
+
+
+def _system_message(text: str) -> PromptMessage:
+    return PromptMessage(role=Role.SYSTEM, parts=(TextPart(text=text),))
+
+
+def _converted(rows: Iterable[Message]) -> Iterator[PromptMessage]:
+    """Convert rows; those of which nothing is left are dropped."""
+    ids: dict[CallKey, str] = {}
+    for row in rows:
+        if row.role is Role.SYSTEM:
+            text = next((part.text for part in row.parts if isinstance(part, TextPart)), "")
+            if text.strip():
+                yield _system_message(text)
+            continue
+        ids |= _call_ids(row)
+        parts = tuple(
+            _convert_part(part, ids.get(row.answers or CallKey(message_id=row.id, index=index)))
+            for index, part in enumerate(row.parts)
+            if not _is_blank(part)
+        )
+        if parts:
+            yield PromptMessage(role=row.role, parts=parts)
+
+
+def _call_ids(row: Message) -> dict[CallKey, str]:
+    """Return the id of each call of a row. No two are the same: vendors give doubles, but refuse them."""
+    ids: dict[CallKey, str] = {}
+    taken: set[str] = set()
+    for index, call in row.tool_calls:
+        wanted = safe_id(call.tool_call_id)
+        call_id = wanted if wanted and wanted not in taken else f"{wanted or 'call'}_{row.id}_{index}"
+        taken.add(call_id)
+        ids[CallKey(message_id=row.id, index=index)] = call_id
+    return ids
 
 
 def _is_blank(part: Part) -> bool:
-    """Blank text and reasoning are stored but refused by vendors; signed reasoning without text must go back."""
+    """Vendors refuse blank text and reasoning, but want signed reasoning without text back."""
     match part:
         case TextPart():
             return not part.text.strip()
@@ -104,14 +128,14 @@ def _is_blank(part: Part) -> bool:
             return False
 
 
-def _convert_part(part: Part) -> Part:
+def _convert_part(part: Part, call_id: str | None) -> Part:
     match part:
         case ToolCallPart():
-            args: Any = part.args if isinstance(part.args, Mapping) else {}
-            return replace(part, tool_call_id=safe_id(part.tool_call_id), args=args)
+            args = part.args if isinstance(part.args, Mapping) else dict[str, object]()
+            return replace(part, tool_call_id=call_id or safe_id(part.tool_call_id), args=args)
         case ToolResultPart():
-            result = {} if part.result is None or part.result == "" else part.result
-            return replace(part, tool_call_id=safe_id(part.tool_call_id), result=result)
+            result = dict[str, object]() if part.result in (None, "") else part.result
+            return replace(part, tool_call_id=call_id or safe_id(part.tool_call_id), result=result)
         case _:
             return part
 
@@ -121,83 +145,92 @@ def safe_id(call_id: str) -> str:
     return _UNSAFE_ID.sub("_", call_id)
 
 
+# Repairs
+
+
 def repair(messages: Sequence[PromptMessage], names: Mapping[str, str]) -> list[PromptMessage]:
-    """Give every local call a result directly after it, and every result a call before it."""
-    repaired: list[PromptMessage] = []
-    waiting: dict[str, ToolCallPart] = {}
+    """Give every local call a result directly after it, and every result a call before it.
+
+    Args:
+        messages: A prompt, or a piece of one that begins with an assistant message.
+        names: Tool name by call id, for results that do not say.
+    """
+    repaired = _Repaired(names=names)
     for message in messages:
         if message.role is Role.TOOL:
-            message, waiting = _match_results(message, waiting, names, repaired)
-            if message is None:
-                continue
+            repaired.add_results(message)
         else:
-            repaired += _missing_results(waiting)
-            waiting = _local_calls(message)
-        repaired.append(message)
-    repaired += _missing_results(waiting)
-    return repaired
+            repaired.add(message)
+    repaired.close()
+    return repaired.messages
 
 
-def _local_calls(message: PromptMessage) -> dict[str, ToolCallPart]:
-    if message.role is not Role.ASSISTANT:
-        return {}
-    calls = (part for part in message.parts if isinstance(part, ToolCallPart) and not part.provider_executed)
-    return {call.tool_call_id: call for call in calls}
+@dataclass(slots=True, kw_only=True)
+class _Repaired:
+    """A prompt as far as it is whole."""
 
+    names: Mapping[str, str]
+    messages: list[PromptMessage] = field(default_factory=list[PromptMessage])
+    waiting: dict[str, ToolCallPart] = field(default_factory=dict[str, ToolCallPart])
+    """Calls of the newest assistant message that have no result yet."""
 
-def _missing_results(waiting: Mapping[str, ToolCallPart]) -> list[PromptMessage]:
-    return [
-        PromptMessage(
-            role=Role.TOOL,
-            parts=(
-                ToolResultPart(
-                    tool_call_id=call.tool_call_id,
-                    tool_name=call.tool_name,
-                    result={"error": NO_RESULT},
-                    is_error=True,
-                ),
-            ),
+    def add(self, message: PromptMessage) -> None:
+        """Add a message that is not a tool's."""
+        self.close()
+        self.messages.append(message)
+        self.waiting = {call.tool_call_id: call for call in _calls([message]) if not call.provider_executed}
+
+    def close(self) -> None:
+        """Answer the calls that nothing answers."""
+        for call in self.waiting.values():
+            self.messages.append(_missing_result(call))
+        self.waiting = {}
+
+    def add_results(self, message: PromptMessage) -> None:
+        """Add a tool message. Results of no known call get one; a vendor's own are dropped then."""
+        results = [part for part in message.parts if isinstance(part, ToolResultPart)]
+        expected = tuple(result for result in results if self.waiting.pop(result.tool_call_id, None))
+        orphans = tuple(
+            result for result in results if result not in expected and not result.provider_executed
         )
-        for call in waiting.values()
-    ]
+        if expected:
+            self.messages.append(replace(message, parts=expected))
+        if orphans:
+            self.add(PromptMessage(role=Role.ASSISTANT, parts=tuple(map(self._call_for, orphans))))
+            self.waiting = {}
+            self.messages.append(replace(message, parts=orphans))
+
+    def _call_for(self, result: ToolResultPart) -> ToolCallPart:
+        name = result.tool_name or self.names.get(result.tool_call_id, "unknown")
+        return ToolCallPart(tool_call_id=result.tool_call_id, tool_name=name, args={})
 
 
-def _match_results(
-    message: PromptMessage,
-    waiting: dict[str, ToolCallPart],
-    names: Mapping[str, str],
-    repaired: list[PromptMessage],
-) -> tuple[PromptMessage | None, dict[str, ToolCallPart]]:
-    """Tick off the calls that a tool message answers; insert a call for a result that has none."""
-    results = [part for part in message.parts if isinstance(part, ToolResultPart)]
-    orphans = [result for result in results if result.tool_call_id not in waiting]
-    kept = [result for result in results if result.tool_call_id in waiting or not result.provider_executed]
-    adopted = [orphan for orphan in orphans if not orphan.provider_executed]
-    left = {key: call for key, call in waiting.items() if key not in {result.tool_call_id for result in kept}}
-    if adopted:
-        repaired += _missing_results(left)
-        left = {}
-        calls = tuple(
-            ToolCallPart(
-                tool_call_id=orphan.tool_call_id,
-                tool_name=orphan.tool_name or names.get(orphan.tool_call_id, "unknown"),
-                args={},
-            )
-            for orphan in adopted
-        )
-        answered = tuple(result for result in kept if result not in adopted)
-        if answered:
-            repaired.append(replace(message, parts=answered))
-        repaired.append(PromptMessage(role=Role.ASSISTANT, parts=calls))
-        return replace(message, parts=tuple(adopted)), left
-    return (replace(message, parts=tuple(kept)) if kept else None), left
+def _calls(messages: Iterable[PromptMessage]) -> Iterator[ToolCallPart]:
+    for message in messages:
+        if message.role is Role.ASSISTANT:
+            yield from (part for part in message.parts if isinstance(part, ToolCallPart))
 
 
-def mark_cache(system: Sequence[PromptMessage], conversation: Sequence[PromptMessage]) -> tuple[PromptMessage, ...]:
-    """Mark the last system message and the last two messages: what a vendor may keep for the next call."""
-    messages = [*system, *conversation]
-    marked = {len(system) - 1} if system else set[int]()
-    marked |= set(range(max(len(messages) - CACHED_TAIL, 0), len(messages)))
-    for index in marked:
-        messages[index] = replace(messages[index], cache=True)
-    return tuple(cast("list[PromptMessage]", messages))
+def _missing_result(call: ToolCallPart) -> PromptMessage:
+    result = ToolResultPart(
+        tool_call_id=call.tool_call_id,
+        tool_name=call.tool_name,
+        result={"error": INTERRUPTED},
+        is_error=True,
+    )
+    return PromptMessage(role=Role.TOOL, parts=(result,))
+
+
+def mark_cache(messages: Sequence[PromptMessage]) -> tuple[PromptMessage, ...]:
+    """Mark the last of the leading system messages and the last two messages: what a vendor may keep."""
+    marked = list(messages)
+    tail = range(max(len(marked) - CACHED_TAIL, 0), len(marked))
+    for index in {_leading_system(marked) - 1, *tail} - {-1}:
+        marked[index] = replace(marked[index], cache=True)
+    return tuple(marked)
+
+
+def _leading_system(messages: Sequence[PromptMessage]) -> int:
+    """Return how many messages at the beginning are the system's."""
+    found = (index for index, message in enumerate(messages) if message.role is not Role.SYSTEM)
+    return next(found, len(messages))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..errors import ModelError
 from ..messages import RetryState
 
@@ -9,16 +11,27 @@ FIRST_DELAY = 1.0  # seconds, doubled for each further attempt
 LONGEST_DELAY = 60.0  # seconds; a vendor's Retry-After may be longer
 
 
-def retry_after(error: ModelError, *, attempt: int, now: float) -> RetryState:
-    """Return the retry that follows the *attempt*-th call (from 1), at *now* (UTC seconds)."""
-    delay = min(FIRST_DELAY * 2 ** max(attempt - 1, 0), LONGEST_DELAY)
-    delay = max(delay, error.retry_after_s or 0.0)
-    return RetryState(
-        attempt=attempt,
-        delay_ms=int(delay * 1000),
-        error=error.error.message,
-        retrying_at=now + delay,
-        kind=error.error.kind,
-        provider=error.error.provider,
-        status_code=error.error.status_code,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long to wait between model calls for the same history, seconds."""
+
+    first_s: float = FIRST_DELAY
+    longest_s: float = LONGEST_DELAY
+
+    def delay(self, failures: int) -> float:
+        """Return the pause after that many failures in a row, from 1."""
+        doublings = min(max(failures - 1, 0), 30)
+        return min(self.first_s * 2**doublings, self.longest_s)
+
+    def after(self, error: ModelError, *, attempt: int, now: float) -> RetryState:
+        """Return the retry that follows the *attempt*-th call (from 1), at *now* (UTC seconds)."""
+        delay = max(self.delay(attempt), error.retry_after_s or 0.0)
+        return RetryState(
+            attempt=attempt,
+            delay_ms=int(delay * 1000),
+            error=error.error.message,
+            retrying_at=now + delay,
+            kind=error.error.kind,
+            provider=error.error.provider,
+            status_code=error.error.status_code,
+        )

@@ -8,37 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .. import wire
 from ..errors import ChatNotFoundError, ModelError, StaleWorkError
-from ..events import Change, Episode
+from ..events import Change, Episode, ErrorEvent
 from ..messages import (
     CallKey,
     Chat,
     ChatStatus,
     ErrorDetail,
     NewMessage,
-    Part,
     Role,
     TextPart,
     ToolCallPart,
     ToolResultPart,
     ToolRun,
 )
-from ..providers.protocol import CallSettings, Model, ModelCall
+from ..providers.protocol import Model, ModelCall
 from ..store import Claim, reads
 from ..store.actions import Ask, EnterAction
+from ..store.calls import INTERRUPTED, NOT_RUN, error_result, result_row
 from ..store.store import TransitionLike
-from ..store.transaction import INTERRUPTED, error_result, result_row
 from ..store.work import (
     Abandon,
     BeginAttempt,
     CallStart,
-    Committed,
     CommitStep,
+    Committed,
     FinishError,
     FinishInterruption,
     FinishTools,
@@ -46,8 +45,10 @@ from ..store.work import (
     RecordRetry,
     StartTools,
 )
+from ..stream import LiveEpisode
 from ..tools.protocol import ToolContext
-from .answer import Answer, read_stream
+from .answer import Answer, Publish, read_answer
+from .compaction import Compaction, find_fullness, is_over_threshold, summarise
 from .decide import (
     AskClients,
     CallModel,
@@ -64,13 +65,15 @@ from .decide import (
 from .engine import ChatTools, Engine
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
-from .retry import retry_after
-from .toolphase import ToolPhase
+from .toolphase import Call, Result, ToolPhase
 from .turn import Turn, prepare_turn
 
 T = TypeVar("T")
 
-STOPPED = "The server was stopped while this call was running. Its outcome is unknown: check before repeating it."
+STOPPED = (
+    "The server was stopped while this call was running. Its outcome is unknown: check before repeating it."
+)
+NOT_RUN_STOPPED = "This call was not run: the server was stopped before it started."
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +96,18 @@ class Runner:
         self._history = History()
         self._builder = PromptBuilder()
         self._journal: dict[CallKey, ToolRun] = {}
+        """Of the newest assistant row, as it was when the chat was read."""
         self._turn: Turn | None = None
         self._partial: tuple[int, tuple[NewMessage, ...]] = (-1, ())
         """What was cut off by an interruption, and the history version that it belongs to."""
+        self._not_compacted: int | None = None
+        """The history version that could not be compacted: it goes on as it is."""
+        self._live: LiveEpisode | None = None
         self._work: asyncio.Task[None] | None = None
+        self._is_cancelled = False
+        """Whether `_work` was told to end: once, so that what it does on its way out is not cut off."""
         self._committing = 0
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     # From outside
 
@@ -111,34 +120,55 @@ class Runner:
             self._cancel_work()
 
     async def run(self) -> None:
-        """Drive the chat to its rest. Never raises but for cancellation; failures become the chat's error."""
+        """Drive the chat to its rest. Raises nothing but cancellation; failures become the chat's error.
+
+        When not even that can be written, the chat is tried again after a while, so that it is not stuck.
+        """
+        failures = 0
+        while not await self._run_once() and not self._stopping.is_set():
+            failures += 1
+            await self._pause(self._engine.retry.delay(failures))
+
+    def stop(self) -> None:
+        """Stop for good because the server does; `run` returns once the chat is given up."""
+        self._stopping.set()
+        self._cancel_work()
+
+    def _cancel_work(self) -> None:
+        if self._work is not None and not self._is_cancelled:
+            self._is_cancelled = True
+            self._work.cancel()
+
+    async def _pause(self, delay_s: float) -> None:
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    # The loop
+
+    async def _run_once(self) -> bool:
+        """Drive the chat; false when it was left as it is, because nothing can be written."""
         try:
             await self._drive()
         except LostChatError:
             log.debug("Runner %s no longer has chat %s", self.runner_id, self.chat_id)
         except Exception as error:
             log.exception("Driving chat %s failed unexpectedly", self.chat_id)
-            await self._give_up(error)
+            return await self._give_up(error)
         finally:
-            self._engine.feeds.end_episode(self.chat_id)
-
-    def stop(self) -> None:
-        """Stop for good because the server does; `run` returns once the chat is given up."""
-        self._stopping = True
-        self._cancel_work()
-
-    def _cancel_work(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    # The loop
+            self._end_episode()
+        return True
 
     async def _drive(self) -> None:
         await self._load()
-        while not self._stopping:
+        while True:
             decision = self._decide()
             if isinstance(decision, Rest):
                 return
+            if self._stopping.is_set() and not isinstance(decision, CloseInterruption):
+                break
             await self._carry_out(decision)
         await self._abandon()
 
@@ -149,7 +179,9 @@ class Runner:
             LostChatError: it is no longer this runner's.
         """
         try:
-            view = await self._engine.store.read(lambda conn: reads.runner_view(conn, self.chat_id))
+            view, history, builder = await self._engine.store.read(
+                lambda conn: _prepare(reads.runner_view(conn, self.chat_id))
+            )
         except ChatNotFoundError as error:
             raise LostChatError from error
         if view.chat.runner_id != self.runner_id:
@@ -157,32 +189,39 @@ class Runner:
         self._chat = view.chat
         if view.chat.snapshot_version >= self._latest.snapshot_version:
             self._latest = view.chat
-        self._history = History(view.history)
-        self._builder = PromptBuilder()
-        self._builder.extend(prompt_rows(view.history))
+        self._history, self._builder = history, builder
         self._journal = {run.key: run for run in view.journal}
 
     def _decide(self) -> Decision:
-        now = Situation(chat=self._chat, history=self._history, journal=self._journal)
-        return decide(now, ChatTools(self._chat, self._engine.tools), self._engine.limits)
+        is_over = self._not_compacted != self._chat.history_version and is_over_threshold(
+            self._history, threshold_percent=self._engine.compaction_threshold
+        )
+        now = Situation(
+            chat=self._chat, history=self._history, journal=self._journal, is_over_threshold=is_over
+        )
+        return decide(now, self._tools(), self._engine.limits)
+
+    def _tools(self) -> ChatTools:
+        return ChatTools(self._chat, self._engine.tools)
 
     async def _carry_out(self, decision: Decision) -> None:
         """Do what was decided in a task of its own, so that a change from outside can end it."""
-        self._work = asyncio.create_task(self._perform(decision), name=f"chatd-work-{self.chat_id}")
-        if self._stopping or self._is_stale():
-            self._work.cancel()
+        work = self._work = asyncio.create_task(self._perform(decision), name=f"chatd-work-{self.chat_id}")
+        self._is_cancelled = False
+        if self._is_stale():
+            self._cancel_work()
         try:
-            await asyncio.wait([self._work])
+            await asyncio.wait([work])
         except asyncio.CancelledError:
-            self._work.cancel()
-            await asyncio.wait([self._work])
+            work.cancel()
+            await asyncio.wait([work])
             raise
-        work, self._work = self._work, None
+        finally:
+            self._work = None
         if work.cancelled() or isinstance(work.exception(), StaleWorkError):
-            if not self._stopping:
-                await self._load()
-            return
-        work.result()
+            await self._load()
+        else:
+            work.result()
 
     async def _perform(self, decision: Decision) -> None:
         match decision:
@@ -191,7 +230,7 @@ class Runner:
             case RunTools():
                 await self._run_tools(decision)
             case CallModel():
-                await self._call_model(decision)
+                await self._call_model()
             case AskClients():
                 await self._ask_clients(decision)
             case EndTurn():
@@ -199,7 +238,7 @@ class Runner:
             case Fail():
                 self._chat = await self._apply(FinishError(claim=self._claim(), error=decision.error))
             case Compact():
-                raise NotImplementedError
+                await self._compact()
             case Rest():
                 return
 
@@ -222,7 +261,7 @@ class Runner:
         )
 
     async def _apply(self, transition: TransitionLike[T]) -> T:
-        """Commit. While it is under way nothing cancels the work: whoever calls looks again afterwards.
+        """Commit. Its own announcement must not look like somebody else's change: look again afterwards.
 
         Raises:
             StaleWorkError: the claim no longer holds.
@@ -242,8 +281,9 @@ class Runner:
         self._chat = committed.chat
         for row in committed.rows:
             self._history.append(row)
+            if row.role is Role.ASSISTANT:
+                self._journal = {}
         self._builder.extend(committed.rows)
-        self._journal = {}
         self._look_again()
 
     def _look_again(self) -> None:
@@ -256,8 +296,8 @@ class Runner:
         except (StaleWorkError, ChatNotFoundError):
             log.debug("Chat %s was given up already", self.chat_id)
 
-    async def _give_up(self, error: Exception) -> None:
-        """A bug of ours: end in an error that says so. When even that cannot be written, the chat stays as it is."""
+    async def _give_up(self, error: Exception) -> bool:
+        """End in an error after a bug, or a failure of the database; false when that cannot be written."""
         detail = ErrorDetail(message=f"Processing failed unexpectedly: {type(error).__name__}: {error}"[:500])
         try:
             await self._load()
@@ -265,13 +305,21 @@ class Runner:
                 await self._engine.store.apply(FinishError(claim=self._claim(), error=detail))
         except (LostChatError, StaleWorkError):
             log.debug("Chat %s was given up already", self.chat_id)
+        except Exception:
+            log.exception("The failure of chat %s could not be written", self.chat_id)
+            self._engine.feeds.tell(ErrorEvent(chat_id=self.chat_id, error=detail))
+            return False
+        return True
 
-    # What can be decided
+    # Interruptions, questions
+
+    def _keep(self, rows: Sequence[NewMessage]) -> None:
+        """Remember what was cut off, for the commit that closes the interruption."""
+        self._partial = (self._chat.history_version, tuple(rows))
 
     async def _close_interruption(self) -> None:
         version, rows = self._partial
         partial = rows if version == self._chat.history_version else ()
-        self._partial = (-1, ())
         self._adopt(await self._apply(FinishInterruption(claim=self._claim(), partial=partial)))
 
     async def _ask_clients(self, decision: AskClients) -> None:
@@ -292,29 +340,28 @@ class Runner:
     # Tools
 
     async def _run_tools(self, decision: RunTools) -> None:
-        self._begin_episode(attempt=0)
-        results = dict(decision.ready)
-        if decision.start:
-            results |= await self._run_calls(decision.start)
-        rows = tuple(result_row(key, results[key]) for key in sorted(results))
-        self._adopt(await self._apply(CommitStep(claim=self._claim(), rows=rows)))
-
-    async def _run_calls(self, calls: Sequence[tuple[CallKey, ToolCallPart]]) -> dict[CallKey, ToolResultPart]:
         phase = ToolPhase(
-            find=ChatTools(self._chat, self._engine.tools).find,
+            find=self._tools().find,
             context=self._tool_context,
             journal=self._journal_results,
-            publish=self._publish,
+            # Tools that run again after a crash make another episode: see `events.Episode`.
+            publish=self._begin_episode(attempt=self._chat.snapshot_version - self._chat.history_version),
         )
-        starts = [CallStart(key=key, call=call) for key, call in calls]
         try:
-            await self._apply(StartTools(claim=self._claim(), calls=starts))
-            self._look_again()
-            await phase.run(calls)
-        except asyncio.CancelledError:
-            await self._keep_cut_calls(calls, phase)
+            if decision.start:
+                await self._start(decision.start)
+                await phase.run(decision.start)
+            rows = _result_rows([*decision.ready, *phase.results.items()])
+            committed = await self._apply(CommitStep(claim=self._claim(), rows=rows))
+        except (asyncio.CancelledError, StaleWorkError):
+            await self._keep_cut_calls(decision, phase)
             raise
-        return phase.results
+        self._adopt(committed)
+
+    async def _start(self, calls: Sequence[Call]) -> None:
+        starts = [CallStart(key=key, call=call) for key, call in calls]
+        await self._apply(StartTools(claim=self._claim(), calls=starts))
+        self._look_again()
 
     def _tool_context(self, key: CallKey, call: ToolCallPart, emit: Callable[[str], None]) -> ToolContext:
         chat = self._chat
@@ -326,113 +373,166 @@ class Runner:
             emit=emit,
         )
 
-    async def _journal_results(self, results: Sequence[tuple[CallKey, ToolResultPart]]) -> None:
+    async def _journal_results(self, results: Sequence[Result]) -> None:
         await self._apply(FinishTools(claim=self._claim(), results=results))
         self._look_again()
 
-    async def _keep_cut_calls(self, calls: Sequence[tuple[CallKey, ToolCallPart]], phase: ToolPhase) -> None:
-        """Keep what cancelled calls returned: for the interruption's commit, or in the journal when the server stops."""
-        text = STOPPED if self._stopping else INTERRUPTED
-        results = [(key, phase.results.get(key) or error_result(call, text)) for key, call in calls]
-        self._partial = (
-            self._chat.history_version,
-            tuple(result_row(key, result) for key, result in results),
-        )
-        if self._stopping:
+    async def _keep_cut_calls(self, decision: RunTools, phase: ToolPhase) -> None:
+        """Keep what cancelled calls returned: for the interruption's commit, or in the journal on a stop."""
+        results = [(key, self._cut_result(key, call, phase)) for key, call in decision.start]
+        self._keep(_result_rows([*decision.ready, *results]))
+        if self._stopping.is_set():
             try:
                 await self._engine.store.apply(FinishTools(claim=self._claim(), results=results))
             except StaleWorkError:
                 log.debug("The calls of chat %s were closed by somebody else", self.chat_id)
 
+    def _cut_result(self, key: CallKey, call: ToolCallPart, phase: ToolPhase) -> ToolResultPart:
+        if key in phase.results:
+            return phase.results[key]
+        if self._stopping.is_set():
+            return error_result(call, STOPPED if key in phase.begun else NOT_RUN_STOPPED)
+        return error_result(call, INTERRUPTED if key in phase.begun else NOT_RUN)
+
     # The model
 
-    async def _call_model(self, decision: CallModel) -> None:
-        await asyncio.sleep(max(decision.not_before - self._engine.store.clock(), 0.0))
+    async def _call_model(self) -> None:
         try:
-            turn = await self._prepare_turn()
-            async with self._engine.capacity:
-                self._chat = await self._apply(BeginAttempt(claim=self._claim()))
-                self._look_again()
-                row = await self._stream_answer(turn.model, turn.system)
+            row = await self._attempt(self._stream_answer)
         except ModelError as error:
             await self._after_model_error(error)
             return
-        self._adopt(await self._apply(CommitStep(claim=self._claim(), rows=(row,))))
+        try:
+            committed = await self._apply(CommitStep(claim=self._claim(), rows=(row,)))
+        except (asyncio.CancelledError, StaleWorkError):
+            self._keep([row])
+            raise
+        self._adopt(committed)
 
-    async def _prepare_turn(self) -> Turn:
-        """Model and instructions are looked up once per turn.
+    async def _attempt(self, call: Callable[[Turn], Awaitable[T]]) -> T:
+        """Make one model call: after the pause that is due, counted, and within the capacity.
 
         Raises:
-            ModelError: the model is unknown or has no key.
+            ModelError: it failed, or the model of this turn is unknown or has no key.
         """
+        if (retry := self._chat.retry_state) is not None:
+            # The wall clock may have been set back meanwhile: never wait longer than was said.
+            left = retry.retrying_at - self._engine.store.clock()
+            await asyncio.sleep(min(max(left, 0.0), retry.delay_ms / 1000))
+        async with self._engine.capacity:
+            self._chat = await self._apply(BeginAttempt(claim=self._claim()))
+            self._look_again()
+            return await call(await self._prepare_turn())
+
+    async def _prepare_turn(self) -> Turn:
+        """Model and instructions are looked up once per turn."""
         row = self._history.turn_row
         turn_id = row.id if row else 0
         if self._turn is None or self._turn.row_id != turn_id:
             self._turn = await prepare_turn(self._engine, self._chat, row)
         return self._turn
 
-    async def _stream_answer(self, model: Model, system: Sequence[str]) -> NewMessage:
-        self._begin_episode(attempt=self._chat.generation_attempt)
-        answer = Answer(self._publish)
-        config_id = self._turn.model_config_id if self._turn else None
-        try:
-            stream = model.stream(self._model_call(system))
-            try:
-                await read_stream(stream, answer, self._engine.patience)
-            finally:
-                await _aclose(stream)
-        except asyncio.CancelledError:
-            partial = answer.partial_row(model=model.ref, model_config_id=config_id)
-            self._partial = (self._chat.history_version, (partial,) if partial else ())
-            raise
-        row = answer.row(model=model.ref, model_config_id=config_id)
-        return _with_context_limit(row, model.context_limit)
-
-    def _model_call(self, system: Sequence[str]) -> ModelCall:
-        settings = self._turn.settings if self._turn else CallSettings()
-        if settings.max_output_tokens is None:
-            settings = replace(settings, max_output_tokens=self._engine.max_output_tokens)
-        return ModelCall(
-            messages=self._builder.build(system),
-            tools=ChatTools(self._chat, self._engine.tools).definitions(),
-            settings=settings,
+    async def _stream_answer(self, turn: Turn) -> NewMessage:
+        answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
+        call = ModelCall(
+            messages=self._builder.build(turn.system),
+            tools=self._tools().definitions(),
+            settings=turn.settings,
             chat_id=self.chat_id,
         )
+        model, config_id = turn.model, turn.model_config_id
+        try:
+            await read_answer(model, call, answer, self._engine.patience)
+        except asyncio.CancelledError:
+            partial = answer.partial_row(model=model.ref, model_config_id=config_id)
+            self._keep([partial] if partial else [])
+            raise
+        return _with_context_limit(answer.row(model=model.ref, model_config_id=config_id), model)
 
     async def _after_model_error(self, error: ModelError) -> None:
         self._turn = None
+        self._end_episode()
         detail = error.error
         if not detail.retryable:
             self._chat = await self._apply(FinishError(claim=self._claim(), error=detail))
             return
-        retry = retry_after(error, attempt=self._chat.generation_attempt, now=self._engine.store.clock())
-        log.info("Model call %d of chat %s failed: %s", retry.attempt, self.chat_id, detail.kind)
+        attempt = self._chat.generation_attempt
+        retry = self._engine.retry.after(error, attempt=attempt, now=self._engine.store.clock())
+        log.info("Model call %d of chat %s failed: %s", attempt, self.chat_id, detail.kind)
         self._chat = await self._apply(RecordRetry(claim=self._claim(), retry=retry))
         self._look_again()
 
+    # Compaction
+
+    async def _compact(self) -> None:
+        requested = self._chat.compaction_requested_at is not None
+        try:
+            rows = await self._attempt(self._summarise)
+        except ModelError as error:
+            await self._after_failed_compaction(error, requested=requested)
+            return
+        await self._apply(CommitStep(claim=self._claim(), rows=rows, compacted=True))
+        await self._load()
+
+    async def _summarise(self, turn: Turn) -> tuple[NewMessage, ...]:
+        covers_until = self._history.coverable_until
+        if covers_until is None:
+            return ()
+        compaction = Compaction(
+            source="automatic" if self._chat.compaction_requested_at is None else "manual",
+            threshold_percent=self._engine.compaction_threshold,
+            covers_until=covers_until,
+            fullness=find_fullness(self._history),
+        )
+        self._begin_episode(attempt=self._chat.generation_attempt)(Role.ASSISTANT, compaction.call, 0)
+        call = ModelCall(
+            messages=compaction.prompt(self._history, turn.system),
+            settings=turn.settings,
+            chat_id=self.chat_id,
+        )
+        answer = await summarise(turn.model, call, patience=self._engine.patience)
+        return compaction.rows(replace(answer, model_config_id=turn.model_config_id))
+
+    async def _after_failed_compaction(self, error: ModelError, *, requested: bool) -> None:
+        """Try again when that may help; else go on as it is, unless the user asked for it."""
+        if error.error.retryable and self._chat.generation_attempt < self._engine.limits.attempts:
+            await self._after_model_error(error)
+            return
+        log.warning("Chat %s could not be compacted: %s", self.chat_id, error.error.kind)
+        self._end_episode()
+        self._not_compacted = self._chat.history_version
+        if requested:
+            detail = replace(error.error, message=f"The chat could not be compacted. {error.error.message}")
+            self._chat = await self._apply(FinishError(claim=self._claim(), error=detail))
+
     # Live parts
 
-    def _begin_episode(self, *, attempt: int) -> None:
+    def _begin_episode(self, *, attempt: int) -> Publish:
         episode = Episode(history_version=self._chat.history_version, attempt=attempt)
-        self._engine.feeds.begin_episode(self.chat_id, episode)
+        self._live = self._engine.feeds.begin_episode(self.chat_id, episode)
+        return self._live.publish
 
-    def _publish(self, role: Role, part: Part, index: int) -> None:
-        self._engine.feeds.publish_part(self.chat_id, role, part, index=index)
+    def _end_episode(self) -> None:
+        if self._live is not None:
+            self._live.end()
+            self._live = None
+
+
+def _prepare(view: reads.RunnerView) -> tuple[reads.RunnerView, History, PromptBuilder]:
+    """Take in a long history; done in the reader's thread."""
+    return view, History(view.history), PromptBuilder(prompt_rows(view.history))
+
+
+def _result_rows(results: Sequence[Result]) -> tuple[NewMessage, ...]:
+    """Return one row for each result, in call order."""
+    return tuple(result_row(key, result) for key, result in sorted(results, key=lambda pair: pair[0]))
 
 
 def _note(text: str | None) -> tuple[NewMessage, ...]:
     return () if text is None else (NewMessage(role=Role.ASSISTANT, parts=(TextPart(text=text),)),)
 
 
-def _with_context_limit(row: NewMessage, limit: int | None) -> NewMessage:
-    if row.usage is None or limit is None or row.usage.context_limit is not None:
+def _with_context_limit(row: NewMessage, model: Model) -> NewMessage:
+    if row.usage is None or row.usage.context_limit is not None:
         return row
-    return replace(row, usage=replace(row.usage, context_limit=limit))
-
-
-async def _aclose(stream: Any) -> None:
-    """Close an iterator that can be closed: generators hold the vendor's connection until then."""
-    aclose = getattr(stream, "aclose", None)
-    if aclose is not None:
-        await aclose()
-
+    return replace(row, usage=replace(row.usage, context_limit=model.context_limit))

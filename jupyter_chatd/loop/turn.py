@@ -37,13 +37,15 @@ async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
     options = (row.turn_options if row else None) or TurnOptions()
     model_name = options.model or chat.model
     config_id = options.model_config_id if options.model else chat.model_config_id
-    model, system = await asyncio.gather(engine.models.resolve(model_name, config_id), _look_around(engine, chat))
+    model = await engine.models.resolve(model_name, config_id)
     return Turn(
         row_id=row.id if row else 0,
         model=model,
         model_config_id=config_id,
-        settings=CallSettings(reasoning_effort=options.reasoning_effort),
-        system=system,
+        settings=CallSettings(
+            max_output_tokens=engine.max_output_tokens, reasoning_effort=options.reasoning_effort
+        ),
+        system=await _look_around(engine, chat),
     )
 
 
@@ -61,13 +63,13 @@ async def _look_around(engine: Engine, chat: Chat) -> tuple[str, ...]:
 
 def describe_workspace(facts: WorkspaceFacts) -> str:
     """Return the system message about where tools act."""
-    sandbox = f"Commands run confined ({facts.confined})." if facts.confined else "Commands run as the user, unconfined."
+    how = f"confined ({facts.confined})" if facts.confined else "as the user, unconfined"
     return (
         "Your tools act in a workspace on the user's Jupyter server.\n"
         f"Operating system: {facts.os}\n"
         f"Working directory: {facts.directory}\n"
         f"Home directory: {facts.home}\n"
-        f"File tools take absolute paths. {sandbox}"
+        f"File tools take absolute paths. Commands run {how}."
     )
 
 

@@ -1,25 +1,33 @@
-"""This process's set of runners: takes chats that need work, and keeps proof that it is alive.
+"""The runners of this process: taking chats that need work, and keeping proof of being alive.
 
-Alive means holding a lock on a file beside the database: whoever gets that lock knows the worker is dead and takes
-over at once. The heartbeat decides only for workers on other hosts, whose locks cannot be tried.
+Alive means holding a lock on a file beside the database: whoever gets that lock knows the worker is dead and
+takes over at once. The heartbeat decides only for workers on other hosts, whose locks cannot be tried.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
-import sqlite3
 import uuid
 from pathlib import Path
 
-from ..errors import ChatdError, ConflictError
+from ..errors import ConflictError
 from ..events import Change
 from ..messages import Chat, ChatStatus
 from ..store import reads
 from ..store.actions import CancelAction
 from ..store.work import Acquire
-from .alive import HeldLock, WorkerRow, is_dead, list_workers, remove_worker, upsert_worker
+from .alive import (
+    HeldLock,
+    WorkerRow,
+    is_dead,
+    list_workers,
+    remove_worker,
+    unknown_owners,
+    upsert_worker,
+)
 from .engine import Engine
 from .runner import Runner
 
@@ -54,7 +62,9 @@ class Worker:
         self._stale_after_s = stale_after_s
         self._runners: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._acquiring: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._stopping = False
         self._lock: HeldLock | None = None
         self._unlisten = lambda: None
 
@@ -68,23 +78,21 @@ class Worker:
         self._lock = await asyncio.to_thread(HeldLock.take, self._folder, self.worker_id)
         await self._beat()
         self._unlisten = self._engine.store.listen(self._on_change)
-        self._tasks = [
-            asyncio.create_task(self._acquire_forever(), name="chatd-acquire"),
-            asyncio.create_task(self._beat_forever(), name="chatd-heartbeat"),
-        ]
+        self._acquiring = asyncio.create_task(self._acquire_forever(), name="chatd-acquire")
+        self._beating = asyncio.create_task(self._beat_forever(), name="chatd-heartbeat")
 
     async def stop(self) -> None:
-        """Give all chats up, with the calls of running tools closed, and let the lock go. May be called twice."""
-        self._unlisten()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        """Give all chats up, with the calls of running tools closed, and let the lock go. Twice is fine."""
+        self._stopping = True
+        self._wake.set()
+        if self._acquiring is not None:
+            await asyncio.gather(self._acquiring, return_exceptions=True)
         await self._stop_runners()
-        if self._lock is not None:
-            await self._engine.store.write(lambda conn: remove_worker(conn, self.worker_id))
-            self._lock.release()
-            self._lock = None
+        self._unlisten()
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        await self._take_leave()
 
     async def _stop_runners(self) -> None:
         tasks = [task for _, task in self._runners.values()]
@@ -96,7 +104,17 @@ class Worker:
         for task in pending:
             log.error("%s did not stop within %s s", task.get_name(), STOP_GRACE)
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take_leave(self) -> None:
+        """Let the lock go. What is still owned then belongs to nobody known: others take it over."""
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        try:
+            await self._engine.store.write(lambda conn: remove_worker(conn, self.worker_id))
+        finally:
+            lock.release()
 
     def _on_change(self, change: Change) -> None:
         entry = self._runners.get(change.chat.id)
@@ -108,23 +126,21 @@ class Worker:
     # Acquiring
 
     async def _acquire_forever(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 full = await self._acquire()
                 await self._cancel_overdue()
-            except (ChatdError, sqlite3.Error):
+            except Exception:
                 log.exception("Looking for work failed; it is tried again")
                 full = False
-                await asyncio.sleep(self._tick_s)
             if not full:
                 await self._wait_for_wake()
 
     async def _wait_for_wake(self) -> None:
-        try:
-            async with asyncio.timeout(self._tick_s):
-                await self._wake.wait()
-        except TimeoutError:
-            pass  # the tick: look all the same
+        if not self._stopping:
+            with contextlib.suppress(TimeoutError):  # the tick: look all the same
+                async with asyncio.timeout(self._tick_s):
+                    await self._wake.wait()
         self._wake.clear()
 
     async def _acquire(self) -> bool:
@@ -142,11 +158,17 @@ class Worker:
 
     def _start_runner(self, chat: Chat) -> None:
         runner = Runner(self._engine, chat)
-        task = asyncio.create_task(self._run(runner), name=f"chatd-runner-{chat.id}")
+        before = self._runners.get(chat.id)
+        task = asyncio.create_task(
+            self._run(runner, before[1] if before else None), name=f"chatd-runner-{chat.id}"
+        )
         self._runners[chat.id] = (runner, task)
 
-    async def _run(self, runner: Runner) -> None:
+    async def _run(self, runner: Runner, before: asyncio.Task[None] | None) -> None:
+        """Run a runner, after the one that had this chat before and is on its way out."""
         try:
+            if before is not None:
+                await asyncio.wait([before])
             await runner.run()
         finally:
             entry = self._runners.get(runner.chat_id)
@@ -166,18 +188,13 @@ class Worker:
 
     async def _dead_workers(self) -> frozenset[str]:
         """Return the workers that are known to be dead, and forget those of them that own nothing."""
-        rows = await self._engine.store.read(list_workers)
+        rows, unknown = await self._engine.store.read(lambda conn: (list_workers(conn), unknown_owners(conn)))
         others = [row for row in rows if row.worker_id != self.worker_id]
-        if not others:
-            return frozenset()
-        now = self._engine.store.clock()
-        stale = now - self._stale_after_s
-        dead = await asyncio.to_thread(
-            lambda: [row for row in others if is_dead(row, self._folder, stale_before=stale)]
-        )
+        stale = self._engine.store.clock() - self._stale_after_s
+        dead = [row for row in others if is_dead(row, self._folder, stale_before=stale)]
         for row in dead:
             await self._forget_if_idle(row)
-        return frozenset(row.worker_id for row in dead)
+        return unknown.union(row.worker_id for row in dead) - {self.worker_id}
 
     async def _forget_if_idle(self, row: WorkerRow) -> None:
         if not await self._engine.store.read(lambda conn: reads.busy_chats(conn, [row.worker_id])):
@@ -195,7 +212,7 @@ class Worker:
             await asyncio.sleep(self._heartbeat_s)
             try:
                 await self._beat()
-            except sqlite3.Error:
+            except Exception:
                 log.exception("The heartbeat could not be written; it is tried again")
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ..events import Episode, LivePart
 from ..messages import Part, ReasoningPart, Role, TextPart, ToolCallPart, ToolResultPart
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One part as it was published; its sequence number is its place in the buffer, from 1."""
+
+    role: Role
+    part: Part
+    index: int
 
 
 class EpisodeBuffer:
@@ -14,54 +23,62 @@ class EpisodeBuffer:
 
     def __init__(self, episode: Episode) -> None:
         self.episode = episode
-        self._parts: list[LivePart] = []
+        self._pieces: list[_Piece] = []
 
-    def add(self, role: Role, part: Part, *, index: int) -> LivePart:
-        """Number a part and keep it."""
-        live = LivePart(
-            role=role,
-            part=part,
-            index=index,
-            history_version=self.episode.history_version,
-            attempt=self.episode.attempt,
-            seq=len(self._parts) + 1,
-        )
-        self._parts.append(live)
-        return live
+    @property
+    def seq(self) -> int:
+        """The number of the newest part, 0 before the first."""
+        return len(self._pieces)
+
+    def add(self, role: Role, part: Part, *, index: int) -> None:
+        """Keep the next part."""
+        self._pieces.append(_Piece(role, part, index))
 
     def since(self, seq: int) -> tuple[LivePart, ...]:
-        """Return the parts after *seq*, merged where they are deltas of one block."""
-        return tuple(merge(self._parts[seq:]))
+        """Return the parts after *seq*, deltas of one block that follow one another joined to one.
+
+        Each has the sequence number of the last part that it covers.
+        """
+        return tuple(self._joined(seq))
+
+    def _joined(self, seq: int) -> Iterator[LivePart]:
+        begin = seq
+        while begin < len(self._pieces):
+            end = self._end_of_run(begin)
+            yield self._live(begin, end)
+            begin = end
+
+    def _end_of_run(self, begin: int) -> int:
+        end = begin + 1
+        while end < len(self._pieces) and _continues(self._pieces[end - 1], self._pieces[end]):
+            end += 1
+        return end
+
+    def _live(self, begin: int, end: int) -> LivePart:
+        last = self._pieces[end - 1]
+        return LivePart(
+            role=last.role,
+            part=_join([piece.part for piece in self._pieces[begin:end]]),
+            index=last.index,
+            history_version=self.episode.history_version,
+            attempt=self.episode.attempt,
+            seq=end,
+        )
 
 
-def merge(parts: Iterable[LivePart]) -> Iterator[LivePart]:
-    """Join adjacent deltas of the same block; the sequence number is that of the last one joined."""
-    run: list[LivePart] = []
-    for live in parts:
-        if run and not _continues(run[-1], live):
-            yield _join(run)
-            run = []
-        run.append(live)
-    if run:
-        yield _join(run)
-
-
-def _continues(left: LivePart, right: LivePart) -> bool:
+def _continues(left: _Piece, right: _Piece) -> bool:
     return (
         left.index == right.index
-        and left.attempt == right.attempt
-        and left.history_version == right.history_version
+        and type(left.part) is type(right.part)
         and delta_of(left.part) is not None
         and delta_of(right.part) is not None
-        and type(left.part) is type(right.part)
     )
 
 
-def _join(run: list[LivePart]) -> LivePart:
-    if len(run) == 1:
-        return run[0]
-    text = "".join(delta_of(live.part) or "" for live in run)
-    return replace(run[-1], part=_with_delta(run[-1].part, text))
+def _join(parts: Sequence[Part]) -> Part:
+    if len(parts) == 1:
+        return parts[0]
+    return _with_delta(parts[-1], "".join(delta_of(part) or "" for part in parts))
 
 
 def delta_of(part: Part) -> str | None:

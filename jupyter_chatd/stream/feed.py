@@ -1,397 +1,282 @@
-"""One chat's fan-out: durable events from commits, live parts from the runner, encoded once for all subscribers.
+"""One chat's fan-out: durable events from commits, live parts from the runner, encoded once for everybody.
 
-The first event goes out at once; what follows within `FRAME_S` is merged into the next frame. A frame per delta
-costs twice the CPU, and merging at 16 ms merges nothing (measured; DESIGN §3).
+The first part goes out at once; what follows within `FRAME_S` is merged into the next frame. A frame per
+delta costs twice the CPU, and merging at 16 ms merges nothing (measured; DESIGN §3).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any, TypeAlias
 
-from .. import wire
-from ..errors import ChatNotFoundError
-from ..events import (
-    ActionRequiredEvent,
-    Change,
-    Episode,
-    ErrorEvent,
-    HistoryResetEvent,
-    LivePart,
-    MessageEvent,
-    MessagePartEvent,
-    PreviewResetEvent,
-    QueueUpdateEvent,
-    RetryEvent,
-    StatusEvent,
-    StreamEvent,
-)
-from ..messages import Chat, ChatStatus, Message, Part, Role, Visibility
+from ..errors import ChatdError
+from ..events import Episode, MessagePartEvent, PreviewResetEvent, StreamEvent
+from ..messages import Part, Role
 from ..store import Store, reads
-from .episode import EpisodeBuffer, merge
+from .episode import EpisodeBuffer
+from .frame import Frame, frames
+from .snapshot import snapshot_events
+from .subscription import Cursor, Subscription
 
 FRAME_S = 0.04  # seconds between frames while parts keep coming
-BACKLOG_BYTES = 8 * 1024 * 1024  # a subscriber this far behind is closed
-BATCH = 100  # events in one frame of a snapshot
+
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 log = logging.getLogger(__name__)
 
 
-def shown_status(chat: Chat) -> str:
-    """The status as the API shows it: `pending` when the chat should run and nobody drives it."""
-    if chat.status is ChatStatus.RUNNING and chat.worker_id is None:
-        return "pending"
-    return chat.status.value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """What a returning subscriber has: the last durable message, and how far into which episode."""
-
-    after_id: int = 0
-    episode: Episode | None = None
-    seq: int = 0
-
-
-class Frame:
-    """Some events, encoded once however many subscribers there are."""
-
-    def __init__(self, events: Sequence[StreamEvent]) -> None:
-        self.events = tuple(events)
-
-    @cached_property
-    def text(self) -> str:
-        """The `data` envelope as JSON."""
-        return wire.dump_json({"type": "data", "data": [wire.event_json(event) for event in self.events]})
-
-    @cached_property
-    def size(self) -> int:
-        """Characters of `text`."""
-        return len(self.text)
-
-    @cached_property
-    def last_id(self) -> int | None:
-        """The newest durable message in it."""
-        return max((event.message.id for event in self.events if isinstance(event, MessageEvent)), default=None)
-
-
-class Subscription:
-    """One subscriber's frames. Iterate it; `close` ends the iteration and may be called twice."""
-
-    def __init__(self, on_close: Callable[[Subscription], None]) -> None:
-        self._frames: deque[Frame] = deque()
-        self._bytes = 0
-        self._ready = asyncio.Event()
-        self._on_close = on_close
-        self.closed = False
-        self.overrun = False
-        """It was closed because it read too slowly; the client should resume by its cursor."""
-
-    def push(self, frame: Frame) -> None:
-        """Hand over a frame, or close a subscriber that is too far behind."""
-        if self.closed:
-            return
-        self._bytes += frame.size
-        if self._bytes > BACKLOG_BYTES and self._frames:
-            self.overrun = True
-            self.close()
-            return
-        self._frames.append(frame)
-        self._ready.set()
-
-    def close(self) -> None:
-        """Stop delivery; frames handed over before are still iterated unless it was overrun."""
-        if self.closed:
-            return
-        self.closed = True
-        if self.overrun:
-            self._frames.clear()
-        self._ready.set()
-        self._on_close(self)
-
-    async def __aiter__(self) -> AsyncIterator[Frame]:
-        while True:
-            while self._frames:
-                frame = self._frames.popleft()
-                self._bytes -= frame.size
-                yield frame
-            if self.closed:
-                return
-            self._ready.clear()
-            await self._ready.wait()
-
-
 @dataclass(slots=True, eq=False)
-class _Feed:
-    """The subscribers of one chat and its running episode."""
+class Follower:
+    """A subscription, and up to where it was told."""
 
-    chat_id: str
+    last_id: int
+    """The newest durable message told."""
     version: int = 0
-    """snapshot_version up to which durable events have been told."""
-    last_id: int = 0
-    episode: EpisodeBuffer | None = None
-    subscribers: set[Subscription] = field(default_factory=set[Subscription])
-    pending: list[StreamEvent] = field(default_factory=list[StreamEvent])
-    timer: asyncio.TimerHandle | None = None
-    held: dict[object, list[tuple[int, StreamEvent]]] = field(default_factory=dict[object, list[tuple[int, StreamEvent]]])
-    """Durable events, with their version, for subscribers whose snapshot is being read."""
+    """Every commit up to this `snapshot_version` was told."""
+    wanted: int = 0
+    """The newest `snapshot_version` heard of: other processes' commits are heard of, not told."""
+    held: list[tuple[int, Frame | None]] | None = field(default_factory=list[tuple[int, Frame | None]])
+    """Commits, by version, that came while a snapshot was being read; `None` when none is."""
+    subscription: Subscription = field(init=False)
 
-    def emit(self, event: StreamEvent, *, urgent: bool) -> None:
-        """Queue an event for all subscribers."""
-        if not self.subscribers:
-            return
-        self.pending.append(event)
-        if urgent or self.timer is None:
-            self.flush()
+    def offer(self, version: int, frame: Frame | None) -> bool:
+        """Tell the commit of that version, once; false when one before it was missed."""
+        if self.held is not None:
+            self.held.append((version, frame))
+        elif version == self.version + 1:
+            self._tell(version, frame)
+        elif version > self.version:
+            self.held = [(version, frame)]
+            return False
+        return True
 
-    def flush(self) -> None:
-        """Send what is pending as one frame."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        if not self.pending:
-            return
-        frame = Frame(tuple(_merge_events(self.pending)))
-        self.pending = []
-        for subscription in tuple(self.subscribers):
-            subscription.push(frame)
-        self.timer = asyncio.get_running_loop().call_later(FRAME_S, self._tick)
+    def take(self, view: reads.Snapshot) -> bool:
+        """Tell a snapshot and the commits held meanwhile; false when a newer one must be read."""
+        self.version = view.chat.snapshot_version
+        for frame in frames(snapshot_events(view)):
+            self.subscription.push_snapshot(frame)
+        self.last_id = max((row.id for row in view.messages), default=0 if view.reset else self.last_id)
+        self.held = [(version, frame) for version, frame in self.held or () if version > self.version]
+        newest = max(self.wanted, *(version for version, _ in self.held), self.version)
+        if newest - self.version > len({version for version, _ in self.held}):
+            return False
+        for version, frame in self.held:
+            self._tell(version, frame)
+        return True
 
-    def _tick(self) -> None:
-        self.timer = None
-        self.flush()
+    def _tell(self, version: int, frame: Frame | None) -> None:
+        self.version = version
+        if frame is not None:
+            self.subscription.push(frame)
+            self.last_id = frame.last_id or self.last_id
+
+
+class LiveEpisode:
+    """One answer as it is made. What comes after its end, or after another one has begun, is dropped."""
+
+    def __init__(self, feed: Feed, buffer: EpisodeBuffer) -> None:
+        self._feed = feed
+        self._buffer = buffer
+
+    def publish(self, role: Role, part: Part, index: int) -> None:
+        """Tell the next piece of block *index*."""
+        self._feed.publish(self._buffer, role, part, index)
+
+    def end(self) -> None:
+        """Nothing more comes. Subscribers forget the parts, unless a commit has superseded them."""
+        self._feed.end(self._buffer)
+
+
+class Feed:
+    """The subscribers of one chat and its running episode. Lives while there is one or the other.
+
+    Args:
+        chat_id: The chat.
+        store: Where snapshots come from.
+        spawn: Runs a coroutine in a task that the owner of the feed keeps.
+        on_idle: Called when there is neither subscriber nor episode any more.
+    """
+
+    def __init__(self, chat_id: str, *, store: Store, spawn: Spawn, on_idle: Callable[[Feed], None]) -> None:
+        self.chat_id = chat_id
+        self._store = store
+        self._spawn = spawn
+        self._on_idle = on_idle
+        self._followers: set[Follower] = set()
+        self._buffer: EpisodeBuffer | None = None
+        self._told = 0
+        """The sequence number up to which the episode's parts were sent."""
+        self._reset: Episode | None = None
+        """An episode whose beginning, or end, must be told before anything else."""
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def idle(self) -> bool:
-        """Nobody follows it and nothing runs: it can be forgotten."""
-        return not self.subscribers and not self.held and self.episode is None
+        """Nobody follows it and nothing runs."""
+        return not self._followers and self._buffer is None
 
+    def close(self) -> None:
+        """End all subscriptions, after what is pending."""
+        self._flush()
+        self._stop_timer()
+        for follower in tuple(self._followers):
+            follower.subscription.close()
 
-def _merge_events(events: Sequence[StreamEvent]) -> list[StreamEvent]:
-    merged: list[StreamEvent] = []
-    run: list[LivePart] = []
-    chat_id = events[0].chat_id
-    for event in events:
-        if isinstance(event, MessagePartEvent):
-            run.append(event.message_part)
-            continue
-        merged += (MessagePartEvent(chat_id=chat_id, message_part=live) for live in merge(run))
-        run = []
-        merged.append(event)
-    merged += (MessagePartEvent(chat_id=chat_id, message_part=live) for live in merge(run))
-    return merged
+    # The running episode
 
-
-class Feeds:
-    """The feeds of all chats that somebody follows or that run. One per server."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._feeds: dict[str, _Feed] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._unlisten = store.listen(self._on_change)
-
-    async def close(self) -> None:
-        """End all subscriptions. May be called twice."""
-        self._unlisten()
-        for feed in tuple(self._feeds.values()):
-            feed.flush()
-            if feed.timer is not None:
-                feed.timer.cancel()
-            for subscription in tuple(feed.subscribers):
-                subscription.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    # What the runner tells
-
-    def begin_episode(self, chat_id: str, episode: Episode) -> None:
+    def begin(self, episode: Episode) -> LiveEpisode:
         """A new answer begins: subscribers forget the live parts that they show."""
-        feed = self._feed(chat_id)
-        feed.episode = EpisodeBuffer(episode)
-        reset = PreviewResetEvent(
-            chat_id=chat_id, history_version=episode.history_version, attempt=episode.attempt
-        )
-        feed.emit(reset, urgent=False)
+        self._flush()
+        buffer = self._buffer = EpisodeBuffer(episode)
+        self._told, self._reset = 0, episode
+        self._flush_if_due()
+        return LiveEpisode(self, buffer)
 
-    def publish_part(self, chat_id: str, role: Role, part: Part, *, index: int) -> None:
-        """Add a piece to the running episode; without one it is dropped, because nothing would supersede it."""
-        feed = self._feeds.get(chat_id)
-        if feed is None or feed.episode is None:
-            return
-        live = feed.episode.add(role, part, index=index)
-        feed.emit(MessagePartEvent(chat_id=chat_id, message_part=live), urgent=False)
+    def publish(self, buffer: EpisodeBuffer, role: Role, part: Part, index: int) -> None:
+        """Add a piece to the running episode."""
+        if buffer is self._buffer:
+            buffer.add(role, part, index=index)
+            self._flush_if_due()
 
-    def end_episode(self, chat_id: str) -> None:
-        """The runner is gone; what it streamed will not be continued."""
-        feed = self._feeds.get(chat_id)
-        if feed is not None:
-            feed.episode = None
-            self._forget_if_idle(feed)
+    def end(self, buffer: EpisodeBuffer) -> None:
+        """The answer breaks off: its parts are void."""
+        if buffer is self._buffer:
+            self._flush()
+            self._buffer, self._reset = None, buffer.episode
+            self._flush()
+            self._check_idle()
 
-    # What commits tell
+    def _flush_if_due(self) -> None:
+        if self._timer is None and self._followers:
+            self._flush()
 
-    def _on_change(self, change: Change) -> None:
-        feed = self._feeds.get(change.chat.id)
-        if feed is None:
-            return
-        if change.kind == "deleted" and not change.chat.archived:
-            for subscription in tuple(feed.subscribers):
-                subscription.close()
-            return
-        if change.foreign:
-            if change.chat.snapshot_version > feed.version and (feed.subscribers or feed.held):
-                self._spawn(self._catch_up(feed))
-            return
-        superseded = any(message.role in (Role.ASSISTANT, Role.TOOL) for message in change.inserted)
-        if superseded or change.history is not None:
-            feed.episode = None
-        self._emit_durable(feed, change.chat.snapshot_version, durable_events(change))
-
-    def _emit_durable(self, feed: _Feed, version: int, events: Sequence[StreamEvent]) -> None:
-        feed.version = max(feed.version, version)
-        for event in events:
-            if isinstance(event, MessageEvent):
-                feed.last_id = max(feed.last_id, event.message.id)
-            for held in feed.held.values():
-                held.append((version, event))
-            feed.pending += [event] if feed.subscribers else []
+    def _flush(self) -> None:
+        """Send what is pending of the episode as one frame."""
+        self._stop_timer()
+        events = self._pending() if self._followers else None
         if events:
-            feed.flush()
-        self._forget_if_idle(feed)
+            self.tell(Frame(events))
+            self._timer = asyncio.get_running_loop().call_later(FRAME_S, self._on_timer)
 
-    async def _catch_up(self, feed: _Feed) -> None:
-        """Tell what another process changed in a chat that is followed here."""
-        since, after_id = feed.version, feed.last_id
-        try:
-            view = await self._store.read(lambda conn: reads.snapshot(conn, feed.chat_id, after_id=after_id))
-            reset = view.reset or await self._store.read(
-                lambda conn: reads.deleted_since(conn, feed.chat_id, revision=since)
-            )
-            if reset:
-                view = await self._store.read(lambda conn: reads.snapshot(conn, feed.chat_id, after_id=0))
-        except ChatNotFoundError:
-            return
-        if view.chat.snapshot_version <= feed.version:
-            return
-        events: list[StreamEvent] = [HistoryResetEvent(chat_id=feed.chat_id)] if reset else []
-        self._emit_durable(feed, view.chat.snapshot_version, events + snapshot_events(view))
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._flush()
 
-    # What subscribers ask
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    async def subscribe(self, chat_id: str, cursor: Cursor) -> Subscription:
-        """Follow a chat from a cursor: first what is missing, then everything as it happens.
+    def _pending(self) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        if self._reset is not None:
+            events.append(self._reset_event(self._reset))
+            self._reset = None
+        if self._buffer is not None:
+            events += self._parts_since(self._buffer, self._told)
+            self._told = self._buffer.seq
+        return events
+
+    def _parts_since(self, buffer: EpisodeBuffer, seq: int) -> list[StreamEvent]:
+        return [MessagePartEvent(chat_id=self.chat_id, message_part=live) for live in buffer.since(seq)]
+
+    def _reset_event(self, episode: Episode) -> PreviewResetEvent:
+        return PreviewResetEvent(
+            chat_id=self.chat_id, history_version=episode.history_version, attempt=episode.attempt
+        )
+
+    def tell(self, frame: Frame) -> None:
+        """Send what is not stored. Whoever waits for a snapshot gets the running episode after it."""
+        for follower in tuple(self._followers):
+            if follower.held is None:
+                follower.subscription.push(frame)
+
+    # Commits
+
+    def tell_commit(self, version: int, events: Sequence[StreamEvent], *, supersedes: bool) -> None:
+        """Send what this process committed; with *supersedes*, the running episode is part of it."""
+        self._flush()
+        if supersedes:
+            self._buffer = None
+        frame = Frame(events) if events else None
+        for follower in tuple(self._followers):
+            if not follower.offer(version, frame):
+                self._spawn(self._catch_up(follower))
+        self._check_idle()
+
+    def hear_of(self, version: int) -> None:
+        """Another process has committed."""
+        for follower in self._followers:
+            follower.wanted = max(follower.wanted, version)
+            if follower.held is None and version > follower.version:
+                follower.held = []
+                self._spawn(self._catch_up(follower))
+
+    # Subscribers
+
+    async def subscribe(self, cursor: Cursor) -> Subscription:
+        """Follow from a cursor: first what is missing, then everything as it happens.
 
         Raises:
             ChatNotFoundError: no such chat.
         """
-        feed = self._feed(chat_id)
-        token = object()
-        feed.held[token] = []
+        follower = Follower(last_id=cursor.after_id)
+        follower.subscription = Subscription(lambda: self._leave(follower))
+        self._followers.add(follower)
         try:
-            view = await self._store.read(lambda conn: reads.snapshot(conn, chat_id, after_id=cursor.after_id))
+            await self._synchronise(follower, cursor)
         except BaseException:
-            feed.held.pop(token)
-            self._forget_if_idle(feed)
+            follower.subscription.close()
             raise
-        feed.flush()
-        held = feed.held.pop(token)
-        events: list[StreamEvent] = [HistoryResetEvent(chat_id=chat_id)] if view.reset else []
-        events += snapshot_events(view)
-        events += [event for version, event in held if version > view.chat.snapshot_version]
-        events += _preview(feed, cursor)
-        subscription = Subscription(lambda closed: self._unsubscribe(feed, closed))
-        for start in range(0, len(events), BATCH):
-            subscription.push(Frame(events[start : start + BATCH]))
-        feed.version = max(feed.version, view.chat.snapshot_version)
-        feed.last_id = max([feed.last_id, *(message.id for message in view.messages)])
-        feed.subscribers.add(subscription)
-        return subscription
+        return follower.subscription
 
-    def _unsubscribe(self, feed: _Feed, subscription: Subscription) -> None:
-        feed.subscribers.discard(subscription)
-        self._forget_if_idle(feed)
+    def _leave(self, follower: Follower) -> None:
+        self._followers.discard(follower)
+        self._check_idle()
 
-    def _feed(self, chat_id: str) -> _Feed:
-        feed = self._feeds.get(chat_id)
-        if feed is None:
-            feed = self._feeds[chat_id] = _Feed(chat_id=chat_id)
-        return feed
+    def _check_idle(self) -> None:
+        if self.idle:
+            self._stop_timer()
+            self._on_idle(self)
 
-    def _forget_if_idle(self, feed: _Feed) -> None:
-        if feed.idle and self._feeds.get(feed.chat_id) is feed:
-            if feed.timer is not None:
-                feed.timer.cancel()
-            del self._feeds[feed.chat_id]
+    async def _catch_up(self, follower: Follower) -> None:
+        """Tell what another process committed; when that fails the subscriber is closed and comes again."""
+        try:
+            await self._synchronise(follower, None)
+        except (ChatdError, sqlite3.Error) as error:
+            log.warning("A subscriber of chat %s is closed: the chat cannot be read: %r", self.chat_id, error)
+            follower.subscription.close()
 
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name="chatd-feed")  # type: ignore[arg-type]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _synchronise(self, follower: Follower, cursor: Cursor | None) -> None:
+        """Read snapshots until nothing is missing, then go on with the running episode."""
+        while not follower.subscription.closed:
+            view = await self._store.read(
+                lambda conn: reads.snapshot(conn, self.chat_id, after_id=follower.last_id)
+            )
+            if follower.take(view):
+                self._flush()
+                for frame in frames(self._preview(cursor, view.chat.history_version)):
+                    follower.subscription.push_snapshot(frame)
+                follower.held = None
+                return
 
+    def _preview(self, cursor: Cursor | None, history_version: int) -> list[StreamEvent]:
+        """Return the running episode from where the subscriber is in it; without a cursor, from its start.
 
-def _preview(feed: _Feed, cursor: Cursor) -> list[StreamEvent]:
-    """The running episode, from where the subscriber was in it."""
-    buffer = feed.episode
-    if buffer is None:
-        if cursor.episode is None:
-            return []
-        lost = cursor.episode
-        return [
-            PreviewResetEvent(chat_id=feed.chat_id, history_version=lost.history_version, attempt=lost.attempt)
-        ]
-    seq = cursor.seq if cursor.episode == buffer.episode else 0
-    events: list[StreamEvent] = []
-    if seq == 0:
-        key = buffer.episode
-        events.append(
-            PreviewResetEvent(chat_id=feed.chat_id, history_version=key.history_version, attempt=key.attempt)
-        )
-    events += (MessagePartEvent(chat_id=feed.chat_id, message_part=live) for live in buffer.since(seq))
-    return events
-
-
-def _is_for_clients(message: Message) -> bool:
-    return message.visibility is not Visibility.MODEL
-
-
-def durable_events(change: Change) -> list[StreamEvent]:
-    """Return what a committed change means for a subscriber, in the order to tell it."""
-    chat = change.chat
-    events: list[StreamEvent] = []
-    rows = change.inserted
-    if change.history is not None:
-        events.append(HistoryResetEvent(chat_id=chat.id))
-        rows = change.history
-    events += (MessageEvent(chat_id=chat.id, message=row) for row in rows if _is_for_clients(row))
-    if change.queue is not None:
-        events.append(QueueUpdateEvent(chat_id=chat.id, queued_messages=change.queue))
-    if change.actions is not None:
-        events.append(ActionRequiredEvent(chat_id=chat.id, actions=change.actions))
-    if change.retry_set and chat.retry_state is not None:
-        events.append(RetryEvent(chat_id=chat.id, retry=chat.retry_state))
-    if change.error_set and chat.last_error is not None:
-        events.append(ErrorEvent(chat_id=chat.id, error=chat.last_error))
-    if change.status_changed:
-        events.append(StatusEvent(chat_id=chat.id, status=shown_status(chat)))
-    return events
-
-
-def snapshot_events(view: reads.Snapshot) -> list[StreamEvent]:
-    """Return a snapshot as events: state first, then the messages, then what is pending."""
-    chat = view.chat
-    events: list[StreamEvent] = [StatusEvent(chat_id=chat.id, status=shown_status(chat))]
-    events += (MessageEvent(chat_id=chat.id, message=message) for message in view.messages)
-    events.append(QueueUpdateEvent(chat_id=chat.id, queued_messages=view.queue))
-    if chat.retry_state is not None:
-        events.append(RetryEvent(chat_id=chat.id, retry=chat.retry_state))
-    if chat.last_error is not None:
-        events.append(ErrorEvent(chat_id=chat.id, error=chat.last_error))
-    if view.actions:
-        events.append(ActionRequiredEvent(chat_id=chat.id, actions=view.actions))
-    return events
+        One of an older history is over: the commit that supersedes it is stored, but not yet announced.
+        """
+        buffer = self._buffer
+        if buffer is None or buffer.episode.history_version < history_version:
+            shows_parts = cursor is None or cursor.episode is not None
+            return (
+                [self._reset_event(Episode(history_version=history_version, attempt=0))]
+                if shows_parts
+                else []
+            )
+        if cursor is not None and cursor.episode == buffer.episode and 0 < cursor.seq <= buffer.seq:
+            return self._parts_since(buffer, cursor.seq)
+        return [self._reset_event(buffer.episode), *self._parts_since(buffer, 0)]
