@@ -187,11 +187,11 @@ class _Repaired:
         self.waiting = {}
 
     def add_results(self, message: PromptMessage) -> None:
-        """Add a tool message. Results of no known call get one; a vendor's own are dropped then."""
-        results = [part for part in message.parts if isinstance(part, ToolResultPart)]
-        expected = tuple(result for result in results if self.waiting.pop(result.tool_call_id, None))
+        """Add a tool message. Results of no known call get one; the vendor's own are dropped."""
+        results = {part.tool_call_id: part for part in message.parts if isinstance(part, ToolResultPart)}
+        expected = tuple(result for key, result in results.items() if self.waiting.pop(key, None))
         orphans = tuple(
-            result for result in results if result not in expected and not result.provider_executed
+            result for result in results.values() if result not in expected and not result.provider_executed
         )
         if expected:
             self.messages.append(replace(message, parts=expected))
