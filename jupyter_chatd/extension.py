@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
+import sqlite3
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
+from traitlets import TraitError
 
 from .config import ENABLED_VARIABLE, Settings, enabled_by_environment
 from .errors import StoreError
@@ -34,24 +38,45 @@ class JupyterChatd(Settings, ExtensionApp):
 
     @property
     def is_forced_off(self) -> bool:
-        """Whether whoever runs the server switched the agent off, by trait or environment."""
+        """Whether whoever runs the server switched the agent off, by trait or environment.
+
+        Raises:
+            TraitError: the environment holds a word that is neither on nor off.
+        """
         return not self.enabled or enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is False
 
     def initialize_settings(self) -> None:
         """Build the parts. Forced off: nothing is built, and the front end is told to stay silent."""
+        is_off = self._read_policy()
         page_config = self.settings.setdefault("page_config_data", {})
-        page_config["jupyterChatdEnabled"] = "false" if self.is_forced_off else "true"
-        if self.is_forced_off:
+        page_config["jupyterChatdEnabled"] = "false" if is_off else "true"
+        if is_off:
             self.log.info("jupyter_chatd is switched off")
             return
+        from .api.activity import ActivityMark
         from .api.base import Extension
 
         if self.undumpable:
             make_undumpable()
+        self._changing = asyncio.Lock()
         self._agent = self._build_agent()
         self._catalog = self._build_catalog()
         self._running = Extension(self._build_runtime(), self._catalog)
+        self._activity = ActivityMark(
+            self.settings["last_activity_times"], lambda: self._running.runtime.running
+        )
         self.settings["jupyter_chatd_extension"] = self._running
+
+    def _read_policy(self) -> bool:
+        """Return whether the agent is forced off; a policy that cannot be read ends the server.
+
+        jupyter_server would log an error and go on without the agent, and nobody would notice the mistake.
+        """
+        try:
+            return self.is_forced_off
+        except TraitError as error:
+            self.log.critical("The server does not start: %s", error)
+            raise SystemExit(1) from error
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
@@ -64,25 +89,46 @@ class JupyterChatd(Settings, ExtensionApp):
         """Begin to work, once the loop runs."""
         if self._running is None:
             return
-        try:
-            await self._running.runtime.start()
-        except StoreError as error:
-            self._running.settle(str(error))
-            self.log.error("jupyter_chatd cannot start: %s", error)
-            return
-        self._running.settle(None)
-        swept = await self._agent.sweep_orphans()
+        async with self._changing:
+            if self._running.problem is not None:
+                return  # the server stops already
+            try:
+                await self._running.runtime.start()
+            except Exception as error:
+                problem = self._start_problem(error)
+                self._running.settle(problem)
+                is_known = isinstance(error, StoreError | OSError | sqlite3.Error)
+                self.log.error("jupyter_chatd cannot start: %s", problem, exc_info=not is_known)
+                return
+            self._activity.start()
+            self._running.settle(None)
+            swept = await self._agent.sweep_orphans()
         if swept:
             self.log.info("Ended %d processes that a server left running when it died", swept)
 
+    def _start_problem(self, error: Exception) -> str:
+        """Return what to tell whoever asks for a route."""
+        match error:
+            case StoreError():
+                return str(error)
+            case OSError() | sqlite3.Error():
+                return (
+                    f"The agent's data folder {self._folder} cannot be used: {error}. Make it a folder that "
+                    "the server can write to, or set JupyterChatd.data_dir, and restart the server."
+                )
+            case _:
+                return "The agent could not start. The server's log says why."
+
     async def stop_extension(self) -> None:
-        """Give the chats up and end what was started."""
+        """Give the chats up and end what was started, in the reverse order, whatever fails on the way."""
         if self._running is None:
             return
         self._running.settle("The server is stopping.")
-        await self._running.runtime.stop()
-        await self._agent.aclose()
-        await self._catalog.aclose()
+        async with self._changing, AsyncExitStack() as stack:
+            stack.push_async_callback(self._catalog.aclose)
+            stack.push_async_callback(self._agent.aclose)
+            stack.push_async_callback(self._running.runtime.stop)
+            stack.push_async_callback(self._activity.stop)
 
     def current_activity(self) -> Any:  # jupyter_server's own annotation says None only
         """A running turn keeps the server alive; an open viewer does not."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.identity import IdentityProvider
@@ -41,6 +41,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+class UnavailableError(ChatdError):
+    """The agent has not started, or could not; says why and what to do. Status 503."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModel:
     """A model that a request named, looked up."""
@@ -69,17 +73,15 @@ class Extension:
         """Wait while the agent starts.
 
         Raises:
-            web.HTTPError: 503, it could not start, or takes very long.
+            UnavailableError: it could not start, is stopping, or takes very long.
         """
         try:
             async with asyncio.timeout(START_WAIT):
                 await self._settled.wait()
         except TimeoutError:
-            raise web.HTTPError(
-                503, log_message="The agent is still starting. Try again in a moment."
-            ) from None
+            raise UnavailableError("The agent is still starting. Try again in a moment.") from None
         if self.problem is not None:
-            raise web.HTTPError(503, log_message=self.problem)
+            raise UnavailableError(self.problem)
 
     async def find_model(self, model: str | None, model_config_id: str | None) -> FoundModel:
         """Return the model that a request names, the default one when it names none.
@@ -164,15 +166,23 @@ class ChatdMixin(JupyterHandler):
         """Answer errors in the original's envelope: message, detail, validations."""
         error = kwargs.get("exc_info", (None, None))[1]
         if isinstance(error, ChatdError):
-            status, envelope = error_envelope(error)
-            self.set_status(status)
+            status_code, envelope = error_envelope(error)
+        elif status_code == 405:
+            envelope = self._wrong_method()
         else:
-            message = responses.get(status_code, "Unknown error")
-            if isinstance(error, web.HTTPError) and error.log_message:
-                message = error.log_message
-            envelope = {"message": message}
+            envelope = {"message": _text_of(error) or responses.get(status_code, "Unknown error")}
+        self.send_json(envelope, status=status_code)
+
+    def _wrong_method(self) -> dict[str, object]:
+        allowed = ", ".join(methods_of(type(self)))
+        self.set_header("Allow", allowed)
+        return {"message": f"Expected {allowed or 'another address'}, came {self.request.method}."}
+
+    def send_json(self, value: object, *, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(wire.dump_json(envelope))
+        self.finish(wire.dump_json(value))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Refusals are answers, not incidents; everything else is logged with its traceback."""
@@ -180,14 +190,42 @@ class ChatdMixin(JupyterHandler):
             return
         super().log_exception(typ, value, tb)
 
+    if TYPE_CHECKING:  # tornado's own leave the type of a dict open
+
+        def write(self, chunk: str | bytes | dict[str, Any]) -> None: ...
+        def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> asyncio.Future[None]: ...
+
+
+def _text_of(error: object) -> str | None:
+    """Return what an HTTP error was raised with."""
+    if not isinstance(error, web.HTTPError) or not error.log_message:
+        return None
+    return error.log_message % error.args
+
+
+def methods_of(handler: type[web.RequestHandler]) -> tuple[str, ...]:
+    """Return the HTTP methods that a handler answers, but OPTIONS, which all do."""
+    names = (name for name in handler.SUPPORTED_METHODS if name != "OPTIONS")
+    missing = web.RequestHandler._unimplemented_method  # pyright: ignore[reportPrivateUsage] - as in jupyter_server
+    return tuple(name for name in names if getattr(handler, name.lower()) is not missing)
+
 
 class ChatdHandler(ChatdMixin, APIHandler):
     """Base of the REST routes."""
 
-    async def prepare(self) -> None:
-        """Requests that come while the agent starts wait for it."""
+    async def prepare(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as in APIHandler
+        """Refuse strangers, whatever they ask for; requests that come while the agent starts wait for it."""
         await super().prepare()
+        if self.request.method == "OPTIONS":
+            return  # a browser asks for permission to ask, without its token
+        if self.current_user is None:
+            raise web.HTTPError(403)
         await self.extension.wait_until_settled()
+
+    def update_api_activity(self) -> None:
+        """Looking is no activity: a viewer that polls must not keep an idle server alive."""
+        if self.request.method != "GET":
+            super().update_api_activity()
 
     def body(self, cls: type[T]) -> T:
         """Return the request's body.
@@ -231,14 +269,21 @@ class ChatdHandler(ChatdMixin, APIHandler):
 
     def reply(self, value: object, *, status: int = 200) -> None:
         """Answer with JSON."""
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json")
-        self.finish(wire.dump_json(value))
+        self.send_json(value, status=status)
 
     def reply_empty(self) -> None:
         """Answer 204."""
         self.set_status(204)
         self.finish()
+
+
+class UnknownRouteHandler(ChatdHandler):
+    """Every address below ours that is none: JSON, as for the ones that are."""
+
+    async def prepare(self) -> None:
+        """Refuse: whoever may ask hears that there is nothing."""
+        await super().prepare()
+        raise NotFoundError(f"There is no route {self.request.path}.")
 
 
 def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
@@ -260,9 +305,14 @@ def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
             envelope |= {"detail": error.detail} if error.detail else {}
         case QueueFullError():
             status = 429
+        case UnavailableError():
+            status = 503
         case ModelError():
             status = 400
             envelope |= {"detail": error.error.detail} if error.error.detail else {}
         case _:
             status = 500
     return status, envelope
+
+
+ROUTES = [(BASE + r"/.*[^/]", UnknownRouteHandler)]

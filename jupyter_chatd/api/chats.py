@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from .. import wire
-from ..errors import ConflictError, InvalidInputError
+from ..errors import ChatNotFoundError, ConflictError, InvalidInputError
 from ..loop.service import NewChat
 from ..messages import Chat, ChatStatus, TurnOptions
 from ..store.reads import ChatQuery
@@ -29,8 +30,21 @@ class ChatsHandler(ChatdHandler):
     @permission("read", "chats")
     async def get(self) -> None:
         """List the caller's chats, newest change first."""
-        chats = await self.service.list(self._query())
+        query = self._query()
+        if query.after_id is not None:
+            await self._check_cursor(query.after_id)
+        chats = await self.service.list(query)
         self.reply([chat_reply(chat) for chat in chats])
+
+    async def _check_cursor(self, after_id: str) -> None:
+        """A cursor that is none of the caller's chats would end the list without a word."""
+        try:
+            await self.find_chat(after_id)
+        except ChatNotFoundError:
+            raise InvalidInputError(
+                "Invalid search.",
+                detail=f"after_id: expected the id of a chat of yours, came {after_id[:80]!r}",
+            ) from None
 
     def _query(self) -> ChatQuery:
         return ChatQuery(
@@ -39,7 +53,7 @@ class ChatsHandler(ChatdHandler):
             offset=self.number("offset", default=0, least=0),
             after_id=self.get_query_argument("after_id", None),
             archived=self._archived(),
-            labels=dict(_label(text) for text in self.get_query_arguments("label")),
+            labels=_labels(self.get_query_arguments("label")),
             text=self.get_query_argument("q", None),
         )
 
@@ -79,6 +93,14 @@ class ChatsHandler(ChatdHandler):
         self.reply(chat_reply(chat), status=201)
 
 
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {_label(text) for text in texts}
+    labels = dict(pairs)
+    if len(labels) < len(pairs):
+        raise InvalidInputError("Invalid search.", detail="label: expected each key once, with one value")
+    return labels
+
+
 def _label(text: str) -> tuple[str, str]:
     key, colon, value = text.partition(":")
     if not colon or not key:
@@ -98,12 +120,12 @@ class ChatHandler(ChatdHandler):
     async def patch(self, chat_id: str) -> None:
         """Change what is given and leave the rest; `archived` takes the chat's family along."""
         body = self.body(requests.PatchChat)
-        await self.find_chat(chat_id)
+        chat = await self.find_chat(chat_id)
         values = await self._metadata(body)
+        if body.archived is not None:  # first, because it may be refused and then nothing changes
+            await self._set_archived(chat, archived=body.archived)
         if values:
             await self.service.update(chat_id, values)
-        if body.archived is not None:
-            await self._set_archived(chat_id, archived=body.archived)
         self.reply_empty()
 
     async def _metadata(self, body: requests.PatchChat) -> dict[str, Any]:
@@ -116,14 +138,14 @@ class ChatHandler(ChatdHandler):
             values |= {"model": model.ref, "model_config_id": model.config_id}
         return values
 
-    async def _set_archived(self, chat_id: str, *, archived: bool) -> None:
+    async def _set_archived(self, chat: Chat, *, archived: bool) -> None:
         """What runs is interrupted first and has 5 s to end; what does not is named in the 409."""
-        if archived:
-            await self.service.interrupt(chat_id, drop_queue=True)
+        if archived and not chat.archived:
+            await self.service.interrupt(chat.id, drop_queue=True)
         give_up_at = time.monotonic() + ARCHIVE_WAIT
         while True:
             try:
-                await self.service.set_archived(chat_id, archived=archived)
+                await self.service.set_archived(chat.id, archived=archived)
             except ConflictError:
                 if not archived or time.monotonic() > give_up_at:
                     raise

@@ -85,7 +85,7 @@ class _ConfigHandler(ChatdHandler):
                 )
             else:
                 await asyncio.to_thread(credentials.delete, provider.provider)
-        except CredentialsError as error:
+        except (CredentialsError, OSError) as error:
             raise InvalidInputError("The key file cannot be used.", detail=str(error)) from error
 
     async def provider_reply(
@@ -159,8 +159,12 @@ class ProvidersHandler(_ConfigHandler):
         api_key = _checked_key(body.api_key)
         now = self.service.store.clock()
         await self.change(lambda conn: configs.insert_provider(conn, provider, now=now))
-        if api_key:
-            await self.set_key(provider, api_key)
+        try:
+            if api_key:
+                await self.set_key(provider, api_key)
+        except InvalidInputError:  # all or nothing
+            await self.change(lambda conn: configs.delete_provider(conn, provider.id))
+            raise
         self.reply(await self.provider_reply(provider), status=201)
 
 
@@ -189,8 +193,8 @@ class ProviderHandler(_ConfigHandler):
     async def delete(self, config_id: str) -> None:
         """Remove a provider and its key."""
         provider = await self.service.store.read(lambda conn: configs.get_provider(conn, config_id))
-        await self.change(lambda conn: configs.delete_provider(conn, config_id))
         await self.set_key(provider, "")
+        await self.change(lambda conn: configs.delete_provider(conn, config_id))
         self.reply_empty()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actions, chats, messages, models, stream, watch
+from . import actions, base, chats, messages, models, stream, watch
 
 ROUTES: list[tuple[str, type[Any]]] = [
     *watch.ROUTES,
@@ -13,4 +13,5 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *messages.ROUTES,
     *actions.ROUTES,
     *stream.ROUTES,
+    *base.ROUTES,
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from jupyter_server.base.websocket import WebSocketMixin
@@ -11,11 +12,18 @@ from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from .. import wire
-from ..errors import ChatdError
+from ..errors import ChatdError, InvalidInputError
 from .base import ChatdMixin, error_envelope
 
-PING_S = 15.0  # seconds between pings; proxies cut sockets that are silent for 60 s
+PING_S = 15.0  # seconds between ping frames; proxies cut sockets that are silent for 60 s
 PING = '{"type":"ping"}'
+PONG_S = 30.0  # seconds between pings of the protocol, and to wait for the pong: finds clients that are gone
+
+GOING_WRONG = 1011
+TRY_AGAIN_LATER = 1013
+READ_ONLY = 1003
+
+log = logging.getLogger(__name__)
 
 
 class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignore[misc]
@@ -24,11 +32,22 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
     _track_activity = False  # an open viewer is no activity; what the user does is
     _pump: asyncio.Task[None] | None = None
 
+    @property
+    def ping_interval(self) -> float:
+        """Seconds; the mixin's own are milliseconds, which tornado reads as seconds."""
+        return self.settings.get("websocket_ping_interval") or PONG_S
+
+    @property
+    def ping_timeout(self) -> float:
+        """Seconds."""
+        return self.settings.get("websocket_ping_timeout") or self.ping_interval
+
     async def check_permission(self, action: str, resource: str) -> None:
         """Ask the authorizer: `ws_authenticated` checks identity only. Waits while the agent starts.
 
         Raises:
-            web.HTTPError: 403; 503 when the agent could not start.
+            web.HTTPError: 403.
+            UnavailableError: the agent could not start.
         """
         await self.extension.wait_until_settled()
         user = self.current_user
@@ -43,21 +62,20 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         return self.request.headers.get("Upgrade", "").lower() == "websocket"
 
     async def upgrade(self, *args: Any, **kwargs: Any) -> None:
-        """Answer the handshake; `open` follows."""
-        await ensure_async(WebSocketHandler.get(self, *args, **kwargs))
+        """Answer the handshake; `open` follows.
 
-    def refuse(self, error: ChatdError) -> None:
-        """Answer with an error instead of an upgrade."""
-        status, envelope = error_envelope(error)
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json")
-        self.finish(wire.dump_json(envelope))
+        Raises:
+            InvalidInputError: the request asks for no WebSocket.
+        """
+        if not self.wants_upgrade:
+            raise InvalidInputError("Expected a WebSocket: a request with the header Upgrade: websocket.")
+        await ensure_async(WebSocketHandler.get(self, *args, **kwargs))
 
     async def deliver(self) -> None:
         """Write frames until there are no more; the socket closes when this returns."""
         raise NotImplementedError
 
-    async def open(self, *_args: str, **_kwargs: str) -> None:  # type: ignore[override]
+    async def open(self, *_args: str, **_kwargs: str) -> None:
         """Begin to deliver."""
         self.set_nodelay(True)
         self._pump = asyncio.create_task(self._run(), name="chatd-socket")
@@ -66,14 +84,24 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         pinger = asyncio.create_task(self._ping_forever(), name="chatd-ping")
         try:
             await self.deliver()
-        except ChatdError as error:
-            await self.write_message(wire.dump_json({"type": "error", "data": error_envelope(error)[1]}))
-            self.close(1011)
+            self.close()
         except WebSocketClosedError:
             pass  # the client went away: on_close cleans up
+        except ChatdError as error:
+            await self._fail(error_envelope(error)[1])
+        except Exception:
+            log.exception("A stream broke off")
+            await self._fail({"message": "The stream broke off. The server's log says why."})
         finally:
             pinger.cancel()
-        self.close()
+
+    async def _fail(self, envelope: dict[str, object]) -> None:
+        """End with a frame that says what happened."""
+        try:
+            await self.write_message(wire.dump_json({"type": "error", "data": envelope}))
+        except WebSocketClosedError:
+            return
+        self.close(GOING_WRONG)
 
     async def _ping_forever(self) -> None:
         try:
@@ -85,7 +113,7 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
 
     def on_message(self, message: str | bytes) -> None:
         """The stream is one way."""
-        self.close(1003, "this stream is read only")
+        self.close(READ_ONLY, "this stream is read only")
 
     def on_close(self) -> None:
         """Stop delivering."""

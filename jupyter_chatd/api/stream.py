@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from jupyter_server.auth.decorator import ws_authenticated
+from tornado import web
 from tornado.iostream import StreamClosedError
 
-from ..errors import ChatdError, InvalidInputError
+from ..errors import InvalidInputError
 from ..events import Episode
 from ..stream import Cursor, Frame, Subscription
 from .base import CHAT
-from .socket import PING_S, OneWaySocket
+from .socket import PING_S, TRY_AGAIN_LATER, OneWaySocket
 
 
 def parse_cursor(after_id: str | None, episode: str | None) -> Cursor:
@@ -57,14 +58,8 @@ class StreamHandler(OneWaySocket):
         """Check, then upgrade; a request that does not ask for an upgrade gets an event stream."""
         await self.check_permission("read", "chats")
         self.chat_id = chat_id
-        try:
-            self._cursor()
-            await self.find_chat(chat_id)
-            if not self.wants_upgrade:
-                await self._subscribe()
-        except ChatdError as error:
-            self.refuse(error)
-            return
+        self._cursor()
+        await self.find_chat(chat_id)
         if self.wants_upgrade:
             await self.upgrade()
         else:
@@ -84,7 +79,7 @@ class StreamHandler(OneWaySocket):
         async for frame in subscription:
             await self.write_message(frame.text)
         if subscription.overrun:
-            self.close(1013, "too slow: resume from your cursor")
+            self.close(TRY_AGAIN_LATER, "too slow: resume from your cursor")
 
     def on_close(self) -> None:
         """Stop delivering."""
@@ -103,31 +98,32 @@ class StreamHandler(OneWaySocket):
     # Event stream
 
     async def _serve_events(self) -> None:
+        if not self.check_origin():  # pyright: ignore[reportUnknownMemberType] - the mixin has no types
+            raise web.HTTPError(403, log_message="Expected a request from this server's own pages.")
+        subscription = await self._subscribe()
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         pinger = asyncio.create_task(self._comment_forever(), name="chatd-ping")
         try:
-            await self.flush()
-            await self._write_events()
+            async for frame in subscription:
+                self.write(event_text(frame))
+                await self.flush()
         except StreamClosedError:
-            return  # the client went away
+            pass  # the client went away
         finally:
             pinger.cancel()
             self._unsubscribe()
         self.finish()
 
-    async def _write_events(self) -> None:
-        assert self._subscription is not None
-        async for frame in self._subscription:
-            self.write(event_text(frame))
-            await self.flush()
-
     async def _comment_forever(self) -> None:
-        while True:
-            await asyncio.sleep(PING_S)
-            self.write(": ping\n\n")
-            await self.flush()
+        try:
+            while True:
+                await asyncio.sleep(PING_S)
+                self.write(": ping\n\n")
+                await self.flush()
+        except StreamClosedError:
+            return
 
 
 def event_text(frame: Frame) -> str:

@@ -7,11 +7,10 @@ import asyncio
 from jupyter_server.auth.decorator import ws_authenticated
 
 from .. import wire
-from ..errors import ChatdError
 from ..events import Change
 from .base import BASE
 from .chats import chat_reply
-from .socket import PING, OneWaySocket
+from .socket import PING, TRY_AGAIN_LATER, OneWaySocket
 
 BACKLOG = 1000  # changes that a watcher may be behind
 
@@ -23,18 +22,12 @@ class WatchHandler(OneWaySocket):
     async def get(self) -> None:
         """Check, then upgrade."""
         await self.check_permission("read", "chats")
-        try:
-            self._store = self.service.store
-            self._owner_id = self.owner_id
-        except ChatdError as error:
-            self.refuse(error)
-            return
         await self.upgrade()
 
     async def deliver(self) -> None:
         """A first ping says that nothing is missed from here on; then every change of the owner's chats."""
         changes: asyncio.Queue[Change] = asyncio.Queue(BACKLOG)
-        owner_id = self._owner_id
+        owner_id = self.owner_id
 
         def listen(change: Change) -> None:
             if change.chat.owner_id != owner_id or not _is_told(change):
@@ -42,9 +35,9 @@ class WatchHandler(OneWaySocket):
             try:
                 changes.put_nowait(change)
             except asyncio.QueueFull:
-                self.close(1013, "too slow: list the chats again")
+                self.close(TRY_AGAIN_LATER, "too slow: list the chats again")
 
-        stop = self._store.listen(listen)
+        stop = self.service.store.listen(listen)
         try:
             await self.write_message(PING)
             while True:

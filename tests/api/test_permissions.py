@@ -1,0 +1,260 @@
+"""Who may use which route: nobody without a token, and whom the authorizer allows that very action."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_server.utils import JupyterServerAuthWarning
+
+from jupyter_chatd.api.base import BASE as BASE_PATTERN
+from jupyter_chatd.api.base import UnknownRouteHandler, methods_of
+from jupyter_chatd.api.routes import ROUTES
+
+from .client import BASE, Api, Reply
+from .users import RecordingAuthorizer
+
+UNKNOWN = str(uuid.UUID(int=0))
+CHAT = "/{chat_id}"
+
+PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
+    ("GET", ""): ("read", "chats"),
+    ("POST", ""): ("write", "chats"),
+    ("GET", "/watch"): ("read", "chats"),
+    ("GET", "/models"): ("read", "chats"),
+    ("GET", "/providers"): ("read", "chats"),
+    ("POST", "/providers"): ("write", "settings"),
+    ("PATCH", "/providers/{config_id}"): ("write", "settings"),
+    ("DELETE", "/providers/{config_id}"): ("write", "settings"),
+    ("GET", "/model-configs"): ("read", "chats"),
+    ("POST", "/model-configs"): ("write", "settings"),
+    ("PATCH", "/model-configs/{config_id}"): ("write", "settings"),
+    ("DELETE", "/model-configs/{config_id}"): ("write", "settings"),
+    ("GET", CHAT): ("read", "chats"),
+    ("PATCH", CHAT): ("write", "chats"),
+    ("POST", CHAT + "/interrupt"): ("execute", "chats"),
+    ("GET", CHAT + "/messages"): ("read", "chats"),
+    ("POST", CHAT + "/messages"): ("write", "chats"),
+    ("PATCH", CHAT + "/messages/{message_id}"): ("write", "chats"),
+    ("DELETE", CHAT + "/queue/{queued_id}"): ("write", "chats"),
+    ("POST", CHAT + "/queue/{queued_id}/promote"): ("write", "chats"),
+    ("POST", CHAT + "/tool-results"): ("write", "tool_results"),
+    ("POST", CHAT + "/approvals"): ("execute", "approvals"),
+    ("GET", CHAT + "/stream"): ("read", "chats"),
+}
+"""What the authorizer is asked for each method of each route."""
+
+SOCKETS = ("/watch", CHAT + "/stream")
+
+Route = tuple[str, str]
+
+
+def template_of(pattern: str) -> str:
+    """Return `…/(?P<chat_id>[^/]+)/stream` as `/{chat_id}/stream`."""
+    path = pattern.removeprefix(BASE_PATTERN)
+    while "(?P<" in path:
+        before, _, rest = path.partition("(?P<")
+        name, _, after = rest.partition(">[^/]+)")
+        path = f"{before}{{{name}}}{after}"
+    return path
+
+
+def routes() -> list[Route]:
+    """Every method of every route."""
+    return [
+        (method, template_of(pattern))
+        for pattern, handler in ROUTES
+        if handler is not UnknownRouteHandler
+        for method in methods_of(handler)
+    ]
+
+
+def path_of(template: str) -> str:
+    """A path for which there is no chat, no config, no message."""
+    return template.format(chat_id=UNKNOWN, config_id=UNKNOWN, message_id="1", queued_id="1")
+
+
+async def ask(api: Api, route: Route) -> Reply:
+    """Send a request that gets past the authorizer and fails soon after it."""
+    method, template = route
+    return await api.call(method, path_of(template), {} if method in ("POST", "PATCH") else None)
+
+
+@pytest.fixture
+def authorizer() -> Iterator[type[RecordingAuthorizer]]:
+    yield RecordingAuthorizer
+    RecordingAuthorizer.asked.clear()
+    RecordingAuthorizer.denied.clear()
+
+
+@pytest.fixture
+def server_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"authorizer_class": RecordingAuthorizer} if "authorizer" in request.fixturenames else {}
+
+
+def test_the_table_lists_every_method_of_every_route_once() -> None:
+    assert sorted(routes()) == sorted(PERMISSIONS)
+
+
+def test_no_method_is_inherited_with_its_permission() -> None:
+    for _, handler in ROUTES:
+        for method in methods_of(handler):
+            assert method.lower() in vars(handler), f"{handler.__name__}.{method.lower()} is inherited"
+
+
+async def test_every_route_refuses_a_caller_without_a_token(api: Api) -> None:
+    stranger = api.with_headers(Authorization="")
+    for route in [*routes(), ("GET", "/no/such/route"), ("GET", CHAT + "/interrupt")]:
+        reply = await ask(stranger, route)
+        assert (route, reply.status) == (route, 403)
+        assert reply.json["message"]
+
+
+async def test_every_socket_refuses_a_caller_without_a_token(api: Api) -> None:
+    stranger = api.with_headers(Authorization="")
+    for template in SOCKETS:
+        assert (await stranger.refused(path_of(template))).status == 403
+
+
+async def test_a_wrong_token_opens_nothing(api: Api) -> None:
+    stranger = api.with_headers(Authorization="token wrong")
+    assert [(await ask(stranger, route)).status for route in routes()] == [403] * len(routes())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_the_authorizer_is_asked_for_one_action_and_resource_per_route(
+    api: Api, authorizer: type[RecordingAuthorizer], seed: int
+) -> None:
+    """In any order: `authorized` keeps what it was first asked for in a closure."""
+    everything = list(PERMISSIONS.items())
+    random.Random(seed).shuffle(everything)
+    for route, permission in everything:
+        authorizer.asked.clear()
+        await ask(api, route)
+        assert (route, authorizer.asked) == (route, [permission])
+
+
+async def test_sockets_ask_the_authorizer_too(api: Api, authorizer: type[RecordingAuthorizer]) -> None:
+    chat_id = await api.create_id()
+    for path in ("/watch", f"/{chat_id}/stream"):
+        authorizer.asked.clear()
+        (await api.connect(path)).close()
+        assert authorizer.asked == [("read", "chats")]
+
+
+async def test_what_the_authorizer_denies_is_refused_and_changes_nothing(
+    api: Api, authorizer: type[RecordingAuthorizer], jp_data_dir: Path
+) -> None:
+    authorizer.denied.update(PERMISSIONS.values())
+    for route in PERMISSIONS:
+        reply = await ask(api, route)
+        assert (route, reply.status) == (route, 403)
+        action, resource = PERMISSIONS[route]
+        assert reply.json == {"message": f"User is not authorized to {action} on resource: {resource}."}
+    for template in SOCKETS:
+        assert (await api.refused(path_of(template))).status == 403
+    assert changes(jp_data_dir) == 0
+
+
+async def test_a_kernel_may_answer_its_tools_and_never_approve(
+    api: Api, authorizer: type[RecordingAuthorizer]
+) -> None:
+    authorizer.denied.add(("execute", "approvals"))
+    assert (await ask(api, ("POST", CHAT + "/approvals"))).status == 403
+    assert (await ask(api, ("POST", CHAT + "/tool-results"))).status == 400
+
+
+# Cross-site requests
+
+
+async def cookies_of(api: Api) -> dict[str, str]:
+    """Log in as a browser does, and return the headers of its further requests."""
+    token = api.headers["Authorization"].removeprefix("token ")
+    reply = await api._fetch("api/me", params={"token": token}, headers={"Authorization": ""})
+    page = await api._fetch("login", headers={"Authorization": ""})
+    pairs = [
+        cookie.partition(";")[0] for one in (reply, page) for cookie in one.headers.get_list("Set-Cookie")
+    ]
+    jar = dict(pair.split("=", 1) for pair in pairs)
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items()), "_xsrf": jar["_xsrf"]}
+
+
+async def test_a_browser_needs_the_xsrf_header_to_change_anything(api: Api) -> None:
+    headers = await cookies_of(api)
+    browser = api.with_headers(Authorization="", Cookie=headers["Cookie"])
+    assert await browser.get() == []
+    for route in PERMISSIONS:
+        if route[0] != "GET":
+            assert (route, (await ask(browser, route)).status) == (route, 403)
+    allowed = browser.with_headers(X_XSRFToken=headers["_xsrf"])
+    assert (await allowed.create())["title"] == "say hello"
+
+
+async def test_a_page_of_another_site_cannot_read_with_a_browsers_cookie(api: Api) -> None:
+    chat_id = await api.create_id()
+    cookie = (await cookies_of(api))["Cookie"]
+    page = api.with_headers(Authorization="", Cookie=cookie, Origin="https://elsewhere.example")
+    assert (await page.call("GET")).status == 404
+    assert (await page.call("GET", f"/{chat_id}/stream")).status == 403
+    assert (await page.refused(f"/{chat_id}/stream")).status == 403
+    assert (await page.refused("/watch")).status == 403
+
+
+def changes(data_dir: Path) -> int:
+    """The number of the newest change in the database."""
+    with sqlite3.connect(data_dir / "jupyter_chatd" / "chats.db") as conn:
+        (newest,) = conn.execute("SELECT value FROM counters WHERE name = 'change'").fetchone()
+    conn.close()
+    return newest
+
+
+async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
+    chat = await api.finished()
+    await api.post("/model-configs", {"provider": "vllm", "model": "m", "context_limit": 1}, status=201)
+    before = changes(jp_data_dir), await api.get(f"/{chat['id']}")
+    for method, template in PERMISSIONS:
+        if method == "GET" and template not in SOCKETS:
+            assert (await api.call("GET", template.format(chat_id=chat["id"]))).status == 200
+    for path in ("/watch", f"/{chat['id']}/stream"):
+        (await api.connect(path)).close()
+    await asyncio.sleep(0.05)
+    assert (changes(jp_data_dir), await api.get(f"/{chat['id']}")) == before
+
+
+# Jupyter's own checks
+
+
+def test_jupyter_finds_no_route_that_lets_strangers_in(
+    jp_configurable_serverapp: Any, jp_server_config: Any
+) -> None:
+    jp_server_config.ServerApp.allow_unauthenticated_access = False
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        jp_configurable_serverapp(config=jp_server_config)
+    told = [str(warning.message) for warning in caught if warning.category is JupyterServerAuthWarning]
+    assert not [text for text in told if BASE in text]
+
+
+@pytest.mark.parametrize("server_settings", [{"allow_unauthenticated_access": False}])
+async def test_a_server_that_lets_nobody_in_serves_who_has_a_token(api: Api) -> None:
+    chat_id = await api.create_id()
+    async with api.follow(chat_id) as stream:
+        await stream.status("waiting")
+    async with api.follow_events(chat_id) as stream:
+        await stream.status("waiting")
+    stranger = api.with_headers(Authorization="")
+    assert [(await ask(stranger, route)).status for route in routes()] == [403] * len(routes())
+    assert (await stranger.refused("/watch")).status == 403
+
+
+async def test_a_browser_may_ask_whether_it_may_ask(api: Api) -> None:
+    reply = await api.with_headers(Authorization="").call("OPTIONS")
+    assert (reply.status, reply.text) == (200, "")
+    assert "authorization" in reply.headers["Access-Control-Allow-Headers"]
