@@ -73,7 +73,7 @@ class Dirs:
         return self
 
     def environ(self) -> dict[str, str]:
-        """The environment of this user's processes: nothing of whoever runs the tests but how to find Python."""
+        """The environment of this user's processes: of whoever runs the tests only how to find Python."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
         return {
             **kept,

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, cast
 from ..messages import CallKey, JsonValue, Part, Role, ToolCallPart, ToolResultPart
 from .view import ChatView
 
+ONE_LINE = 100  # characters of JSON that need no line breaks
+
 
 class CallStatus(StrEnum):
     """How far a call is."""
@@ -56,7 +58,7 @@ class ToolCall:
             case _ if self.name == "execute" and "exit_code" in self.result:
                 return ""
             case _:
-                return json.dumps(self.result, ensure_ascii=False, indent=2)
+                return _readable(self.result)
 
     @property
     def exit_code(self) -> int | None:
@@ -184,6 +186,11 @@ def _status(part: ToolCallPart, result: ToolResultPart | None, *, is_finished: b
     if result is not None and is_finished:
         return CallStatus.FAILED if result.is_error else CallStatus.DONE
     return CallStatus.RUNNING if part.args_delta is None else CallStatus.CALLING
+
+
+def _readable(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= ONE_LINE else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _number(result: JsonValue, name: str) -> int | None:

@@ -244,7 +244,7 @@ class Chat:
 
     def _view(self) -> ChatView:
         """What is known now: at least what this object has sent, and all that was there before."""
-        return self._call(_fresh(self._session))
+        return self._call(self._session.current())
 
     def _user_message(self, which: int) -> int:
         ids = [message.id for message in self.messages if message.role is Role.USER]
@@ -319,11 +319,6 @@ async def _open(client: AsyncClient, chat_id: str, tools: Sequence[Callable[...,
 
 async def _start(session: ChatSession) -> None:
     session.start()
-
-
-async def _fresh(session: ChatSession) -> ChatView:
-    session.start()
-    return await session.until(lambda view: view.is_complete and view.last_id >= session.sent_id)
 
 
 def _close(loop: BackgroundLoop, session: ChatSession) -> None:

@@ -153,6 +153,16 @@ class AsyncClient:
             queue=_queued(reply.get("queued_messages")),
         )
 
+    async def history(self, chat_id: str) -> tuple[Message, ...]:
+        """Return all messages, oldest first."""
+        found: list[Message] = []
+        has_more = True
+        while has_more:
+            page = await self.messages(chat_id, after_id=found[-1].id if found else 0, limit=200)
+            found += page.messages
+            has_more = page.has_more
+        return tuple(found)
+
     async def send(
         self, chat_id: str, content: Content, *, busy: Busy = "queue", model: str | None = None
     ) -> Sent:

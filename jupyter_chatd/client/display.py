@@ -60,9 +60,12 @@ def html(chat: Chat, view: ChatView) -> str:
     return f'<div style="{_BOX}"><div><b>{escape(chat.title)}</b> {state}</div>{"".join(_body(view))}</div>'
 
 
-def plain_text(chat: Chat, view: ChatView) -> str:
-    """Return a chat as text, for consoles and for whoever reads the notebook's file."""
-    return "\n\n".join([f"{chat.title} ({_state_line(chat, view)})", *_lines(view)])
+def plain_text(
+    chat: Chat, view: ChatView, *, messages: int = SHOWN_MESSAGES, characters: int = SHOWN_CHARACTERS
+) -> str:
+    """Return a chat as text: its last *messages*, of each text and output at most so many *characters*."""
+    head = f"{chat.title} ({_state_line(chat, view)})"
+    return "\n\n".join([head, *transcript(view, messages=messages, characters=characters)])
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -171,26 +174,29 @@ def _inline(text: str) -> str:
 # Text
 
 
-def _lines(view: ChatView) -> Iterator[str]:
-    hidden = max(0, len(view.messages) - SHOWN_MESSAGES)
+def transcript(view: ChatView, *, messages: int, characters: int) -> Iterator[str]:
+    """Yield the last *messages* of a chat as paragraphs, the user's marked with `>`."""
+    hidden = max(0, len(view.messages) - messages)
     if hidden:
         yield f"… {hidden} earlier messages"
     for place in range(hidden, len(view.messages)):
         message = view.messages[place]
-        prefix = "> " if message.role is Role.USER else ""
-        if text := message.text.strip():
-            yield "\n".join(f"{prefix}{line}" for line in _cut(text, SHOWN_CHARACTERS).splitlines())
-        yield from (tool_text(call) for call in calls_of(view, place))
-    yield from (tool_text(call) for call in live_calls(view))
+        if text := _cut(message.text.strip(), characters):
+            yield quoted(text) if message.role is Role.USER else text
+        yield from (_call_text(call, characters) for call in calls_of(view, place))
+    yield from (_call_text(call, characters) for call in live_calls(view))
     if view.error is not None:
         yield f"Error: {view.error.message}"
 
 
-def tool_text(call: ToolCall) -> str:
-    """Return a call in one line and, indented, what it gave."""
-    head = f"[{_cut(call.summary.splitlines()[0], 120)}] {_outcome(call)}"
-    output = _cut(call.output.rstrip(), 1000)
-    return "\n    ".join([head, *output.splitlines()])
+def quoted(text: str) -> str:
+    """Return what a user wrote, marked as such."""
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
+def _call_text(call: ToolCall, characters: int) -> str:
+    head = f"[{_cut(call.summary.splitlines()[0], 120)}] {_outcome(call)}".rstrip()
+    return "\n    ".join([head, *_cut(call.output.rstrip(), characters).splitlines()])
 
 
 def _outcome(call: ToolCall) -> str:
@@ -198,8 +204,13 @@ def _outcome(call: ToolCall) -> str:
         return call.status.value
     if call.exit_code is None:
         return ""
-    took = f", {call.duration_ms / 1000:.1f} s" if call.duration_ms is not None else ""
-    return f"exit code {call.exit_code}{took}"
+    return f"exit code {call.exit_code}{_duration(call.duration_ms)}"
+
+
+def _duration(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return f", {milliseconds} ms" if milliseconds < 1000 else f", {milliseconds / 1000:.1f} s"
 
 
 def _mention(part: Part) -> str:

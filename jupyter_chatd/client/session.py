@@ -114,11 +114,6 @@ class ChatSession:
         if sent.queued_message is not None:
             self._queued_ids.add(sent.queued_message.id)
 
-    @property
-    def sent_id(self) -> int:
-        """The newest message of the history that was sent here, 0 when there is none."""
-        return self._sent_id
-
     # Waiting
 
     async def until(self, test: Callable[[ChatView], bool]) -> ChatView:
@@ -132,6 +127,11 @@ class ChatSession:
         if self._failure is not None and not test(self.view):
             raise self._failure
         return self.view
+
+    async def current(self) -> ChatView:
+        """Return the view once all that was there, and all that was sent from here, has come."""
+        self.start()
+        return await self.until(self._is_current)
 
     async def settled(self) -> ChatView:
         """Return the view once all that was sent has been dealt with and nothing runs.
@@ -151,8 +151,11 @@ class ChatSession:
             raise ChatFailedError(self.chat_id, view.error or ErrorDetail(message="The turn failed."))
         return view
 
+    def _is_current(self, view: ChatView) -> bool:
+        return view.is_complete and view.last_id >= self._sent_id
+
     def _seems_settled(self, view: ChatView) -> bool:
-        if not view.is_complete or view.last_id < self._sent_id:
+        if not self._is_current(view):
             return False
         return view.status in SETTLED or (view.status == "requires_action" and self._work.needs_someone(view))
 
@@ -173,6 +176,24 @@ class ChatSession:
         self._queued_ids.clear()
         return True
 
+    async def views(self) -> AsyncGenerator[ChatView, None]:
+        """Yield the chat as it changes, from now until it settles; what was sent from here is always in it.
+
+        Raises:
+            As `settled`, after the last view.
+        """
+        async with self.updates() as updates:
+            settled = asyncio.ensure_future(self.settled())
+            try:
+                is_over = False
+                while not is_over:
+                    is_over = await _either(settled, updates)
+                    if self._is_current(self.view):
+                        yield self.view
+                await settled
+            finally:
+                settled.cancel()
+
     async def said(self) -> AsyncGenerator[str, None]:
         """Yield what the model says in the present turn, from its beginning, until the chat settles.
 
@@ -182,19 +203,11 @@ class ChatSession:
             As `settled`, after the last piece.
         """
         growth, since = TextGrowth(), None
-        async with self.updates() as updates:
-            settled = asyncio.ensure_future(self.settled())
-            try:
-                is_over = False
-                while not is_over:
-                    is_over = await _either(settled, updates)
-                    if since is None and self.view.is_complete and self.view.last_id >= self._sent_id:
-                        since = last_user_id(self.view)
-                    if since is not None and (piece := growth.next(said_since(self.view, since))):
-                        yield piece
-                await settled
-            finally:
-                settled.cancel()
+        async with aclosing(self.views()) as views:
+            async for view in views:
+                since = last_user_id(view) if since is None else since
+                if piece := growth.next(said_since(view, since)):
+                    yield piece
 
     @asynccontextmanager
     async def updates(self) -> AsyncGenerator[asyncio.Queue[Update | None], None]:

@@ -1,0 +1,257 @@
+"""The commands of `jupyter chatd`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .. import wire
+from .._version import __version__
+from ..client.client import AsyncClient, Busy
+from ..client.display import plain_text
+from ..client.session import ChatSession
+from ..client.view import ChatView
+from ..errors import ChatdError
+from ..messages import Chat, Message
+from . import archive
+from .output import NEWEST, pick, print_chat_json, print_chats, print_chats_json
+from .settings import database_path, load_config
+from .talk import converse, follow_chat
+from .target import AUTO, find_running, prefer_running, running_server, server_for_prompt
+from .terminal import StoppedError, TurnPrinter, until_ctrl_c
+
+INTERRUPTED = 130  # what shells give a program that Ctrl-C ended
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _guarded(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async command; its errors become a sentence on standard error and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            asyncio.run(command(*args, **kwargs))
+        except ChatdError as error:
+            raise click.ClickException(str(error)) from error
+        except (StoppedError, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+
+    return run
+
+
+def _server_option(text: str) -> Callable[[F], F]:
+    return click.option("--server", default=AUTO, metavar="WHICH", show_default=True, help=text)
+
+
+_RUN_SERVER = (
+    "auto: the running server that serves the current folder, else one of this command's own; always its own "
+    "while ANTHROPIC_API_KEY, OPENAI_API_KEY or the matching _BASE_URL is set here, because a running server "
+    "would not see it. own: always its own. running: a running one. Or an address: http://127.0.0.1:8888/."
+)
+_SERVER = (
+    "auto: the server that this terminal belongs to, else the only one that runs. Or the address of one."
+)
+_MODEL = click.option("-m", "--model", metavar="PROVIDER:MODEL", help="The model; else the server's default.")
+_TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop the agent after that time.",
+)
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print what the agent says and nothing else.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_CHAT = click.argument("chat", metavar="CHAT")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="jupyter chatd")
+def chatd() -> None:
+    """Talk to the agent of your Jupyter server from a terminal.
+
+    What the agent says goes to standard output, what it does to standard error. Ctrl-C stops the agent;
+    pressed again, it leaves. The exit code is 0 when the agent was done, 1 when it failed, 2 for wrong usage,
+    and 130 after Ctrl-C.
+
+    CHAT is a chat's id, the first four or more characters of it, or last for the newest.
+    """
+
+
+@chatd.command()
+@click.argument("prompt")
+@_MODEL
+@click.option("--title", help="Title of the chat; else the first words of the prompt.")
+@_server_option(_RUN_SERVER)
+@_TIMEOUT
+@_QUIET
+@_JSON
+@_guarded
+async def run(
+    prompt: str,
+    model: str | None,
+    title: str | None,
+    server: str,
+    timeout: float | None,  # noqa: ASYNC109 - the option's name
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Begin a chat with PROMPT, and print what the agent says until it is done.
+
+    PROMPT may be - for standard input. The agent works in the server's folder; a server of this command's
+    own works in the current folder, opens no port, and is gone afterwards. The chat stays: see it in
+    JupyterLab or with show last.
+    """
+    text = _read(prompt)
+    printer = TurnPrinter(quiet=quiet or as_json)
+    async with server_for_prompt(server, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
+        chat = await client.create(text, model=model, title=title)
+        printer.note(f"Chat {chat.id} with {chat.model}")
+        async with ChatSession(client, chat.id) as session:
+            await converse(session, printer, timeout_s=timeout, as_json=as_json)
+
+
+@chatd.command()
+@_CHAT
+@click.argument("text")
+@_MODEL
+@click.option(
+    "--busy",
+    type=click.Choice(["queue", "interrupt"]),
+    default="queue",
+    show_default=True,
+    help="While the agent works: wait for its end, or stop it.",
+)
+@click.option("--no-wait", is_flag=True, help="Do not wait for the answer.")
+@_server_option(f"{_SERVER} When none runs: one of this command's own, as for run.")
+@_TIMEOUT
+@_QUIET
+@_JSON
+@_guarded
+async def send(
+    chat: str,
+    text: str,
+    model: str | None,
+    busy: Busy,
+    no_wait: bool,
+    server: str,
+    timeout: float | None,  # noqa: ASYNC109 - the option's name
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Send TEXT to CHAT, and print what the agent says until it is done.
+
+    TEXT may be - for standard input.
+    """
+    text = _read(text)
+    printer = TurnPrinter(quiet=quiet or as_json)
+    choice = await prefer_running(server, cwd=Path.cwd(), may_start=not no_wait)
+    async with server_for_prompt(choice, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
+        row = await _find_chat(client, chat)
+        async with ChatSession(client, row.id) as session:
+            sent = await session.send(text, busy=busy, model=model)
+            if sent.queued_message is not None:
+                printer.note("The agent is working: the message waits in the queue.")
+            if not no_wait:
+                await converse(session, printer, timeout_s=timeout, as_json=as_json)
+
+
+@chatd.command()
+@_CHAT
+@click.option(
+    "-n", "--messages", type=click.IntRange(min=0), default=10, show_default=True, help="Earlier ones."
+)
+@click.option("--until-idle", is_flag=True, help="End when the agent is done.")
+@_server_option(_SERVER)
+@_guarded
+async def tail(chat: str, messages: int, until_idle: bool, server: str) -> None:
+    """Follow CHAT: print its last messages, then what happens. Ctrl-C leaves; the agent goes on."""
+    found = await running_server(server, cwd=Path.cwd())
+    async with AsyncClient(found) as client:
+        row = await _find_chat(client, chat)
+        async with ChatSession(client, row.id, give_up_s=None) as session:
+            work = follow_chat(row, session, messages=messages, until_idle=until_idle)
+            await until_ctrl_c(work, stop=session.close)
+
+
+@chatd.command(name="list")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, NEWEST), default=20, show_default=True, help="Most chats."
+)
+@click.option("--text", metavar="WORDS", help="Only chats whose title or messages have these words.")
+@click.option("--archived", is_flag=True, help="Archived chats instead of the others.")
+@_server_option(f"{_SERVER} When none runs, the database is read.")
+@_JSON
+@_guarded
+async def list_(limit: int, text: str | None, archived: bool, server: str, as_json: bool) -> None:
+    """List chats, newest change first."""
+    found = await find_running(server, cwd=Path.cwd())
+    if found is None:
+        with archive.open_archive(database_path(load_config())) as conn:
+            chats = archive.list_chats(conn, limit=limit, text=text, archived=archived)
+    else:
+        async with AsyncClient(found) as client:
+            chats = await client.list(limit=limit, text=text, archived=archived)
+    (print_chats_json if as_json else print_chats)(chats)
+
+
+@chatd.command()
+@_CHAT
+@_server_option(f"{_SERVER} When none runs, the database is read.")
+@_JSON
+@_guarded
+async def show(chat: str, server: str, as_json: bool) -> None:
+    """Print all of CHAT."""
+    row, messages = await _read_chat(server, chat)
+    if as_json:
+        print_chat_json(row, messages)
+        return
+    view = ChatView(chat_id=row.id, status=row.status.value, messages=messages, error=row.last_error)
+    click.echo(plain_text(row, view, messages=sys.maxsize, characters=sys.maxsize))
+
+
+@chatd.command()
+@_JSON
+@_guarded
+async def doctor(as_json: bool) -> None:
+    """Say what is set up, what is missing, and what to do about it.
+
+    Keys and tokens are never shown. The exit code is 1 when something does not work.
+    """
+    from .doctor import Level, examine
+
+    findings = [finding async for finding in examine()]
+    if as_json:
+        click.echo(wire.dump_json([finding.as_json() for finding in findings]))
+    for finding in () if as_json else findings:
+        click.echo(finding.line)
+    if any(finding.level is Level.FAILED for finding in findings):
+        sys.exit(1)
+
+
+def _read(text: str) -> str:
+    text = sys.stdin.read() if text == "-" else text
+    if not text.strip():
+        raise click.UsageError("Expected a text that is not blank.")
+    return text
+
+
+async def _find_chat(client: AsyncClient, word: str) -> Chat:
+    return await client.get(word) if archive.is_chat_id(word) else pick(await client.list(limit=NEWEST), word)
+
+
+async def _read_chat(server: str, word: str) -> tuple[Chat, tuple[Message, ...]]:
+    """Return a chat with all its messages, from a running server or from the database."""
+    found = await find_running(server, cwd=Path.cwd())
+    if found is not None:
+        async with AsyncClient(found) as client:
+            chat = await _find_chat(client, word)
+            return chat, await client.history(chat.id)
+    with archive.open_archive(database_path(load_config())) as conn:
+        chat = archive.find_chat(conn, word)
+        return chat, archive.messages(conn, chat.id)

@@ -1,0 +1,74 @@
+"""Chats straight from the database: for looking at them while no server runs.
+
+A server that is started only to look would take up turns that another one left behind.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..client.errors import ClientError
+from ..messages import Chat, Message
+from ..store import reads
+from ..store.database import check_schema, connect
+from .output import NEWEST, pick
+
+
+@contextmanager
+def open_archive(path: Path) -> Generator[sqlite3.Connection]:
+    """Open the database for reading.
+
+    Raises:
+        ClientError: there is none.
+        StoreError: it cannot be read by this release.
+    """
+    if not path.exists():
+        raise ClientError(f"There are no chats yet: {path} does not exist. Begin one with jupyter chatd run.")
+    check_schema(path)
+    conn = connect(path, readonly=True)
+    try:
+        yield conn
+    finally:
+        conn.close()
+
+
+def list_chats(conn: sqlite3.Connection, *, limit: int, text: str | None, archived: bool) -> tuple[Chat, ...]:
+    """Return the newest chats of all owners."""
+    owners = [str(row[0]) for row in conn.execute("SELECT DISTINCT owner_id FROM chats")]
+    found = [
+        chat
+        for owner in owners
+        for chat in reads.list_chats(
+            conn, reads.ChatQuery(owner_id=owner, limit=limit, archived=archived, text=text)
+        )
+    ]
+    return tuple(sorted(found, key=lambda chat: chat.updated_at, reverse=True)[:limit])
+
+
+def find_chat(conn: sqlite3.Connection, word: str) -> Chat:
+    """Return the chat that a person means; see `output.pick`.
+
+    Raises:
+        ClientError: none is meant, or several.
+        ChatNotFoundError: there is no chat with that id.
+    """
+    if is_chat_id(word):
+        return reads.get_chat(conn, word)
+    return pick(list_chats(conn, limit=NEWEST, text=None, archived=False), word)
+
+
+def is_chat_id(word: str) -> bool:
+    """Whether that is a whole id."""
+    try:
+        return str(uuid.UUID(word)) == word
+    except ValueError:
+        return False
+
+
+def messages(conn: sqlite3.Connection, chat_id: str) -> tuple[Message, ...]:
+    """Return what clients may see of a chat, oldest first."""
+    return reads.client_messages(conn, chat_id)

@@ -1,0 +1,196 @@
+"""What is set up on this machine, and what is missing. Names of keys are shown, keys never."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_path
+
+from .._version import __version__
+from ..client.client import AsyncClient
+from ..client.errors import ClientError
+from ..client.records import RunningServer, running_servers
+from ..config import ENABLED_VARIABLE
+from ..errors import ChatdError
+from ..extension import KEY_FILE
+from ..store.database import NETWORK_FILESYSTEMS, check_schema, connect, filesystem_of, quick_check
+from .settings import database_path, load_config, switches
+from .target import MODEL_VARIABLES
+
+PACKAGES = ("jupyter_server", "jupyterlab", "notebook", "pydantic-ai-slim")
+FRONT_END = Path("labextensions/jupyter-chatd/package.json")
+
+
+class Level(StrEnum):
+    """How good a finding is."""
+
+    FINE = "ok"
+    NOTE = "note"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    text: str
+    level: Level = Level.FINE
+
+    @property
+    def line(self) -> str:
+        """`ok      database: …`."""
+        return f"{self.level.value:<7} {self.topic}: {self.text}"
+
+    def as_json(self) -> dict[str, str]:
+        """The same for programs."""
+        return {"topic": self.topic, "level": self.level.value, "text": self.text}
+
+
+async def examine() -> AsyncIterator[Finding]:
+    """Yield all findings."""
+    yield _versions()
+    for check in (_extension, _front_end, _data, _keys):
+        for finding in check():
+            yield finding
+    servers = list(running_servers())
+    if not servers:
+        yield Finding(topic="servers", text="none runs. Start one with jupyter lab.", level=Level.NOTE)
+    for record in servers:
+        yield await _server(record)
+    yield _confinement()
+
+
+def _versions() -> Finding:
+    found = [f"jupyter_chatd {__version__}", *(f"{name} {_version(name)}" for name in PACKAGES)]
+    found += [f"Python {'.'.join(map(str, sys.version_info[:3]))}", f"SQLite {sqlite3.sqlite_version}"]
+    return Finding(topic="versions", text=", ".join(found))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _extension() -> Iterator[Finding]:
+    if word := os.environ.get(ENABLED_VARIABLE):
+        yield Finding(topic="extension", text=f"{ENABLED_VARIABLE} is {word} here", level=Level.NOTE)
+    found = next(switches(), None)
+    if found is None:
+        yield Finding(
+            topic="extension",
+            text="no configuration file enables it: run jupyter server extension enable jupyter_chatd",
+            level=Level.FAILED,
+        )
+    elif not found.is_on:
+        yield Finding(topic="extension", text=f"switched off by {found.path}", level=Level.FAILED)
+    else:
+        yield Finding(topic="extension", text=f"enabled by {found.path}")
+
+
+def _front_end() -> Iterator[Finding]:
+    folder = next((Path(path) for path in jupyter_path() if (Path(path) / FRONT_END).exists()), None)
+    if folder is None:
+        text = "not installed: JupyterLab will not show the agent. Reinstall jupyter_chatd from a wheel."
+        yield Finding(topic="front end", text=text, level=Level.NOTE)
+    else:
+        yield Finding(topic="front end", text=f"installed in {(folder / FRONT_END).parent}")
+
+
+def _data() -> Iterator[Finding]:
+    path = database_path(load_config())
+    if not path.parent.exists():
+        text = f"{path.parent} does not exist yet; the first start makes it"
+        yield Finding(topic="data folder", text=text, level=Level.NOTE)
+        return
+    yield _folder(path.parent)
+    yield _database(path)
+
+
+def _folder(folder: Path) -> Finding:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    filesystem = filesystem_of(folder)
+    text = f"{folder}, mode {mode:04o}, on {filesystem or 'an unknown file system'}"
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        text += f". Others may look into it: run chmod 700 {folder}"
+        return Finding(topic="data folder", text=text, level=Level.NOTE)
+    if filesystem in NETWORK_FILESYSTEMS:
+        text += ". One server at a time may use it there; JupyterChatd.data_dir names another folder"
+        return Finding(topic="data folder", text=text, level=Level.NOTE)
+    return Finding(topic="data folder", text=text)
+
+
+def _database(path: Path) -> Finding:
+    if not path.exists():
+        return Finding(topic="database", text=f"{path} does not exist yet", level=Level.NOTE)
+    try:
+        check_schema(path)
+        problem = quick_check(path)
+        facts = _facts(path)
+    except (ChatdError, sqlite3.Error) as error:
+        return Finding(topic="database", text=str(error), level=Level.FAILED)
+    if problem is not None:
+        text = f"{path} is damaged: {problem}. Restore a backup."
+        return Finding(topic="database", text=text, level=Level.FAILED)
+    return Finding(topic="database", text=f"{path}, sound, {facts}")
+
+
+def _facts(path: Path) -> str:
+    conn = connect(path, readonly=True)
+    try:
+        (journal,) = conn.execute("PRAGMA journal_mode").fetchone()
+        (chats,) = conn.execute("SELECT count(*) FROM chats").fetchone()
+    finally:
+        conn.close()
+    return f"{path.stat().st_size / 1e6:.1f} MB, journal {journal}, {chats} chats"
+
+
+def _keys() -> Iterator[Finding]:
+    found = [name for name in MODEL_VARIABLES if os.environ.get(name)]
+    yield Finding(
+        topic="environment",
+        text=f"set here: {', '.join(found)}"
+        if found
+        else f"none of {', '.join(MODEL_VARIABLES)} is set here",
+        level=Level.FINE if found else Level.NOTE,
+    )
+    path = database_path(load_config()).parent / KEY_FILE
+    if path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        is_private = not mode & (stat.S_IRWXG | stat.S_IRWXO)
+        text = f"{path}, mode {mode:04o}" + ("" if is_private else f". It is not used: run chmod 600 {path}")
+        yield Finding(topic="key file", text=text, level=Level.FINE if is_private else Level.FAILED)
+
+
+async def _server(record: RunningServer) -> Finding:
+    server = record.server
+    name = f"{server.shown} in {server.root_dir}, process {record.pid}"
+    async with AsyncClient(server) as client:
+        try:
+            listing = await client.models()
+        except ClientError as error:
+            return Finding(topic="server", text=f"{name}: {error}", level=Level.NOTE)
+    usable = [one for one in listing["providers"] if one["available"]]
+    models = [f"{one['provider']} ({len(one['models'])})" for one in usable]
+    default = listing.get("default_model")
+    return Finding(topic="server", text=f"{name}: models of {', '.join(models)}; new chats use {default}")
+
+
+def _confinement() -> Finding:
+    return Finding(
+        topic="sandbox",
+        text="unconfined. What the agent runs can read all that you can: chats, keys, the server's token. "
+        "Its commands get a scrubbed environment, and its file tools refuse these folders; that is a guard "
+        "rail, not a boundary.",
+        level=Level.NOTE,
+    )
