@@ -139,7 +139,8 @@ class BridgeModel:
 
         A reason that the library does not know is still a reason.
         """
-        reason = response.finish_reason or (response.provider_details or {}).get("finish_reason")
+        details: Mapping[str, Any] = response.provider_details or {}
+        reason = response.finish_reason or details.get("finish_reason")
         if reason == "error" or (reason is None and response.state != "suspended"):
             failure = Failure(cause=Cause.TIMEOUT, text="The stream ended before the answer did.")
             raise model_error(failure, endpoint=self._endpoint, model=self._model)

@@ -31,7 +31,7 @@ PACE = 0.004  # seconds between words
 MAX_QUOTE = 2000  # characters of a tool's output in an answer
 CONTEXT_LIMIT = 200_000
 
-GREETING = "I am the demo model of jupyter_chatd: a small program, not a language model. "
+GREETING = "I am the demo model of jupyter_chatd: a small program, not a language model."
 HELP = """I understand these instructions:
 
 - run `ls -l` (add "in the background" for something that goes on)
@@ -91,7 +91,7 @@ def answer(call: ModelCall) -> list[Instruction]:
         return [Tell(_help(said, plan))]
     missing = _missing_tools(plan, call)
     if missing:
-        return [Tell(f"{GREETING}This chat has no tool named {', '.join(missing)}.")]
+        return [Tell(f"{GREETING} This chat has no tool named {', '.join(missing)}.")]
     done = sum(1 for message in turn if message.role is Role.ASSISTANT)
     report = Tell(_report(turn))
     if done < len(plan.steps):
@@ -107,7 +107,7 @@ def _step(instructions: Sequence[Instruction], *, first: bool) -> list[Instructi
     ]
     if not uses:
         return rest
-    start = f"{GREETING}I will" if first else "Next I will"
+    start = f"{GREETING} I will" if first else "Next I will"
     return [*rest, Tell(f"{start} {' and '.join(use.intent for use in uses)}."), *uses]
 
 
@@ -139,7 +139,7 @@ def _missing_tools(plan: Plan, call: ModelCall) -> list[str]:
 
 def _help(said: str, plan: Plan) -> str:
     if plan.unknown and plan.steps:
-        return f"{GREETING}I do not understand “{plan.unknown[0][:200]}”, so I did nothing.\n\n{HELP}"
+        return f"{GREETING} I do not understand “{plan.unknown[0][:200]}”, so I did nothing.\n\n{HELP}"
     return f"{GREETING}\n\n{HELP}"
 
 

@@ -180,26 +180,29 @@ def _count(limit: str) -> Instruction:
 
 
 POLITE = r"(?:please |can you |could you |now )*"
-PATH = r"(?:the )?(?:file )?(?P<path>\S+)"
+PATH = r"(?:the )?(?:file )?(?P<path>\S+?)"
+COMMAND = r"(?P<command>\x00\d+\x00|(?!\x00).+?)"
+"""One quotation, or a command that does not begin with one."""
+END = r"(?:(?<=[\w\x00)/])[.!])?"
+"""The end of a sentence; no dot that is a path of its own, as in `ls .` and `cd ..`."""
 CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
-    (re.compile(rf"{POLITE}{pattern}[.!]?", re.IGNORECASE | re.DOTALL), maker)
+    (re.compile(rf"{POLITE}{pattern}{END}", re.IGNORECASE | re.DOTALL), maker)
     for pattern, maker in (
         (
-            r"(?:run|execute) (?:the command )?(?P<command>.+?)(?P<background> in (?:the )?background)?"
-            r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms.]+))?",
+            rf"(?:run|execute) (?:the command )?{COMMAND}(?P<background> in (?:the )?background)?"
+            r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms]+))?",
             _run,
         ),
         (rf"read {PATH}", _read),
-        (r"write (?P<content>.+) (?:in)?to (?:the )?(?:file )?(?P<path>\S+)", _write),
+        (rf"write (?P<content>.+) (?:in)?to {PATH}", _write),
         (rf"create (?:a )?{PATH} (?:with|containing|saying) (?P<content>.+)", _create),
         (
-            r"replace (?P<every>all )?(?P<search>.+?) (?:with|by) (?P<replace>.+)"
-            r" in (?:the )?(?:file )?(?P<path>\S+)",
+            rf"replace (?P<every>all )?(?P<search>.+?) (?:with|by) (?P<replace>.+) in {PATH}",
             _replace,
         ),
         (r"list (?:the |all )?processes", _list),
-        (r"check (?:the )?process (?P<process_id>\S+)", _check),
-        (r"(?P<verb>stop|kill) (?:the )?process (?P<process_id>\S+)", _stop),
+        (r"check (?:the )?process (?P<process_id>\S+?)", _check),
+        (r"(?P<verb>stop|kill) (?:the )?process (?P<process_id>\S+?)", _stop),
         (r"call (?P<tool>[\w-]+)(?: with (?P<args>.+))?", _call),
         (r"say (?P<text>.+)", Tell),
         (r"think about (?P<text>.+)", Ponder),

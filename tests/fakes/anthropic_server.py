@@ -58,11 +58,12 @@ class FakeAnthropic(FakeVendor):
         blocks = [(m["role"], _blocks(m["content"])) for m in body["messages"]]
         if not blocks or blocks[0][0] != "user":
             raise BadHistoryError("messages: first message must use the user role")
-        for (_, content), (_, following) in zip(blocks, [*blocks[1:], ("user", [])], strict=True):
-            asked = {block["id"] for block in content if block["type"] == "tool_use"}
-            answered = {block["tool_use_id"] for block in following if block["type"] == "tool_result"}
-            if asked != answered:
-                raise BadHistoryError(f"`tool_use` ids {asked} and `tool_result` ids {answered} do not match")
+        asked: list[str] = []
+        for _, content in [*blocks, ("user", [])]:
+            answered = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
+            if sorted(asked) != sorted(answered):
+                raise BadHistoryError(f"`tool_use` ids {asked} are answered by `tool_result` ids {answered}")
+            asked = [block["id"] for block in content if block["type"] == "tool_use"]
         everything = [block for _, content in blocks for block in content]
         if any(block["type"] == "text" and not block["text"].strip() for block in everything):
             raise BadHistoryError("messages: text content blocks must contain non-whitespace text")

@@ -56,6 +56,11 @@ class FakeVendor(HttpServer):
     """Where answers are asked for."""
     models_path = "/v1/models"
 
+    @property
+    def base_url(self) -> str:
+        """What a user would configure."""
+        raise NotImplementedError
+
     def key_of(self, request: Request) -> str | None:
         """The API key that came with *request*."""
         raise NotImplementedError

@@ -153,8 +153,13 @@ def marks(body: Any) -> list[str]:
             ["1:2", "2:1"],
         ),
         (
-            [user("u"), assistant(called("c1"), called("c2")), tool(result("c1", 1), cache=True)]
-            + [tool(result("c2", 2), cache=True), user("go on")],
+            [
+                user("u"),
+                assistant(called("c1"), called("c2")),
+                tool(result("c1", 1), cache=True),
+                tool(result("c2", 2), cache=True),
+                user("go on"),
+            ],
             ["2:0", "2:1"],
         ),
         ([user("u"), assistant("a", signed("dangling"), cache=True), user("v", cache=True)], ["1:0", "2:0"]),
