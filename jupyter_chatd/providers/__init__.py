@@ -8,6 +8,6 @@ Belongs here: everything that knows a vendor. Does not: history policy, choice o
     (addresses, keys)     │                        (imported at the first call)
                        endpoint, errors
 
-`bridge.py` is the door to everything that imports the model library: `prompt.py`, `answer.py`, `vendor_*.py` and
-`openai_client.py`. Nothing else here does, and the server starts without it.
+`bridge.py` is the door to everything that imports the model library: `prompt.py`, `answer.py`, `vendor_*.py`
+and `openai_client.py`. Nothing else here does, and the server starts without it.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ModelError
@@ -166,8 +166,9 @@ class ModelCatalog:
         return (*listed, ListedProvider(provider=DEMO, display_name="Demo", available=True, models=(demo,)))
 
     async def has_api_key(self, provider: str) -> bool:
-        """Whether there is a key for *provider*, wherever it comes from."""
+        """Whether there is a key for *provider*, wherever it comes from, switched on or not."""
         row = _row(await self._stored(), provider)
+        row = replace(row, enabled=True) if row else None
         try:
             return (await asyncio.to_thread(self._sources.endpoint, provider, row)).api_key is not None
         except ModelError:

@@ -117,8 +117,8 @@ class _Builder:
     def close_response(self, *, is_last: bool) -> None:
         """Take out of a response what its vendor would refuse, now that it is complete.
 
-        That is reasoning at the end of a broken-off answer, without what it led to (unless the vendor is to go
-        on with it), and results of tools that the vendor ran whose calls are missing.
+        That is reasoning at the end of a broken-off answer, without what it led to (unless the vendor is to
+        go on with it), and results of tools that the vendor ran whose calls are missing.
         """
         response = self.messages[-1] if self.messages else None
         if not isinstance(response, library.ModelResponse):

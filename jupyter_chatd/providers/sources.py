@@ -97,7 +97,7 @@ class Sources:
         preset = PRESETS.get(provider)
         own_url = self._variable(preset.url_variable) if preset else None
         server_url = entry.base_url or own_url or (preset.base_url if preset else None)
-        chosen_url = row.base_url if row else None
+        chosen_url = check_base_url(row.base_url) if row and row.base_url else None
         url = chosen_url or server_url
         if url is None:
             raise ValueError(

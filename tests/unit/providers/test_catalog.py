@@ -317,6 +317,8 @@ async def test_keys_are_in_no_repr(world: World) -> None:
 
     assert await catalog.has_api_key("openai")
     assert not await catalog.has_api_key("anthropic")
+    world.stored = StoredModels(providers=(provider("openai", enabled=False),))
+    assert await catalog.has_api_key("openai")
     assert "sk-secret" not in repr(vars(catalog))
     assert "sk-secret" not in repr(await catalog.listing())
 

@@ -102,6 +102,7 @@ def test_a_key_of_the_file_does_not_follow_to_another_address(credentials: Crede
     credentials.set("vllm", "sk-1", base_url=LOCAL)
 
     assert found(credentials, "vllm", row=row("vllm", base_url=LOCAL)).api_key == "sk-1"
+    assert found(credentials, "vllm", row=row("vllm", base_url=f"{LOCAL}/ ")).api_key == "sk-1"
     assert found(credentials, "vllm", row=row("vllm", base_url=GATEWAY)).api_key is None
 
 
