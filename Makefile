@@ -60,10 +60,9 @@ fix: $(STAMPS)/dev $(NODE_MODULES) ## Format, and mend what can be mended
 	cd labextension && jlpm fix
 
 .PHONY: bench
-bench: $(STAMPS)/dev ## Run the benchmarks, tests/bench/bench_*.py
-	@set -e; found=; for bench in tests/bench/bench_*.py; do \
-		[ -e "$$bench" ] || continue; found=yes; echo "== $$bench"; python "$$bench" $(ARGS); done; \
-	[ -n "$$found" ] || echo "Nothing to measure yet: there is no tests/bench/bench_*.py."
+bench: $(STAMPS)/dev ## Run the benchmarks; docs/benchmarks.md is their table
+	@if [ -e tests/bench/__main__.py ]; then exec python -m tests.bench $(ARGS); \
+	else echo "Nothing to measure yet: there is no tests/bench/__main__.py."; fi
 
 .PHONY: bundle
 bundle: $(STAMPS)/front-end ## Build and install the front end, if its sources are newer

@@ -130,4 +130,6 @@ def test_installing_the_wheel_enables_the_front_end(installed: Path) -> None:
 
 
 def test_installing_the_wheel_adds_the_command(installed: Path) -> None:
-    assert "Usage: " in run(installed / "python", "-m", "jupyter", "chatd", "--help")
+    usage = run(installed / "python", "-m", "jupyter", "chatd", "--help", path=str(installed))
+
+    assert "Usage: " in usage
