@@ -1,7 +1,7 @@
 """`kill -9` at random points of turns whose tool appends lines to a file.
 
-What must hold: no acknowledged message is lost, no call runs twice, every call that is known to have run has left
-its line, and each turn goes on by itself within 5 s of the restart.
+What must hold: no acknowledged message is lost, no call runs twice, every call that is known to have run has
+left its line, and each turn goes on by itself within 5 s of the restart.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class BareServer:
 
 
 def instructions(name: str) -> str:
-    """Text for the demo model: append numbered lines, one call a step. Appending is the first thing a call does."""
+    """Text for the demo model: append numbered lines, one call a step. A call appends before anything else."""
     return " then ".join(f"run `echo {name}-{i} >> lines.txt; sleep 0.05`" for i in range(1, LINES + 1))
 
 
@@ -135,7 +135,7 @@ def test_a_killed_server_loses_nothing_and_repeats_nothing(tmp_path: Path) -> No
                 server,
                 chat_id,
                 lambda chat, rows=rows: (
-                    chat["status"] == "waiting" or len(chat["messages"]) > rows and chat["owned"]
+                    chat["status"] == "waiting" or (chat["owned"] and len(chat["messages"]) > rows)
                 ),
                 seconds=RESUME_WITHIN,
             )
@@ -166,5 +166,5 @@ def check_lines(file: Path, results: list[dict[str, dict[str, Any]]]) -> None:
             assert error == UNKNOWN_OUTCOME, error
     cut = [line for line, part in told.items() if part.get("is_error")]
     assert len(cut) >= KILLS // 4, "most kills missed the running calls: the test proves little"
-    # Between "started" being durable and the process being there lies a moment: those few lines may be missing.
+    # Between "started" being durable and the process being there lies a moment: few lines may be missing.
     assert sum(written[line] == 0 for line in cut) <= len(cut) // 3
