@@ -69,7 +69,7 @@ class BareServer:
 
 
 def instructions(name: str) -> str:
-    """Text for the demo model: append numbered lines, one call a step. A call appends before anything else."""
+    """Text for the demo model: append numbered lines, one call a step. Appending comes first."""
     return " then ".join(f"run `echo {name}-{i} >> lines.txt; sleep 0.05`" for i in range(1, LINES + 1))
 
 
