@@ -69,7 +69,7 @@ bundle: $(STAMPS)/front-end ## Build and install the front end, if its sources a
 
 .PHONY: clean
 clean: ## Remove all that make made
-	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis jupyter_chatd/labextension \
+	rm -rf $(VENV) .venv-bench dist .pytest_cache .ruff_cache .hypothesis jupyter_chatd/labextension \
 		labextension/.yarn labextension/lib labextension/lib-test labextension/node_modules
 
 # --- Steps -----------------------------------------------------------------------------------------------

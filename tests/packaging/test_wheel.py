@@ -112,7 +112,7 @@ def test_the_source_distribution_needs_no_node_to_build(dist: Path) -> None:
     with tarfile.open(dist / f"{STEM}.tar.gz") as opened:
         names = {name.split("/", 1)[1] for name in opened.getnames()}
 
-    assert {f"{BUNDLE}/package.json", "labextension/src/index.ts", "LICENSE"} <= names
+    assert {f"{BUNDLE}/package.json", "labextension/src/index.ts", "LICENSE", "README.md"} <= names
     assert not {name for name in names if "node_modules" in name or name.startswith((".venv", ".ci"))}
 
 
