@@ -15,7 +15,7 @@ from ..model_settings import ProviderConfig
 from .credentials import Credentials, CredentialsError
 from .endpoint import Endpoint, Kind, check_api_key, check_base_url
 from .errors import config_error, missing_key
-from .presets import PRESETS, label_of
+from .presets import DEMO, PRESETS, label_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ def _entry(value: Mapping[str, Any], number: int) -> ProviderEntry:
             raise ValueError(f"providers[{number}].{name} has the wrong type, {type(value[name]).__name__}.")
     if not value.get("provider"):
         raise ValueError(f"providers[{number}] needs a provider, such as openai or a name of your own.")
+    if value["provider"] == DEMO:
+        raise ValueError(f"providers[{number}] cannot be {DEMO}, which is built in. Choose another name.")
     models = tuple(str(model) for model in cast("Sequence[Any]", value.get("models") or ()))
     return ProviderEntry(
         provider=value["provider"],

@@ -13,7 +13,15 @@ import pytest
 from fakes.steps import Break, Drop, Raw, Refuse, Spend, Step, Stop, call, say, think, wait
 
 from jupyter_chatd.errors import ModelError
-from jupyter_chatd.messages import ErrorDetail, ReasoningPart, StopReason, TextPart, ToolCallPart, Usage
+from jupyter_chatd.messages import (
+    ErrorDetail,
+    ReasoningPart,
+    SourcePart,
+    StopReason,
+    TextPart,
+    ToolCallPart,
+    Usage,
+)
 from jupyter_chatd.providers.bridge import BridgeModel
 from jupyter_chatd.providers.endpoint import Kind
 from jupyter_chatd.providers.protocol import CallSettings, TextDelta
@@ -209,6 +217,34 @@ async def test_arguments_that_are_no_json_are_absent(connect: Call) -> None:
 
     assert isinstance(part, ToolCallPart)
     assert (part.tool_call_id, part.args) == ("c1", None)
+
+
+async def test_arguments_of_parallel_calls_may_arrive_mixed(connect: Call) -> None:
+    def piece(index: int, arguments: str, name: str | None = None) -> dict[str, Any]:
+        head = {"id": f"c{index}", "type": "function"} if name else {}
+        function = {"arguments": arguments, **({"name": name} if name else {})}
+        return chunk({"tool_calls": [{"index": index, **head, "function": function}]})
+
+    mixed = [piece(0, '{"a"', "one"), piece(1, '{"b"', "two"), piece(0, ": 1}"), piece(1, ": 2}")]
+    called = await connect(Kind.OPENAI_COMPAT, [sse(*mixed, chunk({}, "tool_calls"))])
+
+    events = await ask(called.model)
+
+    calls = [part for part in parts_of(events) if isinstance(part, ToolCallPart)]
+    assert [(part.tool_name, part.args) for part in calls] == [("one", {"a": 1}), ("two", {"b": 2})]
+
+
+async def test_citations_that_come_after_the_text_are_added_to_it(connect: Call) -> None:
+    page = {"url": "https://example.org/a", "title": "A", "start_index": 0, "end_index": 5}
+    cited = chunk({"annotations": [{"type": "url_citation", "url_citation": page}]})
+    called = await connect(Kind.OPENAI_COMPAT, [sse(chunk({"content": "Hello."}), cited, chunk({}, "stop"))])
+
+    events = await ask(called.model)
+
+    text, source = parts_of(events)
+    assert isinstance(text, TextPart)
+    assert text.provider_metadata, "what the vendor said about the citation"
+    assert source == SourcePart(source_id="source-1", url="https://example.org/a", title="A")
 
 
 async def test_chunks_that_deviate_from_the_specification_are_read(connect: Call) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,16 +66,25 @@ class Reading:
     """The library's `ModelResponse`."""
 
 
+_read: dict[tuple[str, int], Reading] = {}
+"""Each stream is read once; the tests look at different sides of it."""
+
+
 @pytest.fixture
-async def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reading]:
+async def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Reading:
     name, number = request.param
-    recorded = load(name)[number]
+    if (name, number) not in _read:
+        _read[name, number] = await _read_both_ways(load(name)[number], monkeypatch)
+    return _read[name, number]
+
+
+async def _read_both_ways(recorded: Interaction, monkeypatch: pytest.MonkeyPatch) -> Reading:
     async with Replay(recorded) as server:
         at = _endpoint(recorded, server.origin, monkeypatch)
         model = BridgeModel(at, "claude-sonnet-5" if at.kind is Kind.ANTHROPIC else "gpt-5")
         events = await ask(model)
         await model.aclose()
-        yield Reading(events, parts_of(events), finished(events), await _read_with_stock_client(at))
+        return Reading(events, parts_of(events), finished(events), await _read_with_stock_client(at))
 
 
 def _endpoint(recorded: Interaction, origin: str, monkeypatch: pytest.MonkeyPatch) -> Endpoint:

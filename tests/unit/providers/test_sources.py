@@ -158,6 +158,7 @@ def test_reasons_for_programs(credentials: Credentials) -> None:
         ({"api_key": "sk-secret"}, r"providers\[0\] needs a provider"),
         ({"provider": "x", "apikey": "sk-secret"}, "unknown fields apikey"),
         ({"provider": "x", "api_key": 3}, r"providers\[0\].api_key has the wrong type, int"),
+        ({"provider": "demo"}, "cannot be demo"),
         ({"provider": "x", "models": "gpt"}, r"providers\[0\].models has the wrong type"),
     ],
 )
