@@ -69,14 +69,16 @@ class Files:
             lines_read=len(shown),
         )
 
-    def head(self, path: str, *, limit_bytes: int) -> Contents:
+    def head(self, path: str, *, limit_bytes: int, inside: str | None = None) -> Contents:
         """Return the first *limit_bytes* of a regular file.
 
         Raises:
             FileMissingError: there is none.
-            WorkspaceError: it is protected, not a file, or may not be read.
+            WorkspaceError: it is protected, not a file, may not be read, or leads out of the folder *inside*.
         """
         real = self._guard.resolve(path)
+        if inside is not None:
+            _require_inside(real, self._guard.resolve(inside), path)
         with explained(path), self._opened(real, path) as descriptor:
             status = os.fstat(descriptor)
             data = _read_up_to(descriptor, limit_bytes)
@@ -183,6 +185,11 @@ def _read_up_to(descriptor: int, limit: int) -> bytes:
     while len(data) < limit and (chunk := os.read(descriptor, limit - len(data))):
         data += chunk
     return bytes(data)
+
+
+def _require_inside(real: str, folder: str, path: str) -> None:
+    if os.path.commonpath([real, folder]) != folder:
+        raise WorkspaceError(f"{path} leads out of {folder}: give a path that stays in it.")
 
 
 def _encoded(text: str) -> bytes:

@@ -42,6 +42,34 @@ class FileLines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileBytes:
+    """The beginning of a file."""
+
+    data: bytes
+    size: int
+    """Of the whole file, in bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A file that a search found."""
+
+    path: str
+    """Relative to the folder that was searched."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFiles:
+    """What a search found, sorted by path."""
+
+    files: tuple[FoundFile, ...] = ()
+    is_cut: bool = False
+    """There is more than the search may tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
     """Replace `search` by `replace` in one file."""
 
@@ -152,6 +180,19 @@ class WorkspaceAgent(Protocol):
 
     async def read_file(self, path: str, *, offset: int = 1, limit: int = 2000) -> FileLines:
         """Lines *offset* (from 1) to *offset+limit-1*; all or nothing."""
+        ...
+
+    async def read_bytes(self, path: str, *, limit_bytes: int, inside: str | None = None) -> FileBytes:
+        """The first *limit_bytes* of a regular file, which must lie in *inside* after links are resolved."""
+        ...
+
+    async def find_files(
+        self, folder: str, *, name: str | None = None, depth: int = 8, limit: int = 1000
+    ) -> FoundFiles:
+        """Regular files up to *depth* levels below *folder*, with that *name* if given, at most *limit*.
+
+        Links below *folder* are not followed. A folder that does not exist holds no files.
+        """
         ...
 
     async def write_file(self, path: str, content: str) -> None:

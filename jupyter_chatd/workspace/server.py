@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from . import environment, ledger
+from . import environment, ledger, search
 from .files import Files
 from .guard import Guard
 from .instructions import find_instructions
@@ -19,8 +19,10 @@ from .ledger import Ledger
 from .limits import AgentLimits
 from .processes import ProcessTable
 from .protocol import (
+    FileBytes,
     FileEdits,
     FileLines,
+    FoundFiles,
     InstructionFile,
     ProcessInfo,
     ProcessOutput,
@@ -70,7 +72,8 @@ class ServerAgent:
         self._state_folder = Path(state_folder)
         self._config_folder = os.path.abspath(config_folder) if config_folder is not None else None
         self._limits = limits
-        self._files = Files(Guard([*protected, self._state_folder]), limits.files)
+        self._guard = Guard([*protected, self._state_folder])
+        self._files = Files(self._guard, limits.files)
         # The user's own AGENTS.md may lie in a folder that the tools must not touch.
         self._own_files = Files(Guard([]), limits.files)
         self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="jupyter_chatd files")
@@ -107,6 +110,19 @@ class ServerAgent:
     async def read_file(self, path: str, *, offset: int = 1, limit: int = 2000) -> FileLines:
         """Lines *offset* (from 1) to *offset+limit-1*; all or nothing."""
         return await self._in_thread(self._files.read_lines, path, offset=offset, limit=limit)
+
+    async def read_bytes(self, path: str, *, limit_bytes: int, inside: str | None = None) -> FileBytes:
+        """The first *limit_bytes* of a regular file, which must lie in *inside* after links are resolved."""
+        contents = await self._in_thread(self._files.head, path, limit_bytes=limit_bytes, inside=inside)
+        return FileBytes(data=contents.data, size=contents.size)
+
+    async def find_files(
+        self, folder: str, *, name: str | None = None, depth: int = 8, limit: int = 1000
+    ) -> FoundFiles:
+        """Regular files up to *depth* levels below *folder*; links below it are not followed."""
+        return await self._in_thread(
+            search.find_files, self._guard, folder, name=name, depth=depth, limit=limit
+        )
 
     async def write_file(self, path: str, content: str) -> None:
         """Replace the file in one step. A cancelled caller does not stop a write that has begun."""
