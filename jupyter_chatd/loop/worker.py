@@ -126,13 +126,16 @@ class Worker:
     # Acquiring
 
     async def _acquire_forever(self) -> None:
+        failing = False
         while not self._stopping:
             try:
                 full = await self._acquire()
                 await self._cancel_overdue()
+                failing = False
             except Exception:
-                log.exception("Looking for work failed; it is tried again")
-                full = False
+                if not failing:
+                    log.exception("Looking for work failed; it is tried again at every tick")
+                full, failing = False, True
             if not full:
                 await self._wait_for_wake()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from jupyter_chatd.events import Change
+from jupyter_chatd.events import Change, StreamEvent
 from jupyter_chatd.loop.retry import RetryPolicy
 from jupyter_chatd.loop.service import NewChat
 from jupyter_chatd.messages import (
@@ -34,9 +34,10 @@ from jupyter_chatd.messages import (
 from jupyter_chatd.providers.protocol import Model, ToolDefinition
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel
 from jupyter_chatd.runtime import DATABASE, Options, Runtime
-from jupyter_chatd.store import reads
+from jupyter_chatd.store import Store, reads
 from jupyter_chatd.store.conversation import BusyBehavior, Edited, Interrupted, Sent
 from jupyter_chatd.store.transaction import visible_messages
+from jupyter_chatd.stream import Cursor
 from jupyter_chatd.tools.protocol import Tool, ToolContext, ToolOutput
 from jupyter_chatd.tools.registry import Toolbox, builtin_tools
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
@@ -99,6 +100,7 @@ class World:
         self.work = folder / "work"
         self.work.mkdir(parents=True, exist_ok=True)
         self.models = OneModel(model)
+        self._listening: list[asyncio.Task[None]] = []
         self.agent = ServerAgent(
             directory=self.work,
             home=folder,
@@ -126,6 +128,7 @@ class World:
         """Stop gracefully; twice is fine."""
         await self.runtime.stop()
         await self.agent.aclose()
+        await asyncio.gather(*self._listening)
 
     @property
     def model(self) -> Any:
@@ -157,6 +160,10 @@ class World:
         """Press stop."""
         return await self.runtime.service.interrupt(chat_id, drop_queue=drop)
 
+    def fail_commits(self, probe: Callable[[str], None]) -> None:
+        """Call *probe* before every commit: it may raise what the disk would."""
+        self.runtime.store._open_writer().probe = probe
+
     # Looking
 
     async def chat(self, chat_id: str) -> Chat:
@@ -168,10 +175,28 @@ class World:
         found = await self.runtime.store.read(lambda conn: visible_messages(conn, chat_id))
         return [row for row in found if row.role is not Role.SYSTEM]
 
+    async def rows_of_stopped(self, chat_id: str) -> list[Message]:
+        """What is said in the chat, after the world has stopped."""
+        async with Store(self.runtime.store.path) as store:
+            found = await store.read(lambda conn: visible_messages(conn, chat_id))
+        return [row for row in found if row.role is not Role.SYSTEM]
+
     async def journal(self, chat_id: str) -> dict[CallKey, ToolRun]:
         """The journal of the newest assistant row."""
         runs = await self.runtime.store.read(lambda conn: reads.journal(conn, chat_id))
         return {run.key: run for run in runs}
+
+    async def listen_in(self, chat_id: str, cursor: Cursor | None = None) -> list[StreamEvent]:
+        """Return a list that grows with what a subscriber is told, until the world stops."""
+        events: list[StreamEvent] = []
+        subscription = await self.runtime.feeds.subscribe(chat_id, cursor or Cursor())
+
+        async def collect() -> None:
+            async for frame in subscription:
+                events.extend(frame.events)
+
+        self._listening.append(asyncio.create_task(collect()))
+        return events
 
     async def settled(self, chat_id: str, status: ChatStatus = ChatStatus.WAITING) -> Chat:
         """Wait until the chat has that status."""
