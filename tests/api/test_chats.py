@@ -134,24 +134,24 @@ async def test_the_list_is_searched_by_title_and_text(api: Api, listed: Any) -> 
     assert await listed(q="\0") == ["other", "fruit"]  # as good as blank
 
 
-@pytest.mark.parametrize(
-    "query, told",
-    [
-        ({"limit": "0"}, "limit: expected a whole number from 1 to 200, came '0'"),
-        ({"limit": "201"}, "limit: expected a whole number from 1 to 200, came '201'"),
-        ({"offset": "-1"}, "offset: expected a whole number from 0"),
-        ({"offset": "9" * 30}, "offset: expected a whole number from 0"),
-        ({"limit": "٣"}, "limit: expected a whole number"),
-        ({"archived": "maybe"}, "archived: expected true, false or all, came 'maybe'"),
-        ({"label": "team"}, "label: expected key:value, came 'team'"),
-        ({"after_id": UNKNOWN}, f"after_id: expected the id of a chat of yours, came '{UNKNOWN}'"),
-        ({"after_id": "x"}, "after_id: expected the id of a chat of yours, came 'x'"),
-    ],
-)
-async def test_a_bad_search_says_what_was_expected(api: Api, query: dict[str, str], told: str) -> None:
-    reply = await api.call("GET", params=list(query.items()))
-    assert reply.status == 400
-    assert told in reply.json["detail"]
+BAD_SEARCHES: list[tuple[dict[str, str], str]] = [
+    ({"limit": "0"}, "limit: expected a whole number from 1 to 200, came '0'"),
+    ({"limit": "201"}, "limit: expected a whole number from 1 to 200, came '201'"),
+    ({"offset": "-1"}, "offset: expected a whole number from 0"),
+    ({"offset": "9" * 30}, "offset: expected a whole number from 0"),
+    ({"limit": "٣"}, "limit: expected a whole number"),
+    ({"archived": "maybe"}, "archived: expected true, false or all, came 'maybe'"),
+    ({"label": "team"}, "label: expected key:value, came 'team'"),
+    ({"after_id": UNKNOWN}, f"after_id: expected the id of a chat of yours, came '{UNKNOWN}'"),
+    ({"after_id": "x"}, "after_id: expected the id of a chat of yours, came 'x'"),
+]
+
+
+async def test_a_bad_search_says_what_was_expected(api: Api) -> None:
+    for query, told in BAD_SEARCHES:
+        reply = await api.call("GET", params=list(query.items()))
+        assert (query, reply.status) == (query, 400)
+        assert told in reply.json["detail"]
 
 
 async def test_a_label_cannot_have_two_values(api: Api) -> None:
@@ -224,30 +224,26 @@ async def test_archiving_stops_what_runs(api: Api) -> None:
     assert (await api.messages(chat_id))[-1]["role"] == "tool"
 
 
-@pytest.mark.parametrize(
-    "method, path, transition",
-    [
-        ("POST", "/messages", "SendMessage(queue)"),
-        ("PATCH", "/messages/{message}", "EditMessage"),
-        ("POST", "/interrupt", "Interrupt(keep)"),
-    ],
-)
-async def test_an_archived_chat_takes_nothing(api: Api, method: str, path: str, transition: str) -> None:
+async def test_an_archived_chat_takes_nothing(api: Api) -> None:
     chat_id = (await api.finished())["id"]
     message = (await api.messages(chat_id))[0]["id"]
     await api.patch(f"/{chat_id}", {"archived": True}, status=204)
-    body = {} if path == "/interrupt" else {"content": [text_part("say more")]}
-    reply = await api.call(method, f"/{chat_id}{path.format(message=message)}", body)
-    assert reply.status == 409
-    assert (reply.json["state"], reply.json["transition"]) == ("XW", transition)
-    assert reply.json["message"]
+    content = {"content": [text_part("say more")]}
+    for method, path, body, transition in (
+        ("POST", "/messages", content, "SendMessage(queue)"),
+        ("PATCH", f"/messages/{message}", content, "EditMessage"),
+        ("POST", "/interrupt", {}, "Interrupt(keep)"),
+    ):
+        reply = await api.call(method, f"/{chat_id}{path}", body)
+        assert reply.status == 409
+        assert (reply.json["state"], reply.json["transition"]) == ("XW", transition)
+        assert reply.json["message"]
 
 
 # What is not there
 
 
-@pytest.mark.parametrize("chat_id", [UNKNOWN, "x", UNKNOWN.upper().replace("0", "A"), "%2e%2e", "a%20b"])
-async def test_a_chat_that_is_not_there_is_404_on_every_route(api: Api, chat_id: str) -> None:
+async def test_a_chat_that_is_not_there_is_404_on_every_route(api: Api) -> None:
     content = {"content": [text_part("say more")]}
     key = {"message_id": 1, "call_index": 0}
     requests = [
@@ -263,10 +259,11 @@ async def test_a_chat_that_is_not_there_is_404_on_every_route(api: Api, chat_id:
         ("POST", "/approvals", {**key, "decision": "allow"}),
         ("GET", "/stream", None),
     ]
-    for method, path, body in requests:
-        reply = await api.call(method, f"/{chat_id}{path}", body)
-        assert (method, path, reply.status) == (method, path, 404)
-        assert "was not found" in reply.json["message"]
+    for chat_id in (UNKNOWN, "x", UNKNOWN.replace("0", "A"), "%2e%2e", "a%20b", "🙂"):
+        for method, path, body in requests:
+            reply = await api.call(method, f"/{chat_id}{path}", body)
+            assert (chat_id, method, path, reply.status) == (chat_id, method, path, 404)
+            assert "was not found" in reply.json["message"]
 
 
 async def test_an_unknown_route_is_a_404_in_json(api: Api) -> None:
