@@ -113,9 +113,6 @@ def _body(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(params: Mapping[str, Any]) -> Any:
-    """Options of the request.
-
-    `security` must be said: by default the client also sends an admin key that it finds in the environment.
-    """
+    """Options of the request. `security` as the stock client says it: the API key, and never an admin key."""
     given = {name: params[name] for name in REQUEST_OPTIONS if name in params}
     return make_request_options(**given, security={"bearer_auth": True})

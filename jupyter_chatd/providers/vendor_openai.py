@@ -80,7 +80,6 @@ def _forget_environment(client: DirectOpenAI) -> None:
     """Drop what the client picked up from variables that were set for another address."""
     client.organization = None
     client.project = None
-    client.admin_api_key = None
     client._custom_headers = {}  # pyright: ignore[reportPrivateUsage]  # no public way: copies read the variables again
 
 

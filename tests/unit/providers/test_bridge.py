@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -22,12 +23,12 @@ from jupyter_chatd.messages import (
     ToolCallPart,
     Usage,
 )
-from jupyter_chatd.providers.bridge import BridgeModel
+from jupyter_chatd.providers.bridge import MAX_BUSY, BridgeModel
 from jupyter_chatd.providers.endpoint import Kind
 from jupyter_chatd.providers.protocol import CallSettings, TextDelta
 
 from .asking import API_KEY, ask, asking, collect, endpoint, finished, parts_of, streamed
-from .conftest import Call
+from .conftest import FAKES, Call
 
 pytestmark = pytest.mark.anyio
 
@@ -371,6 +372,58 @@ async def test_what_nobody_foresaw_is_logged_without_the_key(
     assert "a bug that quotes [key removed]" in str(detail.detail)
     assert "in explode" in caplog.text, "the log has the traceback"
     assert API_KEY not in caplog.text
+
+
+@both_kinds
+async def test_an_answer_that_comes_all_at_once_leaves_the_loop_to_others(connect: Call, kind: Kind) -> None:
+    pieces = FAKES[kind]([]).encode({"model": "m"}, [say("word " * 5000)])
+    body = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+    called = await connect(kind, [say("warm")], [Raw(body=body, piece_bytes=len(body))])
+    await ask(called.model)
+
+    turns, elapsed = await turns_of_others(called.model)
+
+    assert turns > elapsed / (2 * MAX_BUSY)
+
+
+async def test_events_that_need_no_waiting_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library happens to wait at each delta; the promise is ours."""
+
+    async def busy(*_: object) -> AsyncIterator[TextDelta]:
+        for number in range(200):
+            end = time.perf_counter() + 0.0005
+            while time.perf_counter() < end:
+                pass
+            yield TextDelta(block=0, text=str(number))
+
+    monkeypatch.setattr(BridgeModel, "_stream", busy)
+    turns, elapsed = await turns_of_others(
+        BridgeModel(endpoint(Kind.OPENAI_COMPAT, "http://127.0.0.1:9"), "m")
+    )
+
+    assert turns > elapsed / (2 * MAX_BUSY)
+
+
+async def turns_of_others(model: BridgeModel) -> tuple[int, float]:
+    """How often another task runs during an answer after its first event, and how long that took, seconds."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    stream = model.stream(asking())
+    await anext(stream)
+    others = asyncio.create_task(count())
+    await asyncio.sleep(0)
+    began, before = time.perf_counter(), turns
+    async for _ in stream:
+        pass
+    elapsed = time.perf_counter() - began
+    others.cancel()
+    return turns - before, elapsed
 
 
 # What becomes of connections.
