@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tornado.websocket import WebSocketClientConnection
 
 BASE = "api/experimental/chats"
 PATIENCE = 15.0  # seconds until a test gives up on something that should come at once
+MAX_MESSAGE = 2**26  # bytes in one message of a WebSocket
 AT_REST = frozenset({"waiting", "error", "requires_action"})
 
 Json = Any
@@ -129,18 +130,26 @@ class Api:
 
     # Streams
 
-    async def connect(self, path: str, **params: str) -> WebSocketClientConnection:
+    @asynccontextmanager
+    async def socket(self, path: str, **params: str) -> AsyncIterator[WebSocketClientConnection]:
         """Open a WebSocket.
 
         Raises:
             HTTPClientError: refused; `response` has the body.
         """
-        return await self._ws_fetch(BASE + path, headers=dict(self.headers), params=params)
+        socket = await self._ws_fetch(
+            BASE + path, headers=dict(self.headers), params=params, max_message_size=MAX_MESSAGE
+        )
+        try:
+            yield socket
+        finally:
+            socket.close()
 
     async def refused(self, path: str, **params: str) -> Reply:
         """Open a WebSocket that must be refused."""
         with pytest.raises(HTTPClientError) as caught:
-            (await self.connect(path, **params)).close()
+            async with self.socket(path, **params):
+                pass
         response = caught.value.response
         assert response is not None
         return Reply(response.code, response.body.decode(), response.headers)
@@ -148,11 +157,11 @@ class Api:
     @asynccontextmanager
     async def follow(self, chat_id: str, **cursor: str) -> AsyncIterator[Follower]:
         """Follow a chat over a WebSocket."""
-        socket = await self.connect(f"/{chat_id}/stream", **cursor)
-        try:
-            yield Follower(_frames_of(socket))
-        finally:
-            socket.close()
+        async with (
+            self.socket(f"/{chat_id}/stream", **cursor) as socket,
+            Follower.reading(_frames_of(socket)) as follower,
+        ):
+            yield follower
 
     @asynccontextmanager
     async def follow_events(self, chat_id: str, **cursor: str) -> AsyncIterator[Follower]:
@@ -162,31 +171,53 @@ class Api:
             client.stream("GET", f"{self.url}/{chat_id}/stream", params=cursor) as reply,
         ):
             assert reply.status_code == 200, await reply.aread()
-            yield Follower(_sent_frames(reply))
+            async with Follower.reading(_sent_frames(reply), headers=reply.headers) as follower:
+                yield follower
 
 
 class Follower:
     """Reads frames of a stream."""
 
-    def __init__(self, frames: AsyncIterator[Json]) -> None:
-        self._frames = frames
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
         self.events: list[Event] = []
-        """All that came so far."""
+        """All that was taken so far."""
+        self._frames: asyncio.Queue[Json] = asyncio.Queue()
+
+    @classmethod
+    @asynccontextmanager
+    async def reading(
+        cls, frames: AsyncGenerator[Json], *, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Follower]:
+        """Read *frames* in a task of its own, so that nobody who waits for one in vain ends them."""
+        follower = cls(headers or {})
+        task = asyncio.create_task(follower._read(frames))
+        try:
+            yield follower
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _read(self, frames: AsyncGenerator[Json]) -> None:
+        async with aclosing(frames):
+            async for frame in frames:
+                self._frames.put_nowait(frame)
+        self._frames.put_nowait({"type": "end"})
 
     async def frame(self, *, seconds: float = PATIENCE) -> Json:
-        """The next frame.
+        """The next frame; at the end of the stream one of the type `end`.
 
         Raises:
-            StopAsyncIteration: the stream has ended.
             TimeoutError: nothing came.
         """
         async with asyncio.timeout(seconds):
-            return await anext(self._frames)
+            return await self._frames.get()
 
     async def more(self, *, seconds: float = PATIENCE) -> list[Event]:
         """The events of the next data frame."""
         while True:
             frame = await self.frame(seconds=seconds)
+            assert frame["type"] in ("data", "ping"), f"instead of events came {frame}"
             if frame["type"] == "data":
                 self.events += frame["data"]
                 return frame["data"]
@@ -228,12 +259,19 @@ class Follower:
         return told[-1] if told else None
 
 
-async def _frames_of(socket: WebSocketClientConnection) -> AsyncIterator[Json]:
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for something that nothing tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
+
+
+async def _frames_of(socket: WebSocketClientConnection) -> AsyncGenerator[Json]:
     while (message := await socket.read_message()) is not None:
         yield json.loads(message)
 
 
-async def _sent_frames(reply: httpx.Response) -> AsyncIterator[Json]:
+async def _sent_frames(reply: httpx.Response) -> AsyncGenerator[Json]:
     """Frames as a WebSocket gives them, and in `id` the id of the event; comments are the pings."""
     identity: str | None = None
     async for line in reply.aiter_lines():

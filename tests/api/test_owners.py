@@ -73,13 +73,11 @@ async def test_another_users_chat_is_as_if_it_were_not_there(ada: Api, bob: Api)
 
 
 async def test_a_watcher_hears_of_the_own_chats_only(ada: Api, bob: Api) -> None:
-    socket = await bob.connect("/watch")
-    assert await socket.read_message() == '{"type":"ping"}'
-    await ada.finished()
-    mine = (await bob.create("say hello"))["id"]
-    async with asyncio.timeout(10):
+    async with bob.socket("/watch") as socket, asyncio.timeout(10):
+        assert await socket.read_message() == '{"type":"ping"}'
+        await ada.finished()
+        mine = await bob.create_id()
         message = json.loads(str(await socket.read_message()))
-    socket.close()
     assert (message["data"]["kind"], message["data"]["chat"]["id"]) == ("created", mine)
 
 

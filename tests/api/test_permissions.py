@@ -145,7 +145,8 @@ async def test_sockets_ask_the_authorizer_too(api: Api, authorizer: type[Recordi
     chat_id = await api.create_id()
     for path in ("/watch", f"/{chat_id}/stream"):
         authorizer.asked.clear()
-        (await api.connect(path)).close()
+        async with api.socket(path):
+            pass
         assert authorizer.asked == [("read", "chats")]
 
 
@@ -223,7 +224,8 @@ async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
         if method == "GET" and template not in SOCKETS:
             assert (await api.call("GET", template.format(chat_id=chat["id"]))).status == 200
     for path in ("/watch", f"/{chat['id']}/stream"):
-        (await api.connect(path)).close()
+        async with api.socket(path):
+            pass
     await asyncio.sleep(0.05)
     assert (changes(jp_data_dir), await api.get(f"/{chat['id']}")) == before
 
