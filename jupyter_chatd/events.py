@@ -18,7 +18,7 @@ class Episode:
 
     history_version: int
     attempt: int
-    """Model calls count 1, 2, … The tools of a step have 0; when they run again after a crash, a higher number."""
+    """Model calls count 1, 2, … The tools of a step have 0, and more when they run again after a crash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
