@@ -176,7 +176,7 @@ async def tail(chat: str, messages: int, until_idle: bool, server: str) -> None:
         row = await _find_chat(client, chat)
         async with ChatSession(client, row.id, give_up_s=None) as session:
             work = follow_chat(row, session, messages=messages, until_idle=until_idle)
-            await until_ctrl_c(work, stop=session.close)
+            await until_ctrl_c(work)
 
 
 @chatd.command(name="list")

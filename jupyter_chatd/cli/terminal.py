@@ -111,19 +111,25 @@ class StoppedError(Exception):
     """Ctrl-C was pressed."""
 
 
-async def until_ctrl_c(work: Coroutine[Any, Any, T], *, stop: Callable[[], Coroutine[Any, Any, object]]) -> T:
-    """Run *work*. Ctrl-C runs *stop*, which should make it end; a second one leaves at once.
+async def until_ctrl_c(
+    work: Coroutine[Any, Any, T], *, stop: Callable[[], Coroutine[Any, Any, object]] | None = None
+) -> T:
+    """Run *work*. Ctrl-C runs *stop*, which should make it end; the second, or any without *stop*, leaves.
 
     Raises:
         StoppedError: Ctrl-C was pressed; *work* has ended.
     """
     task = asyncio.ensure_future(work)
     stops: list[asyncio.Future[object]] = []
+    was_pressed = False
 
     def pressed() -> None:
-        if stops:
+        nonlocal was_pressed
+        if stop is None or was_pressed:
             task.cancel()
-        stops.append(asyncio.ensure_future(stop()))
+        else:
+            stops.append(asyncio.ensure_future(stop()))
+        was_pressed = True
 
     try:
         with _ctrl_c(pressed):
@@ -132,7 +138,7 @@ async def until_ctrl_c(work: Coroutine[Any, Any, T], *, stop: Callable[[], Corou
         for pending in (task, *stops):
             pending.cancel()
         await asyncio.gather(task, *stops, return_exceptions=True)
-    if stops:
+    if was_pressed:
         raise StoppedError
     return task.result()
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 from ..errors import ChatdError
 from ..messages import ChatStatus, ErrorDetail
 from .client import AsyncClient, Busy, Content, Edited, Interrupted, Sent
-from .errors import ChatFailedError
+from .errors import ChatFailedError, ClientError
 from .functions import FunctionTool, RunSync
 from .stream import GIVE_UP, Update
 from .text import TextGrowth, last_user_id, said_since
@@ -78,6 +78,9 @@ class ChatSession:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._failure = ClientError("The chat is no longer followed.")
+        async with self._changed:
+            self._changed.notify_all()
         await self._work.close()
 
     # What was sent decides what is awaited

@@ -111,7 +111,9 @@ def _apply(view: ChatView, event: StreamEvent) -> ChatView:
                 view, queue=event.queued_messages, is_complete=True
             )  # ends the messages of a snapshot
         case PreviewResetEvent():
-            return _begin(view, Episode(history_version=event.history_version, attempt=event.attempt))
+            episode = Episode(history_version=event.history_version, attempt=event.attempt)
+            # To one who resumes within an episode that is over, the reset says that it is.
+            return _end_episode(view) if view.status in SETTLED else _begin(view, episode)
         case HistoryResetEvent():
             return replace(_end_episode(view), messages=(), last_id=0)
         case ErrorEvent():

@@ -1,0 +1,30 @@
+"""What the acceptance tests share: whole Jupyter servers on temporary folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from servers import Dirs, JupyterServer
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server for all tests that neither kill it nor mind the chats of others."""
+    with JupyterServer(Dirs(tmp_path_factory.mktemp("server"))) as server:
+        yield server
+
+
+@pytest.fixture
+def dirs(tmp_path: Path) -> Dirs:
+    """The folders of a user whom no other test knows."""
+    return Dirs(tmp_path).make()
+
+
+@pytest.fixture
+def make_server(dirs: Dirs) -> Iterator[Callable[..., JupyterServer]]:
+    """Start servers with `JupyterServer(dirs, ...)`; all are ended after the test."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(JupyterServer(dirs, **options))
