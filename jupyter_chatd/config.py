@@ -12,8 +12,9 @@ from jupyter_core.paths import jupyter_data_dir
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Config
 
-from .loop import answer, decide, engine, worker
+from .loop import answer, compaction, decide, engine, retry, worker
 from .store.conversation import QUEUE_LIMIT
+from .workspace.limits import OutputLimits
 
 ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
 """Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
@@ -28,6 +29,8 @@ _WORDS = {
     "no": False,
     "off": False,
 }
+
+_OUTPUT_LIMIT = OutputLimits().head_bytes + OutputLimits().tail_bytes
 
 
 class Settings(HasTraits):
@@ -82,6 +85,22 @@ class Settings(HasTraits):
     attempt_limit = Int(
         decide.ATTEMPT_LIMIT, min=1, help="Model calls for the same history before giving up."
     ).tag(config=True)
+    retry_first_delay = Float(
+        retry.FIRST_DELAY,
+        min=0.0,
+        help="Seconds until a failed model call is tried again; doubled each time.",
+    ).tag(config=True)
+    retry_longest_delay = Float(
+        retry.LONGEST_DELAY,
+        min=0.0,
+        help="Seconds that the delay grows to. A vendor's Retry-After may be longer.",
+    ).tag(config=True)
+    compaction_threshold = Int(
+        compaction.THRESHOLD,
+        min=0,
+        max=compaction.OFF,
+        help="Percent of a model's context at which older history is summarised; 100 is never.",
+    ).tag(config=True)
     queue_limit = Int(QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(config=True)
     max_model_calls = Int(
         engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."
@@ -95,6 +114,11 @@ class Settings(HasTraits):
         answer.SILENCE_TIMEOUT,
         min=0.1,
         help="Seconds that a model may be silent in the middle of its answer.",
+    ).tag(config=True)
+    tool_output_limit = Int(
+        _OUTPUT_LIMIT,
+        min=1024,
+        help="Bytes of a command's output that are kept: half of them from its beginning, half from its end.",
     ).tag(config=True)
     action_timeout = Float(
         engine.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."

@@ -19,8 +19,10 @@ from .config import ENABLED_VARIABLE, Settings, enabled_by_environment
 from .errors import StoreError
 from .loop.answer import Patience
 from .loop.decide import Limits
+from .loop.retry import RetryPolicy
 from .loop.service import default_system_prompt
 from .runtime import Options, Runtime
+from .workspace.limits import AgentLimits, OutputLimits
 
 KEY_FILE = "keys.json"
 PR_SET_DUMPABLE = 4  # from linux/prctl.h
@@ -152,6 +154,8 @@ class JupyterChatd(Settings, ExtensionApp):
             system_prompt=self._system_prompt(),
             limits=Limits(steps=self.step_limit, attempts=self.attempt_limit),
             patience=Patience(first_part_s=self.first_part_timeout, silence_s=self.silence_timeout),
+            retry=RetryPolicy(first_s=self.retry_first_delay, longest_s=self.retry_longest_delay),
+            compaction_threshold=self.compaction_threshold,
             queue_limit=self.queue_limit,
             max_model_calls=self.max_model_calls,
             max_output_tokens=self.max_output_tokens,
@@ -181,7 +185,12 @@ class JupyterChatd(Settings, ExtensionApp):
             config_folder=config / "jupyter_chatd",
             protected=[self._folder, config, Path(jupyter_runtime_dir())],
             extra_env_names=self.extra_environment,
+            limits=self._workspace_limits(),
         )
+
+    def _workspace_limits(self) -> AgentLimits:
+        head = self.tool_output_limit // 2
+        return AgentLimits(output=OutputLimits(head_bytes=head, tail_bytes=self.tool_output_limit - head))
 
     def _build_catalog(self) -> Any:
         from .providers.catalog import ModelCatalog
