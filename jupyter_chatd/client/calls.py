@@ -73,7 +73,9 @@ class ToolCall:
     @property
     def summary(self) -> str:
         """One line: `execute: ls -la`."""
-        return f"{self.name}: {_gist(self.args)}" if self.args else self.name
+        if self.status is CallStatus.CALLING or not self.args:
+            return self.name
+        return f"{self.name}: {_gist(self.args)}"
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from ..messages import Chat as ChatRow
 from ..messages import Message, QueuedMessage, Role, Usage
-from . import display
+from . import display, live
 from .background import BackgroundLoop, background
 from .caller import CallerThread
 from .calls import ToolCalls, tool_calls
@@ -234,13 +234,23 @@ class Chat:
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         with suppress(ClientError):  # shows what is known
             self._view()
-        view = self._session.view
-        return {
-            "text/plain": display.plain_text(self._row, view),
-            "text/html": display.html(self._row, view),
-        }
+        return dict(self._picture())
+
+    def _ipython_display_(self) -> None:
+        with suppress(ClientError):
+            self._view()
+        live.show(self._session, self._picture)
 
     # Inside
+
+    @property
+    def _picture(self) -> live.Picture:
+        """Shows the chat as it is known, without asking the server and without keeping this object alive."""
+        row, session = self._row, self._session
+        return lambda: {
+            "text/plain": display.plain_text(row, session.view),
+            "text/html": display.html(row, session.view),
+        }
 
     def _view(self) -> ChatView:
         """What is known now: at least what this object has sent, and all that was there before."""

@@ -9,8 +9,8 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self
 
 from ..errors import ChatdError
-from ..messages import ChatStatus, ErrorDetail
-from .client import AsyncClient, Busy, Content, Edited, Interrupted, Sent
+from ..messages import Chat, ChatStatus, ErrorDetail
+from .client import AsyncClient, Busy, Content, Edited, Interrupted, Page, Sent
 from .errors import ChatFailedError, ClientError
 from .functions import FunctionTool, RunSync
 from .stream import GIVE_UP, Update
@@ -18,7 +18,7 @@ from .text import TextGrowth, last_user_id, said_since
 from .toolwork import ToolWork
 from .view import SETTLED, ChatView
 
-CONFIRM_PAUSE = 0.2  # seconds between looks whether a queued message was dealt with
+CONFIRM_PAUSE = 0.05  # seconds between looks at what is stored
 
 
 async def run_in_thread(call: Callable[[], Any]) -> Any:
@@ -107,7 +107,8 @@ class ChatSession:
         """Stop what runs, and return once the chat has stopped or goes on with its queue."""
         done = await self.client.interrupt(self.chat_id)
         self.start()
-        await self.until(lambda view: view.is_complete and view.status != "interrupting")
+        while not await self._has_stopped():
+            await asyncio.sleep(CONFIRM_PAUSE)
         return done
 
     def note_sent(self, sent: Sent) -> None:
@@ -167,10 +168,8 @@ class ChatSession:
 
         The stream alone cannot tell: before it brings our message it looks just as idle as after it.
         """
-        chat = await self.client.get(self.chat_id)
-        page = await self.client.messages(self.chat_id, limit=1)
-        newest = max((message.id for message in page.messages), default=0)
-        if self.view.last_id < newest:
+        chat, page = await self._look()
+        if self.view.last_id < _newest(page):
             return False
         if chat.status in (ChatStatus.ERROR, ChatStatus.REQUIRES_ACTION):
             return True  # it stays in the queue until somebody acts
@@ -178,6 +177,20 @@ class ChatSession:
             return False
         self._queued_ids.clear()
         return True
+
+    async def _has_stopped(self) -> bool:
+        """Whether an interruption is over, and has been seen to be."""
+        chat, page = await self._look()
+        if chat.status is ChatStatus.INTERRUPTING or self.view.last_id < _newest(page):
+            return False
+        return chat.status is ChatStatus.RUNNING or self.view.status == chat.status.value
+
+    async def _look(self) -> tuple[Chat, Page]:
+        """Return the chat as it is stored now, with its newest message and its queue."""
+        if self._failure is not None:
+            raise self._failure
+        chat = await self.client.get(self.chat_id)
+        return chat, await self.client.messages(self.chat_id, limit=1)
 
     async def views(self) -> AsyncGenerator[ChatView, None]:
         """Yield the chat as it changes, from now until it settles; what was sent from here is always in it.
@@ -250,8 +263,14 @@ class ChatSession:
 
 
 async def _either(task: asyncio.Future[Any], updates: asyncio.Queue[Update | None]) -> bool:
-    """Wait for the end of *task* or for an update; return whether the task has ended."""
+    """Wait for the end of *task* or for updates; return whether the task has ended."""
     getter = asyncio.ensure_future(updates.get())
     await asyncio.wait({task, getter}, return_when=asyncio.FIRST_COMPLETED)
     getter.cancel()
+    while not updates.empty():  # only the newest view counts
+        updates.get_nowait()
     return task.done()
+
+
+def _newest(page: Page) -> int:
+    return max((message.id for message in page.messages), default=0)

@@ -27,7 +27,7 @@ from .view import ChatView, apply, reconnected
 SILENCE = 45.0  # seconds without a frame after which a connection counts as dead; the server pings every 15
 GIVE_UP = 60.0  # seconds that a server may be gone
 FIRST_DELAY = 0.2  # seconds before the first try to connect again
-LONGEST_DELAY = 10.0  # seconds
+LONGEST_DELAY = 3.0  # seconds
 MAX_FRAME = 512 * 1024 * 1024  # bytes; a snapshot's frame holds up to a hundred messages
 
 

@@ -14,6 +14,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from servers import JupyterServer
 
 READY_TIMEOUT = 30.0  # seconds
+TIMEOUT = 30.0  # seconds that a cell may take
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,30 @@ class Kernel:
     connection_file: Path
     client: BlockingKernelClient
 
-    def run(self, code: str, *, timeout: float = 30.0) -> str:
+    def run(self, code: str) -> str:
         """Return what *code* prints.
 
         Raises:
             AssertionError: it raises; the text is its traceback.
         """
-        printed: list[str] = []
-        reply = self.client.execute_interactive(
-            code, timeout=timeout, output_hook=lambda message: printed.append(_text(message))
-        )
+        return "".join(message["content"]["text"] for message in self._messages(code, "stream"))
+
+    def show(self, code: str) -> str:
+        """Return the HTML that *code* displays."""
+        return "".join(_html(message) for message in self._messages(code, "display_data"))
+
+    def next_update(self) -> str:
+        """Return the next HTML that takes the place of what was displayed before."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=TIMEOUT)
+            if message["msg_type"] == "update_display_data":
+                return _html(message)
+
+    def _messages(self, code: str, kind: str) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+        reply = self.client.execute_interactive(code, timeout=TIMEOUT, output_hook=messages.append)
         assert reply["content"]["status"] == "ok", "\n".join(reply["content"]["traceback"])
-        return "".join(printed)
+        return [message for message in messages if message["msg_type"] == kind]
 
 
 @contextmanager
@@ -64,6 +77,5 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _text(message: dict[str, Any]) -> str:
-    content = message["content"]
-    return content.get("text") or content.get("data", {}).get("text/plain", "")
+def _html(message: dict[str, Any]) -> str:
+    return message["content"]["data"]["text/html"]

@@ -72,6 +72,16 @@ def test_a_kernel_finds_its_server_and_lends_the_agent_its_functions(shared_serv
     assert printed == "looking for apples\n3 waiting\nit is done\n"
 
 
+def test_a_displayed_chat_keeps_itself_up_to_date(shared_server: JupyterServer) -> None:
+    with kernel_of(shared_server) as kernel:
+        kernel.run("from jupyter_chatd import Chat")
+        first = kernel.show(f'chat = Chat("run `sleep 1` then count to 3", model="{DEMO}"); chat')
+        assert ">1 2 3</div>" not in first
+        while ">1 2 3</div>" not in (update := kernel.next_update()):
+            assert "working …" in update
+        assert "done · demo:demo" in update
+
+
 def test_the_output_in_a_notebook_is_safe_to_save(
     begin: Callable[..., Chat], shared_server: JupyterServer
 ) -> None:
