@@ -1,0 +1,85 @@
+"""The extension as it ships, with two more models.
+
+bench:scripted    the scripted provider: as many words as the last user message says, 50 a second
+bench:responses   OpenAI's responses API at BENCH_RESPONSES_URL, through the bridge
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+from jupyter_chatd.extension import JupyterChatd
+from jupyter_chatd.messages import Role, StopReason, TextPart
+from jupyter_chatd.providers.bridge import BridgeModel
+from jupyter_chatd.providers.catalog import ModelCatalog
+from jupyter_chatd.providers.endpoint import Endpoint, Kind
+from jupyter_chatd.providers.protocol import Finished, Model, ModelCall, PartDone, TextDelta
+from jupyter_chatd.providers.scripted import Answer, ScriptedModel, wait, words
+
+from .vendor import RESPONSES_URL, count_of, counted
+
+PACE = 0.02  # seconds between two deltas of the scripted provider
+
+
+class OfficialEndpoint(Endpoint):
+    """Called through the responses API wherever it is; others are only at OpenAI's own address."""
+
+    @property
+    def is_official(self) -> bool:
+        return True
+
+
+def script(call: ModelCall) -> Answer:
+    """The scripted provider's answer: it begins at a random moment, so that chats are not in step."""
+    user = next(message for message in reversed(call.messages) if message.role is Role.USER)
+    text = counted(count_of("".join(part.text for part in user.parts if isinstance(part, TextPart))))
+    steps: list[Any] = [wait(random.uniform(0, PACE))]
+    for piece in words(text):
+        steps += [TextDelta(block=0, text=piece), wait(PACE)]
+    return [*steps, PartDone(block=0, part=TextPart(text=text)), Finished(stop_reason=StopReason.END)]
+
+
+def bench_models() -> dict[str, Model]:
+    """The models that only a bench has, by name."""
+    models: dict[str, Model] = {"bench:scripted": ScriptedModel(script, ref="bench:scripted")}
+    if url := os.environ.get(RESPONSES_URL):
+        endpoint = OfficialEndpoint(
+            provider="bench", kind=Kind.OPENAI, base_url=f"{url}/v1", label="Bench", api_key="k"
+        )
+        models["bench:responses"] = BridgeModel(endpoint, "gpt-5")
+    return models
+
+
+class BenchCatalog:
+    """A catalog that finds the bench's models too."""
+
+    def __init__(self, catalog: ModelCatalog) -> None:
+        self._catalog = catalog
+        self._models = bench_models()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    async def canonical_ref(self, model: str, **arguments: Any) -> str:
+        return model if model in self._models else await self._catalog.canonical_ref(model, **arguments)
+
+    async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
+        return self._models.get(model) or await self._catalog.resolve(model, model_config_id)
+
+    async def aclose(self) -> None:
+        for model in self._models.values():
+            await model.aclose()
+        await self._catalog.aclose()
+
+
+class BenchChatd(JupyterChatd):
+    """The extension over `BenchCatalog`."""
+
+    def _build_catalog(self) -> Any:
+        return BenchCatalog(super()._build_catalog())
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    return [{"module": __name__, "app": BenchChatd}]
