@@ -25,6 +25,14 @@ from .rows import IS_UNREAD, insert_message, message_from_row, queued_from_row, 
 if TYPE_CHECKING:
     from .transaction import Transaction
 
+_NEWEST_STEP = """
+SELECT id, call_count, (
+    SELECT COUNT(*) FROM messages AS a WHERE a.answers_message_id = m.id AND a.deleted = 0
+) AS answered
+FROM messages AS m WHERE chat_id = ? AND role = 'assistant' AND deleted = 0 AND compressed = 0
+ORDER BY id DESC LIMIT 1
+"""
+
 JOURNAL = """
 SELECT * FROM tool_runs WHERE message_id = (
     SELECT id FROM messages WHERE chat_id = ? AND role = 'assistant' AND deleted = 0 AND compressed = 0
@@ -133,8 +141,8 @@ class Cell:
             self.set(history_version=self.snapshot_version, generation_attempt=0, **self._without_retry())
 
     def insert(self, new: NewMessage) -> Message:
-        """Append a row to the history; before a user row the open calls are closed (rule 1)."""
-        if new.role is Role.USER and not new.compressed:
+        """Append a row to the history; before a user row (rule 1) and another step open calls are closed."""
+        if new.role in (Role.USER, Role.ASSISTANT) and not new.compressed:
             self.close_calls()
         message = insert_message(
             self.tx.conn,
@@ -229,6 +237,8 @@ class Cell:
 
     def move_to_head(self, queued: QueuedMessage) -> None:
         """Make a queued message the next to be promoted."""
+        if self._head() == queued:
+            return
         self.tx.conn.execute(
             "UPDATE queued_messages SET position ="
             " (SELECT MIN(position) - 1 FROM queued_messages WHERE chat_id = ?) WHERE id = ?",
@@ -246,10 +256,14 @@ class Cell:
 
     def promote_head(self) -> Message | None:
         """Move the oldest queued message into the history; `None` when the queue is empty."""
+        head = self._head()
+        return None if head is None else self.promote(head)
+
+    def _head(self) -> QueuedMessage | None:
         row = self.tx.conn.execute(
             "SELECT * FROM queued_messages WHERE chat_id = ? ORDER BY position, id LIMIT 1", (self.id,)
         ).fetchone()
-        return None if row is None else self.promote(queued_from_row(row))
+        return None if row is None else queued_from_row(row)
 
     def promote(self, queued: QueuedMessage) -> Message:
         """Move a queued message into the history, with its author, options and content (rule 3)."""
@@ -277,27 +291,24 @@ class Cell:
 
         Only the newest assistant row can have any: calls are closed before the history goes on.
         """
-        row = self.tx.conn.execute(
-            "SELECT * FROM messages WHERE chat_id = ? AND role = 'assistant' AND deleted = 0"
-            " AND compressed = 0 ORDER BY id DESC LIMIT 1",
-            (self.id,),
-        ).fetchone()
-        if row is None:
+        row = self.tx.conn.execute(_NEWEST_STEP, (self.id,)).fetchone()
+        if row is None or row["call_count"] <= row["answered"]:
             return []
-        message = message_from_row(row)
-        answered = self._answered(message.id) if message.tool_calls else frozenset[int]()
+        message = message_from_row(
+            self.tx.conn.execute("SELECT * FROM messages WHERE id = ?", (row["id"],)).fetchone()
+        )
+        answered = {
+            index
+            for (index,) in self.tx.conn.execute(
+                "SELECT answers_call_index FROM messages WHERE answers_message_id = ? AND deleted = 0",
+                (message.id,),
+            )
+        }
         return [
             (CallKey(message_id=message.id, index=index), call)
             for index, call in message.tool_calls
             if index not in answered
         ]
-
-    def _answered(self, message_id: int) -> frozenset[int]:
-        rows = self.tx.conn.execute(
-            "SELECT answers_call_index FROM messages WHERE answers_message_id = ? AND deleted = 0",
-            (message_id,),
-        )
-        return frozenset(index for (index,) in rows)
 
     def journal(self) -> dict[CallKey, ToolRun]:
         """Return the journal of the newest assistant row: the only one that can have open calls."""

@@ -108,8 +108,6 @@ class ImportChat:
         elif row.role is Role.TOOL:
             cell.insert(replace(row, answers=_answered_call(cell, row)))
         else:
-            if row.role is Role.ASSISTANT:
-                cell.close_calls()
             cell.insert(row)
 
 

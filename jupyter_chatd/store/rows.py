@@ -44,8 +44,8 @@ INSERT INTO messages (
     id, chat_id, created_by, created_at, role, content, content_version, visibility, model, model_config_id,
     input_tokens, output_tokens, total_tokens, reasoning_tokens, cache_creation_tokens, cache_read_tokens,
     context_limit, compressed, covers_until, total_cost_micros, runtime_ms, provider_response_id, stop_reason,
-    turn_options, answers_message_id, answers_call_index, revision
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    turn_options, call_count, answers_message_id, answers_call_index, revision
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -122,6 +122,7 @@ def chat_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 def message_from_row(row: sqlite3.Row) -> Message:
     """Return the message that a row of `SELECT * FROM messages` holds."""
     values = _values(row)
+    del values["call_count"]
     role = values["role"] = Role(values["role"])
     values["parts"] = wire.load_parts(values.pop("content"), version=values.pop("content_version"), role=role)
     values["visibility"] = Visibility(values["visibility"])
@@ -145,6 +146,27 @@ def insert_message(
 ) -> Message:
     """Insert one row, content version 1, and its searchable text; return it as it is now stored."""
     tokens = {name: getattr(new.usage, name, None) for name in USAGE_COLUMNS}
+    message = Message(
+        id=message_id,
+        chat_id=chat_id,
+        role=new.role,
+        parts=new.parts,
+        created_at=now,
+        created_by=new.created_by,
+        visibility=new.visibility,
+        model=new.model,
+        model_config_id=new.model_config_id,
+        usage=_usage(tokens),
+        compressed=new.compressed,
+        covers_until=new.covers_until,
+        total_cost_micros=new.total_cost_micros,
+        runtime_ms=new.runtime_ms,
+        provider_response_id=new.provider_response_id,
+        stop_reason=new.stop_reason,
+        turn_options=new.turn_options,
+        answers=new.answers,
+        revision=revision,
+    )
     answers = new.answers
     conn.execute(
         _INSERT_MESSAGE,
@@ -167,31 +189,11 @@ def insert_message(
             new.provider_response_id,
             new.stop_reason.value if new.stop_reason else None,
             wire.dump_value(new.turn_options) if new.turn_options else None,
+            len(message.tool_calls),
             answers.message_id if answers else None,
             answers.index if answers else None,
             revision,
         ),
-    )
-    message = Message(
-        id=message_id,
-        chat_id=chat_id,
-        role=new.role,
-        parts=new.parts,
-        created_at=now,
-        created_by=new.created_by,
-        visibility=new.visibility,
-        model=new.model,
-        model_config_id=new.model_config_id,
-        usage=_usage(tokens),
-        compressed=new.compressed,
-        covers_until=new.covers_until,
-        total_cost_micros=new.total_cost_micros,
-        runtime_ms=new.runtime_ms,
-        provider_response_id=new.provider_response_id,
-        stop_reason=new.stop_reason,
-        turn_options=new.turn_options,
-        answers=new.answers,
-        revision=revision,
     )
     _index_text(conn, message)
     return message

@@ -81,6 +81,7 @@ CREATE TABLE messages (
     provider_response_id TEXT,
     stop_reason TEXT,
     turn_options TEXT,
+    call_count INTEGER NOT NULL DEFAULT 0,
     answers_message_id INTEGER,
     answers_call_index INTEGER,
     revision INTEGER NOT NULL,

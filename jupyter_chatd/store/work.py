@@ -15,7 +15,6 @@ from ..messages import (
     Message,
     NewMessage,
     RetryState,
-    Role,
     ToolCallPart,
     ToolResultPart,
 )
@@ -123,10 +122,11 @@ class CommitStep:
 
     def apply(self, tx: Transaction) -> Committed:
         cell = tx.claimed(self.claim)
-        inserted = tuple(cell.insert(row) for row in self.rows)
+        for row in self.rows:
+            cell.insert(row)
         if self.compacted:
             cell.set(compaction_requested_at=None)
-        return Committed(chat=cell.chat, rows=inserted)
+        return Committed(chat=cell.chat, rows=tuple(cell.inserted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +214,6 @@ class FinishTurn:
 def _end_turn(tx: Transaction, claim: Claim, rows: tuple[NewMessage, ...]) -> Committed:
     cell = tx.claimed(claim)
     for row in rows:
-        if row.role is Role.ASSISTANT:
-            cell.close_calls()  # those of the row before: afterwards it is no longer the newest
         cell.insert(row)
     cell.close_calls()
     promoted = cell.promote_head()
