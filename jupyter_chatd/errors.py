@@ -7,6 +7,7 @@
      ├─ ConflictError            not possible in the chat's present state       409
      │   └─ AlreadyDecidedError  an action was answered differently before
      ├─ QueueFullError           the chat's queue is at its limit               429
+     ├─ FileTooLargeError        a file has too many bytes                      413
      ├─ StaleWorkError           a runner lost its claim; it stops quietly
      ├─ StoreError               the database cannot be used
      │   ├─ NewerSchemaError     the file was written by a newer release
@@ -79,6 +80,19 @@ class QueueFullError(ChatdError):
     def __init__(self, *, limit: int) -> None:
         super().__init__(f"The queue of this chat is full: it holds {limit} messages, which is the maximum.")
         self.limit = limit
+
+
+class FileTooLargeError(ChatdError):
+    """A file has more bytes than one may have."""
+
+    def __init__(self, *, limit: int, size_bytes: int | None = None) -> None:
+        came = "more" if size_bytes is None else f"{size_bytes} bytes"
+        super().__init__(
+            f"Expected a file of at most {limit} bytes, came {came}. Send a smaller one, or put it into the "
+            "workspace and name its path."
+        )
+        self.limit = limit
+        self.size_bytes = size_bytes
 
 
 class StaleWorkError(ChatdError):

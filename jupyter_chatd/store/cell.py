@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,17 @@ from ..messages import (
     CallKey,
     Chat,
     ChatStatus,
+    FilePart,
     Message,
     NewMessage,
+    Part,
     QueuedMessage,
     Role,
     ToolCallPart,
     ToolRun,
 )
 from .calls import NOT_RUN, closing_result, result_row
+from .files import MAX_CHAT_FILES, link_files
 from .machine import State, Transition, state_of
 from .rows import IS_UNREAD, insert_message, message_from_row, queued_from_row, tool_run_from_row
 
@@ -152,11 +156,19 @@ class Cell:
             now=self.tx.now,
             revision=self.snapshot_version,
         )
+        self._hold_files(new.parts)
         self.inserted.append(message)
         self.touch_history()
         if new.role is Role.ASSISTANT:
             self.set(has_unread=True)
         return message
+
+    def _hold_files(self, parts: Sequence[Part]) -> None:
+        """Let the chat hold the files that are said in it. A chat that comes from elsewhere keeps them all."""
+        file_ids = {part.file_id for part in parts if isinstance(part, FilePart) and part.file_id}
+        if file_ids:
+            limit = None if self.transition is Transition.IMPORT else MAX_CHAT_FILES
+            link_files(self.tx.conn, self.id, file_ids, limit=limit)
 
     def delete_from(self, message_id: int) -> None:
         """Mark a row and all later ones deleted; what is deleted is not found by a search either."""
@@ -220,6 +232,7 @@ class Cell:
                 self.id,
             ),
         )
+        self._hold_files(new.parts)
         self._touch_queue()
         return QueuedMessage(
             id=cursor.lastrowid or 0,

@@ -106,14 +106,16 @@ def link_files(
     Raises:
         InvalidInputError: the chat would hold more than *limit*.
     """
-    held = {row[0] for row in conn.execute("SELECT file_id FROM chat_file_links WHERE chat_id = ?", (chat_id,))}
+    held = {
+        row[0] for row in conn.execute("SELECT file_id FROM chat_file_links WHERE chat_id = ?", (chat_id,))
+    }
     rows = conn.execute(
         "SELECT id FROM files WHERE id IN (SELECT value FROM json_each(?))"
         " AND owner_id = (SELECT owner_id FROM chats WHERE id = ?)",
         (wire.dump_json(sorted(file_ids)), chat_id),
     )
     new = {row[0] for row in rows} - held
-    if limit is not None and len(held) + len(new) > limit:
+    if new and limit is not None and len(held) + len(new) > limit:
         raise InvalidInputError(
             f"A chat holds at most {limit} files. This one has {len(held)}, and {len(new)} more came: "
             "send fewer, or begin another chat."

@@ -187,6 +187,32 @@ CREATE UNIQUE INDEX model_configs_default ON model_configs (is_default)
     WHERE is_default = 1 AND deleted_at IS NULL;
 """
 
+_FILES = """
+CREATE TABLE files (
+    id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    created_at REAL NOT NULL
+)
+"""
+
+_CHAT_FILE_LINKS = """
+CREATE TABLE chat_file_links (
+    chat_id TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+    PRIMARY KEY (chat_id, file_id)
+) WITHOUT ROWID
+"""
+
+_FILE_INDEXES = """
+CREATE INDEX files_sha256 ON files (sha256);
+CREATE INDEX files_created ON files (created_at);
+CREATE INDEX chat_file_links_file ON chat_file_links (file_id);
+"""
+
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
 
 
@@ -208,3 +234,11 @@ def m001_chats(db: Database) -> None:
         if statement.strip():
             db.conn.execute(statement)
     db.conn.execute("INSERT INTO counters (name, value) VALUES ('change', 0)")
+
+
+@migrations()
+def m002_files(db: Database) -> None:
+    """Files that chats hold; their bytes lie in the folder `files` beside the database."""
+    for statement in (_FILES, _CHAT_FILE_LINKS, *_FILE_INDEXES.split(";")):
+        if statement.strip():
+            db.conn.execute(statement)
