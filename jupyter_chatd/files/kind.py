@@ -49,7 +49,7 @@ _SUFFIXES = {".md": "text/markdown", ".csv": "text/csv", ".json": "application/j
 
 
 def detect(data: bytes) -> str:
-    """Return the type that the bytes show: an image, PDF, HTML, SVG, plain text, or `OTHER`. Reads all of them."""
+    """Return the type that all the bytes show: an image, PDF, HTML, SVG, plain text, or `OTHER`."""
     for signature, media_type in _SIGNATURES:
         if data.startswith(signature):
             return media_type
@@ -81,8 +81,8 @@ def check_upload(declared: str | None, data: bytes) -> str:
     if found == claimed or {found, claimed} <= IMAGES:
         return found
     raise InvalidInputError(
-        f"Its Content-Type says {claimed}, but the file is {_NAMES.get(found, found)}. Send it as what it is, "
-        "and text in UTF-8; put HTML, SVG and other files into the workspace and name their path."
+        f"Its Content-Type says {claimed}, but the file is {_NAMES.get(found, found)}. Send it as what it "
+        "is, and text in UTF-8; put HTML, SVG and other files into the workspace and name their path."
     )
 
 

@@ -128,8 +128,8 @@ class FileLibrary:
             await asyncio.to_thread(self._blobs.write, file.sha256, data)
         except OSError as error:
             raise StoreError(
-                f"The file could not be stored: {error.strerror}. Make room for it in the data folder and try "
-                "again."
+                f"The file could not be stored: {error.strerror}. Make room for it in the data folder and "
+                "try again."
             ) from error
 
     # Reading
@@ -163,7 +163,7 @@ class FileLibrary:
         }
 
     async def contents(self, file_ids: Collection[str], *, owner_id: str) -> Mapping[str, bytes]:
-        """Return the bytes of those files that exist, are the owner's and can be read, by id; warns of others."""
+        """Return the bytes of those files that exist, are the owner's and can be read; warns of others."""
         found = await self._store.read(lambda conn: find_files(conn, file_ids, owner_id=owner_id))
         return await asyncio.to_thread(self._read_all, found, sorted(file_ids))
 

@@ -27,7 +27,7 @@ def _is_unwanted(character: str) -> bool:
 
 
 def is_pasted_text(name: str) -> bool:
-    """Whether a front end made the file of text that was pasted into the input: `pasted-text-2026-01-31-….txt`."""
+    """Whether a front end made the file of text that was pasted into the input."""
     return _PASTED.fullmatch(name) is not None
 
 

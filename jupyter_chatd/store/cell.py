@@ -164,7 +164,7 @@ class Cell:
         return message
 
     def _hold_files(self, parts: Sequence[Part]) -> None:
-        """Let the chat hold the files that are said in it. A chat that comes from elsewhere keeps them all."""
+        """Let the chat hold the files that are said in it; one that comes from elsewhere keeps them all."""
         file_ids = {part.file_id for part in parts if isinstance(part, FilePart) and part.file_id}
         if file_ids:
             limit = None if self.transition is Transition.IMPORT else MAX_CHAT_FILES

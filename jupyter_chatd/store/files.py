@@ -1,7 +1,7 @@
 """Files as the database knows them: what they are, whose they are, and which chats hold them.
 
-The bytes lie beside the database, under their SHA-256 (`files/blobs.py`). A file belongs to its owner and may be
-in several chats; a *link* says that a chat holds it, and a file with a link is never collected.
+The bytes lie beside the database, under their SHA-256 (`files/blobs.py`). A file belongs to its owner and may
+be in several chats; a *link* says that a chat holds it, and a file with a link is never collected.
 """
 
 from __future__ import annotations
