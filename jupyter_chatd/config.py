@@ -12,6 +12,7 @@ from jupyter_core.paths import jupyter_data_dir
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Config
 
+from .files import library
 from .loop import answer, compaction, decide, engine, retry, worker
 from .store.conversation import QUEUE_LIMIT
 from .workspace.limits import OutputLimits
@@ -120,6 +121,9 @@ class Settings(HasTraits):
         min=1024,
         help="Bytes of a command's output that are kept: half of them from its beginning, half from its end.",
     ).tag(config=True)
+    upload_limit = Int(library.MAX_BYTES, min=1, help="Bytes that a file in a chat may have.").tag(
+        config=True
+    )
     action_timeout = Float(
         engine.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."
     ).tag(config=True)

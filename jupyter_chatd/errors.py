@@ -88,8 +88,8 @@ class FileTooLargeError(ChatdError):
     def __init__(self, *, limit: int, size_bytes: int | None = None) -> None:
         came = "more" if size_bytes is None else f"{size_bytes} bytes"
         super().__init__(
-            f"Expected a file of at most {limit} bytes, came {came}. Send a smaller one, or put it into the "
-            "workspace and name its path."
+            f"Expected a file of at most {limit} bytes, came {came}. Make it smaller, or leave it in "
+            "the workspace and name its path."
         )
         self.limit = limit
         self.size_bytes = size_bytes

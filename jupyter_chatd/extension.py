@@ -164,6 +164,7 @@ class JupyterChatd(Settings, ExtensionApp):
             acquire_batch=self.acquire_batch,
             heartbeat_s=self.heartbeat,
             stale_after_s=self.stale_after,
+            upload_limit=self.upload_limit,
         )
         return Runtime(
             options, models=self._catalog, tools=Toolbox(builtin_tools()), workspace=lambda _chat: self._agent

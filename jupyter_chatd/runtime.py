@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .files import FileLibrary
+from .files.library import MAX_BYTES
 from .loop import compaction
 from .loop.answer import Patience
 from .loop.decide import Limits
@@ -25,6 +27,8 @@ from .workspace.protocol import WorkspaceAgent
 log = logging.getLogger(__name__)
 
 DATABASE = "chats.db"
+FILES = "files"
+"""The folder of what people sent and tools attached, beside the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +52,15 @@ class Options:
     acquire_batch: int = ACQUIRE_BATCH
     heartbeat_s: float = HEARTBEAT
     stale_after_s: float = STALE_AFTER
+    upload_limit: int = MAX_BYTES
+    """Bytes of one file in a chat."""
 
 
 class Runtime:
     """Store, feeds, service and worker. Lives from `start` to `stop`, at most once."""
 
     store: Store
+    files: FileLibrary
     feeds: Feeds
     service: ChatService
     worker: Worker
@@ -63,6 +70,7 @@ class Runtime:
     ) -> None:
         self.options = options
         self.store = Store(options.folder / DATABASE, journal=options.journal)
+        self.files = FileLibrary(self.store, options.folder / FILES, max_bytes=options.upload_limit)
         self._models = models
         self._tools = tools
         self._workspace = workspace
@@ -119,6 +127,7 @@ class Runtime:
             models=self._models,
             tools=self._tools,
             workspace=self._workspace,
+            files=self.files,
             limits=options.limits,
             patience=options.patience,
             retry=options.retry,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..files import FileLibrary
 from ..messages import Chat, ToolCallPart
 from ..providers.protocol import Model, ToolDefinition
 from ..store import Store
@@ -57,6 +58,8 @@ class Engine:
     tools: Tools
     workspace: Callable[[Chat], WorkspaceAgent]
     """Looks up the agent of the chat's workspace, at every use."""
+    files: FileLibrary
+    """What users sent and tools attached."""
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ..messages import (
     CallKey,
+    FilePart,
     Message,
     Part,
     ReasoningPart,
@@ -40,6 +41,8 @@ class PromptBuilder:
         self._tail: list[Message] = []
         self._names: dict[str, str] = {}
         """Tool name by call id, for results whose call is missing."""
+        self.has_files = False
+        """Whether a user sent files: then the prompt has to be filled with them (`attachments.py`)."""
         self.extend(rows)
 
     def extend(self, rows: Iterable[Message]) -> None:
@@ -51,6 +54,7 @@ class PromptBuilder:
                 self._finished += self._convert(self._tail)
                 self._tail = []
             self._tail.append(row)
+            self.has_files |= row.role is Role.USER and any(isinstance(part, FilePart) for part in row.parts)
 
     def build(self, system: Sequence[str] = ()) -> tuple[PromptMessage, ...]:
         """Return the prompt, with *system* after the stored system rows and before the conversation."""

@@ -27,7 +27,7 @@ from ..messages import (
     ToolResultPart,
     ToolRun,
 )
-from ..providers.protocol import Model, ModelCall
+from ..providers.protocol import Model, ModelCall, PromptMessage
 from ..store import Claim, reads
 from ..store.actions import Ask, EnterAction
 from ..store.calls import INTERRUPTED, NOT_RUN, error_result, result_row
@@ -48,6 +48,7 @@ from ..store.work import (
 from ..stream import LiveEpisode
 from ..tools.protocol import ToolContext
 from .answer import Answer, Publish, read_answer
+from .attachments import with_files
 from .compaction import Compaction, find_fullness, is_over_threshold, summarise
 from .decide import (
     AskClients,
@@ -371,6 +372,7 @@ class Runner:
             tool_call_id=call.tool_call_id,
             workspace=lambda: self._engine.workspace(chat),
             emit=emit,
+            files=self._engine.files,
         )
 
     async def _journal_results(self, results: Sequence[Result]) -> None:
@@ -434,8 +436,9 @@ class Runner:
 
     async def _stream_answer(self, turn: Turn) -> NewMessage:
         answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
+        messages = self._builder.build(turn.system)
         call = ModelCall(
-            messages=self._builder.build(turn.system),
+            messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),
             settings=turn.settings,
             chat_id=self.chat_id,
@@ -448,6 +451,10 @@ class Runner:
             self._keep([partial] if partial else [])
             raise
         return _with_context_limit(answer.row(model=model.ref, model_config_id=config_id), model)
+
+    async def _with_files(self, messages: Sequence[PromptMessage]) -> tuple[PromptMessage, ...]:
+        owner_id = self._chat.owner_id
+        return await with_files(messages, lambda ids: self._engine.files.contents(ids, owner_id=owner_id))
 
     async def _after_model_error(self, error: ModelError) -> None:
         self._turn = None
@@ -486,7 +493,7 @@ class Runner:
         )
         self._begin_episode(attempt=self._chat.generation_attempt)(Role.ASSISTANT, compaction.call, 0)
         call = ModelCall(
-            messages=compaction.prompt(self._history, turn.system),
+            messages=await self._with_files(compaction.prompt(self._history, turn.system)),
             settings=turn.settings,
             chat_id=self.chat_id,
         )

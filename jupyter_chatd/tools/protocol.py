@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..messages import CallKey, JsonValue
 from ..providers.protocol import ToolDefinition
 from ..workspace.protocol import WorkspaceAgent
 from .text import printable
+
+if TYPE_CHECKING:
+    from ..files import FileLibrary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,8 @@ class ToolContext:
     """Looks the chat's workspace agent up now; raises `workspace.protocol.WorkspaceUnavailableError`."""
     emit: Callable[[str], None]
     """Publishes a piece of live output as a `result_delta`."""
+    files: FileLibrary | None = None
+    """Where files that are given to the user are kept; `None` where there is no such place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

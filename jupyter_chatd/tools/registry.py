@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..providers.protocol import ToolDefinition
+from .attach_file import AttachFile
 from .edit_files import EditFiles
 from .execute import Execute
 from .process_list import ProcessList
@@ -68,4 +69,5 @@ def builtin_tools() -> Sequence[Tool]:
         ReadFile(),
         WriteFile(),
         EditFiles(),
+        AttachFile(),
     )

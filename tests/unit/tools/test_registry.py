@@ -14,15 +14,16 @@ NAMES = (
     "read_file",
     "write_file",
     "edit_files",
+    "attach_file",
 )
 
 
-def test_the_seven_tools_in_order() -> None:
+def test_the_tools_in_order() -> None:
     box = Toolbox(builtin_tools())
     assert box.names == NAMES
     assert [definition.name for definition in box.definitions()] == list(NAMES)
     assert [tool.definition.name for tool in box] == list(NAMES)
-    assert len(box) == 7
+    assert len(box) == len(NAMES)
     assert box.get("execute") is box.find("execute")
 
 
@@ -56,6 +57,7 @@ def test_what_may_run_again_and_what_runs_one_after_another(context: ToolContext
         "process_output",
         "process_list",
         "read_file",
+        "attach_file",
     }
     keys = {tool.definition.name: tool.serial_key({"path": "/a"}, context) for tool in box}
     assert {name for name, key in keys.items() if key is not None} == {"write_file", "edit_files"}
