@@ -149,5 +149,7 @@ class Change:
     retry_set: bool = False
     kind: Literal["created", "deleted", "status_change", "title_change", "updated"] = "updated"
     """What watchers of the chat list are told."""
+    purged: bool = False
+    """The chat is gone for good."""
     foreign: bool = False
     """Another process did it: only `chat` is told, the rest is to be read."""

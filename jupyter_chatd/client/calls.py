@@ -78,6 +78,13 @@ class ToolCall:
         return f"{self.name}: {_gist(self.args)}"
 
     @property
+    def outcome(self) -> str:
+        """How it ended, in short: `exit code 1, 2.5 s`; empty when it is done and that is all."""
+        if self.status is not CallStatus.DONE:
+            return self.status.value
+        return f"exit code {self.exit_code}{_took(self.duration_ms)}" if self.exit_code is not None else ""
+
+    @property
     def is_open(self) -> bool:
         """There is no result yet."""
         return self.status in (CallStatus.CALLING, CallStatus.RUNNING)
@@ -99,6 +106,9 @@ class ToolCalls(tuple[ToolCall, ...]):
         except ImportError:
             raise ImportError("Expected pandas for a DataFrame: run pip install pandas.") from None
         return pandas.DataFrame([_row(call) for call in self], columns=list(_COLUMNS))
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{call.summary}  {call.outcome}".rstrip() for call in self) or "no tool calls"
 
     def _repr_html_(self) -> str:
         from .display import table
@@ -190,6 +200,12 @@ def _status(part: ToolCallPart, result: ToolResultPart | None, *, is_finished: b
     return CallStatus.RUNNING if part.args_delta is None else CallStatus.CALLING
 
 
+def _took(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return f", {milliseconds} ms" if milliseconds < 1000 else f", {milliseconds / 1000:.1f} s"
+
+
 def _readable(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= ONE_LINE else json.dumps(value, ensure_ascii=False, indent=2)
@@ -204,6 +220,8 @@ def _gist(args: object) -> str:
     """Return the arguments in short: the only one, or what is acted on, else all as JSON."""
     if isinstance(args, Mapping):
         args = cast("Mapping[str, object]", args)
+        if paths := _paths(args.get("files")):
+            return ", ".join(paths)
         for name in ("command", "path"):
             if isinstance(value := args.get(name), str):
                 return value
@@ -211,3 +229,13 @@ def _gist(args: object) -> str:
             (value,) = args.values()
             return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return args if isinstance(args, str) else json.dumps(args, ensure_ascii=False)
+
+
+def _paths(files: object) -> list[str]:
+    """Return the paths in a list of files to change, empty when it is none."""
+    if not isinstance(files, list):
+        return []
+    entries = [
+        cast("Mapping[str, object]", one) for one in cast("list[object]", files) if isinstance(one, Mapping)
+    ]
+    return [path for entry in entries if isinstance(path := entry.get("path"), str)]

@@ -25,7 +25,7 @@ from ..messages import (
     ToolCallPart,
     ToolResultPart,
 )
-from .calls import CallStatus, ToolCall, calls_of, live_calls
+from .calls import ToolCall, calls_of, live_calls
 from .usage import total_usage
 from .view import ChatView
 
@@ -133,7 +133,7 @@ def _parts(parts: Iterable[Part], calls: Sequence[ToolCall]) -> Iterator[str]:
 
 
 def _tool(call: ToolCall) -> str:
-    state = f'<span style="{_QUIET}">{escape(_outcome(call))}</span>'
+    state = f'<span style="{_QUIET}">{escape(call.outcome)}</span>'
     summary = f"<code>{escape(_cut(call.summary.splitlines()[0], 120))}</code> {state}"
     shown = [call.summary] if "\n" in call.summary or len(call.summary) > 120 else []
     shown += [call.output] if call.output.strip() else []
@@ -195,22 +195,8 @@ def quoted(text: str) -> str:
 
 
 def _call_text(call: ToolCall, characters: int) -> str:
-    head = f"[{_cut(call.summary.splitlines()[0], 120)}] {_outcome(call)}".rstrip()
+    head = f"[{_cut(call.summary.splitlines()[0], 120)}] {call.outcome}".rstrip()
     return "\n    ".join([head, *_cut(call.output.rstrip(), characters).splitlines()])
-
-
-def _outcome(call: ToolCall) -> str:
-    if call.status is not CallStatus.DONE:
-        return call.status.value
-    if call.exit_code is None:
-        return ""
-    return f"exit code {call.exit_code}{_duration(call.duration_ms)}"
-
-
-def _duration(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
-    return f", {milliseconds} ms" if milliseconds < 1000 else f", {milliseconds / 1000:.1f} s"
 
 
 def _mention(part: Part) -> str:

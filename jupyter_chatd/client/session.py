@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 
 from ..errors import ChatdError
@@ -108,7 +108,7 @@ class ChatSession:
         done = await self.client.interrupt(self.chat_id)
         self.start()
         while not await self._has_stopped():
-            await asyncio.sleep(CONFIRM_PAUSE)
+            await self._pause()
         return done
 
     def note_sent(self, sent: Sent) -> None:
@@ -149,7 +149,7 @@ class ChatSession:
         self.start()
         view = await self.until(self._seems_settled)
         while self._queued_ids and not await self._confirm_queue():
-            await asyncio.sleep(CONFIRM_PAUSE)
+            await self._pause()
             view = await self.until(self._seems_settled)
         if view.status == "error":
             raise ChatFailedError(self.chat_id, view.error or ErrorDetail(message="The turn failed."))
@@ -184,6 +184,12 @@ class ChatSession:
         if chat.status is ChatStatus.INTERRUPTING or self.view.last_id < _newest(page):
             return False
         return chat.status is ChatStatus.RUNNING or self.view.status == chat.status.value
+
+    async def _pause(self) -> None:
+        """Wait for something to happen, or a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_PAUSE), self._changed:
+                await self._changed.wait()
 
     async def _look(self) -> tuple[Chat, Page]:
         """Return the chat as it is stored now, with its newest message and its queue."""

@@ -118,14 +118,25 @@ async def _connect(server: Server, url: str) -> WebSocketClientConnection:
         url.replace("http", "ws", 1), headers=dict(server.headers), connect_timeout=CONNECT_TIMEOUT
     )
     resolver = _UnixResolver(server.sock) if server.sock else None
+    connecting = asyncio.ensure_future(
+        websocket_connect(request, max_message_size=MAX_FRAME, resolver=resolver)
+    )
     try:
-        return await websocket_connect(request, max_message_size=MAX_FRAME, resolver=resolver)
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_close_unwanted)  # Tornado goes on connecting
+        raise
     except HTTPClientError as error:
         if error.code < 400 or error.code >= 500:  # 599 is Tornado's own: no answer in time
             raise _DroppedError from error
         raise refusal(error.code, error.response.body if error.response else b"") from None
     except (OSError, StreamClosedError, WebSocketError) as error:
         raise _DroppedError from error
+
+
+def _close_unwanted(connecting: asyncio.Future[WebSocketClientConnection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().close()
 
 
 async def _read(connection: WebSocketClientConnection) -> str | bytes:

@@ -15,6 +15,7 @@ from ..messages import Action, Chat, Message, QueuedMessage, ToolRun
 from ..wire import clean_text
 from .calls import actions_of
 from .cell import JOURNAL
+from .pins import place_pin
 from .rows import (
     IS_UNREAD,
     chat_columns,
@@ -23,6 +24,7 @@ from .rows import (
     queued_from_row,
     tool_run_from_row,
 )
+from .search import match_expression
 from .transaction import next_change_id
 
 _SELECT_CHATS = f"SELECT *, {IS_UNREAD} FROM chats"  # noqa: S608 - built of literals
@@ -72,6 +74,8 @@ class ChatQuery:
     labels: Mapping[str, str] | None = None
     text: str | None = None
     """Words that the title or a message must have."""
+    pinned: bool | None = None
+    """Only pinned chats, only others, or `None` for all."""
     roots_only: bool = False
 
 
@@ -82,6 +86,8 @@ def list_chats(conn: sqlite3.Connection, query: ChatQuery) -> tuple[Chat, ...]:
     if query.archived is not None:
         where.append("archived = ?")
         params.append(int(query.archived))
+    if query.pinned is not None:
+        where.append("pin_order > 0" if query.pinned else "pin_order = 0")
     if query.roots_only:
         where.append("parent_chat_id IS NULL")
     for key, value in (query.labels or {}).items():
@@ -92,7 +98,7 @@ def list_chats(conn: sqlite3.Connection, query: ChatQuery) -> tuple[Chat, ...]:
             "(title LIKE ? ESCAPE '\\' OR id IN (SELECT chat_id FROM messages WHERE id IN"
             " (SELECT rowid FROM message_search WHERE message_search MATCH ?)))"
         )
-        params += [f"%{_escape_like(query.text)}%", _fts_words(query.text)]
+        params += [f"%{_escape_like(query.text)}%", match_expression(query.text)]
     if query.after_id:
         where.append("(updated_at, id) < (SELECT updated_at, id FROM chats WHERE id = ?)")
         params.append(query.after_id)
@@ -105,15 +111,6 @@ def list_chats(conn: sqlite3.Connection, query: ChatQuery) -> tuple[Chat, ...]:
 
 def _escape_like(text: str) -> str:
     return clean_text(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _fts_words(text: str) -> str:
-    """Quote each word, so that FTS5 reads them as words and nothing as syntax; the last one as a prefix.
-
-    NUL would end the expression early, and SQLite takes no lone surrogates.
-    """
-    words = clean_text(text).replace("\0", " ").replace('"', '""').split()
-    return " ".join(f'"{word}"' for word in words) + "*" if words else '""'
 
 
 def client_messages(
@@ -282,7 +279,7 @@ def changes_since(conn: sqlite3.Connection, change_id: int) -> tuple[int, tuple[
 
 
 def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str, Any]) -> Chat:
-    """Write metadata columns; list order does not move.
+    """Write metadata columns; list order does not move. A pin moves the other pins: see `pins.py`.
 
     Raises:
         ChatNotFoundError: no such chat.
@@ -293,12 +290,24 @@ def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str,
         raise ValueError(f"{sorted(wrong)} are not metadata")
     columns = chat_columns(values)
     columns["change_id"] = next_change_id(conn)
+    if "pin_order" in columns:
+        columns["pin_order"] = place_pin(conn, chat_id, columns["pin_order"], change_id=columns["change_id"])
     assignments = ", ".join(f"{name} = ?" for name in columns)
     conn.execute(
         f"UPDATE chats SET {assignments} WHERE id = ?",  # noqa: S608 - names are ours
         [*columns.values(), chat_id],
     )
     return get_chat(conn, chat_id)
+
+
+def mark_read(conn: sqlite3.Connection, chat_id: str) -> None:
+    """Count everything that a chat says now as read. Nothing is written when it was."""
+    conn.execute(
+        "UPDATE chats SET last_read_message_id = (SELECT MAX(id) FROM messages WHERE chat_id = chats.id)"
+        " WHERE id = ? AND id IN (SELECT m.chat_id FROM messages AS m WHERE m.chat_id = chats.id"
+        " AND m.role = 'assistant' AND m.deleted = 0 AND m.id > COALESCE(chats.last_read_message_id, 0))",
+        (chat_id,),
+    )
 
 
 def overdue_actions(conn: sqlite3.Connection, now: float) -> tuple[str, ...]:
@@ -313,18 +322,6 @@ def impossible_chats(conn: sqlite3.Connection) -> tuple[str, ...]:
         "SELECT id FROM chats WHERE status = 'waiting' AND id IN (SELECT chat_id FROM queued_messages)"
     )
     return tuple(row["id"] for row in rows)
-
-
-def search(conn: sqlite3.Connection, owner_id: str, text: str, *, limit: int = 50) -> tuple[Message, ...]:
-    """Return the owner's messages that hold all the words, best match first."""
-    return messages_from_rows(
-        conn.execute(
-            "SELECT m.* FROM message_search JOIN messages AS m ON m.id = message_search.rowid"
-            " JOIN chats ON chats.id = m.chat_id"
-            " WHERE message_search MATCH ? AND chats.owner_id = ? AND m.deleted = 0 ORDER BY rank LIMIT ?",
-            (_fts_words(text), owner_id, limit),
-        )
-    )
 
 
 def has_work(conn: sqlite3.Connection, dead_workers: Collection[str] = ()) -> bool:

@@ -239,7 +239,7 @@ class Transaction:
             raise AssertionError(f"{cell.transition} led from {before} to {after}, which is not in the table")
         if cell.purged:
             self.conn.execute("DELETE FROM chats WHERE id = ?", (cell.id,))
-            return Change(chat=cell.chat, kind="deleted")
+            return Change(chat=cell.chat, kind="deleted", purged=True)
         self._write(cell, change_id)
         return self._change(cell)
 

@@ -158,8 +158,7 @@ class Feed:
         """Send what is pending of the episode as one frame."""
         self._stop_timer()
         events = self._pending() if self._followers else None
-        if events:
-            self.tell(Frame(events))
+        if events and self.tell(Frame(events)):
             self._timer = asyncio.get_running_loop().call_later(FRAME_S, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -189,11 +188,12 @@ class Feed:
             chat_id=self.chat_id, history_version=episode.history_version, attempt=episode.attempt
         )
 
-    def tell(self, frame: Frame) -> None:
-        """Send what is not stored. Whoever waits for a snapshot gets the running episode after it."""
-        for follower in tuple(self._followers):
-            if follower.held is None:
-                follower.subscription.push(frame)
+    def tell(self, frame: Frame) -> bool:
+        """Send what is not stored; whether anybody got it. Who waits for a snapshot gets the episode after it."""
+        ready = [follower for follower in self._followers if follower.held is None]
+        for follower in ready:
+            follower.subscription.push(frame)
+        return bool(ready)
 
     # Commits
 

@@ -62,7 +62,7 @@ class Feeds:
         feed = self._feeds.get(change.chat.id)
         if feed is None:
             return
-        if change.kind == "deleted" and not change.chat.archived:
+        if change.purged:
             feed.close()
         elif change.foreign:
             feed.hear_of(change.chat.snapshot_version)

@@ -21,7 +21,6 @@ TIMEOUT = 30.0  # seconds that a cell may take
 class Kernel:
     """A running kernel."""
 
-    connection_file: Path
     client: BlockingKernelClient
 
     def run(self, code: str) -> str:
@@ -52,22 +51,28 @@ class Kernel:
 
 @contextmanager
 def kernel_of(server: JupyterServer) -> Iterator[Kernel]:
-    """Let the server start a kernel; it is ended with the context."""
-    started = httpx.post(f"{server.url}api/kernels", headers=server.headers, json={"name": "python3"})
-    started.raise_for_status()
-    kernel_id = started.json()["id"]
-    try:
-        path = server.dirs.runtime / f"kernel-{kernel_id}.json"
-        client = BlockingKernelClient(connection_file=str(_existing(path)))
+    """Let the server start a kernel, and talk to it; it is ended with the context."""
+    with started_kernel(server) as path:
+        client = BlockingKernelClient(connection_file=str(path))
         client.load_connection_file()
         client.start_channels()
         try:
             client.wait_for_ready(timeout=READY_TIMEOUT)
-            yield Kernel(connection_file=path, client=client)
+            yield Kernel(client=client)
         finally:
             client.stop_channels()
+
+
+@contextmanager
+def started_kernel(server: JupyterServer) -> Iterator[Path]:
+    """Let the server start a kernel; gives its connection file."""
+    started = httpx.post(f"{server.url}api/kernels", headers=server.headers, json={"name": "python3"})
+    started.raise_for_status()
+    kernel_id = started.json()["id"]
+    try:
+        yield _existing(server.dirs.runtime / f"kernel-{kernel_id}.json")
     finally:
-        httpx.delete(f"{server.url}api/kernels/{kernel_id}", headers=server.headers, timeout=30)
+        httpx.delete(f"{server.url}api/kernels/{kernel_id}", headers=server.headers, timeout=READY_TIMEOUT)
 
 
 def _existing(path: Path) -> Path:

@@ -34,7 +34,7 @@ def test_results_are_found_behind_the_message_that_called() -> None:
     assert (first.status, first.output, first.exit_code, first.duration_ms) == (CallStatus.DONE, "x\n", 0, 5)
     assert (second.status, second.output, second.exit_code) == (CallStatus.FAILED, "broken", None)
     assert (first.key, second.key) == (CallKey(message_id=1, index=0), CallKey(message_id=1, index=1))
-    assert first.summary == "execute: ls"
+    assert repr(tool_calls(view)) == "execute: ls  exit code 0, 5 ms\nexecute: false  failed"
 
 
 def test_a_vendor_may_use_an_id_again() -> None:
@@ -73,6 +73,8 @@ def test_a_call_that_is_being_written_is_told_apart() -> None:
         ({"path": "/a", "content": "long"}, "t: /a"),
         ({"city": "Oslo"}, "t: Oslo"),
         ({"days": 3}, "t: 3"),
+        ({"files": [{"path": "/a", "edits": []}, {"path": "/b"}, 5]}, "t: /a, /b"),
+        ({"files": "none"}, "t: none"),
         ({"city": "Oslo", "days": 3}, 't: {"city": "Oslo", "days": 3}'),
     ],
 )

@@ -90,7 +90,7 @@ HUB = {"JUPYTERHUB_API_TOKEN": "hub", "JUPYTERHUB_SERVICE_PREFIX": "/user/me/"}
     ],
 )
 def test_under_a_hub_the_hub_tells(runtime: Path, environ: Mapping[str, str], url: str) -> None:
-    assert find_own_server(environ=HUB | environ) == Server(url=url, token="hub")
+    assert find_own_server(environ={**HUB, **environ}) == Server(url=url, token="hub")
 
 
 def test_under_a_hub_the_parent_comes_first(runtime: Path) -> None:
@@ -159,6 +159,6 @@ def test_what_is_no_address(text: str) -> None:
 
 def test_a_token_is_not_shown() -> None:
     assert "secret" not in repr(Server(url="http://localhost/", token="secret"))
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match="Expected the address") as error:
         parse_address("localhost:8888/?token=secret")
     assert "secret" not in str(error.value)

@@ -1,7 +1,7 @@
 """What a crash leaves on disk, and what the next server makes of it.
 
-A crash is a copy of the database at that moment: the first world knows nothing of it, the second one finds the
-locks of the first free.
+A crash is a copy of the database at that moment: the first world knows nothing of it, the second finds the
+locks of the first one free.
 """
 
 from __future__ import annotations

@@ -1,0 +1,832 @@
+"""A pure model of the chats in one database, written from spec/state-machine.md and nothing else.
+
+Every transition is a function of a draft of the database and the transition's arguments; it returns what the
+caller is told, or raises `Refused`. The arguments are the store's own transition values, of whose code nothing
+is used. Versions are not counted along the way but derived at the end, by comparing each chat with what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from jupyter_chatd.messages import (
+    ActionKind,
+    Approval,
+    CallKey,
+    Chat,
+    ChatStatus,
+    FilePart,
+    Message,
+    NewMessage,
+    QueuedMessage,
+    Role,
+    ToolCallPart,
+    ToolResultPart,
+    ToolRun,
+    TurnOptions,
+    Visibility,
+)
+from jupyter_chatd.store.actions import (
+    DENIED,
+    CancelAction,
+    ClaimAction,
+    CompleteAction,
+    DecideApproval,
+    EnterAction,
+)
+from jupyter_chatd.store.calls import NOT_RUN, UNKNOWN_OUTCOME
+from jupyter_chatd.store.conversation import (
+    BusyBehavior,
+    ClearContext,
+    CreateChat,
+    DeleteQueued,
+    EditMessage,
+    ImportChat,
+    InterruptChat,
+    PromoteQueued,
+    PurgeChat,
+    RequestCompaction,
+    SendMessage,
+    SetArchived,
+)
+from jupyter_chatd.store.transaction import Claim
+from jupyter_chatd.store.work import (
+    LOST,
+    Abandon,
+    Acquire,
+    BeginAttempt,
+    CommitStep,
+    FinishError,
+    FinishInterruption,
+    FinishTools,
+    FinishTurn,
+    Reconcile,
+    RecordRetry,
+    StartTools,
+)
+
+LETTERS = {
+    ChatStatus.WAITING: "W",
+    ChatStatus.ERROR: "E",
+    ChatStatus.RUNNING: "R",
+    ChatStatus.INTERRUPTING: "I",
+    ChatStatus.REQUIRES_ACTION: "A",
+}
+RUNNING, INTERRUPTING, WAITING, ERROR, ACTION = (
+    ChatStatus.RUNNING,
+    ChatStatus.INTERRUPTING,
+    ChatStatus.WAITING,
+    ChatStatus.ERROR,
+    ChatStatus.REQUIRES_ACTION,
+)
+QUIET = (Acquire, Abandon, BeginAttempt, RecordRetry, StartTools, FinishTools)
+"""Transitions after which a chat keeps its place in the list."""
+
+
+class Refusal(StrEnum):
+    """Why a transition is not made."""
+
+    CONFLICT = "conflict"
+    DECIDED = "already decided"
+    STALE = "stale"
+    NOT_FOUND = "not found"
+    QUEUE_FULL = "queue full"
+    INVALID = "invalid"
+    BUG = "bug of the caller"
+    INJECTED = "injected failure"
+
+
+class Refused(Exception):  # noqa: N818 - not an error of the model
+    def __init__(self, kind: Refusal) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is stored of one chat."""
+
+    chat: Chat
+    rows: tuple[Message, ...] = ()
+    """Deleted ones too."""
+    queue: tuple[QueuedMessage, ...] = ()
+    journal: Mapping[CallKey, ToolRun] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        letter = LETTERS[self.chat.status]
+        if letter == "W" and self.queue:
+            return "!"
+        return (
+            ("X" if self.chat.archived else "")
+            + letter
+            + ("" if letter == "W" else str(int(bool(self.queue))))
+        )
+
+    @property
+    def visible(self) -> tuple[Message, ...]:
+        return tuple(row for row in self.rows if not row.deleted)
+
+    @property
+    def open_calls(self) -> tuple[tuple[CallKey, ToolCallPart], ...]:
+        """Calls of all visible rows, compacted ones apart, that no visible row answers."""
+        answered = {row.answers for row in self.visible}
+        return tuple(
+            (key, call)
+            for row in self.visible
+            if row.role is Role.ASSISTANT and not row.compressed
+            for index, call in row.tool_calls
+            if (key := CallKey(message_id=row.id, index=index)) not in answered
+        )
+
+    @property
+    def awaited(self) -> tuple[ToolRun, ...]:
+        """What clients still have to act on, of the newest step."""
+        steps = [row.id for row in self.visible if row.role is Role.ASSISTANT and not row.compressed]
+        runs = (run for key, run in sorted(self.journal.items()) if steps and key.message_id == steps[-1])
+        return tuple(
+            run
+            for run in runs
+            if run.result is None
+            and run.action is not None
+            and (run.action is not ActionKind.APPROVAL or run.approval is Approval.PENDING)
+        )
+
+    @property
+    def covered(self) -> int:
+        """The last id that a summary covers."""
+        return max((row.covers_until or 0 for row in self.visible if row.compressed), default=0)
+
+    @property
+    def answered(self) -> int:
+        """The last id that a summary could cover: rows after it are unanswered."""
+        rows = (row for row in self.visible if not row.compressed)
+        return max((row.id for row in rows if row.role in (Role.ASSISTANT, Role.TOOL)), default=0)
+
+    @property
+    def is_unread(self) -> bool:
+        read = self.chat.last_read_message_id or 0
+        return any(row.role is Role.ASSISTANT and row.id > read for row in self.visible)
+
+
+@dataclass(frozen=True)
+class Database:
+    """Chats by id, and the counters."""
+
+    chats: Mapping[str, Record] = field(default_factory=dict)
+    last_message_id: int = 0
+    """Allotted by this process, also to what was rolled back."""
+    stored_message_id: int = 0
+    """The newest that was ever committed."""
+    last_queued_id: int = 0
+
+    def reopened(self) -> Database:
+        """What another process finds."""
+        return replace(self, last_message_id=self.stored_message_id)
+
+
+class Draft:
+    """A database while one transition changes it."""
+
+    def __init__(self, database: Database, now: float) -> None:
+        self.before = database
+        self.records = dict(database.chats)
+        self.now = now
+        self.message_id = database.last_message_id
+        self.queued_id = database.last_queued_id
+        self.applied: set[str] = set()
+        """Chats that the transition applies to, also where it leaves no other trace."""
+
+    def get(self, chat_id: str) -> Record:
+        if chat_id not in self.records:
+            raise Refused(Refusal.NOT_FOUND)
+        return self.records[chat_id]
+
+    def enter(self, chat_id: str, states: str) -> Record:
+        """Return the record of a chat that must be in one of these states."""
+        record = self.get(chat_id)
+        if record.state not in states.split():
+            raise Refused(Refusal.CONFLICT)
+        self.applied.add(chat_id)
+        return record
+
+    def enter_claimed(self, claim: Claim, states: str) -> Record:
+        """The same for work; the claim must hold."""
+        self.check(claim)
+        return self.enter(claim.chat_id, states)
+
+    def check(self, claim: Claim) -> None:
+        record = self.records.get(claim.chat_id)
+        wanted = (claim.runner_id, claim.history_version, claim.status)
+        if record is None or wanted != (
+            record.chat.runner_id,
+            record.chat.history_version,
+            record.chat.status,
+        ):
+            raise Refused(Refusal.STALE)
+
+    def put(self, record: Record) -> Record:
+        self.records[record.chat.id] = record
+        return record
+
+    def set(self, record: Record, **values: Any) -> Record:
+        return self.put(replace(record, chat=replace(record.chat, **values)))
+
+    def become(self, record: Record, status: ChatStatus, **values: Any) -> Record:
+        """Take on a status, and lose what only other statuses have."""
+        if status is not ERROR:
+            values["last_error"] = None
+        if status is not ACTION:
+            values["action_deadline_at"] = None
+        if status not in (RUNNING, INTERRUPTING):
+            values |= {"worker_id": None, "runner_id": None}
+        if status is not RUNNING:
+            values["retry_state"] = None
+        return self.set(record, status=status, **values)
+
+    def insert(self, record: Record, new: NewMessage) -> Record:
+        """Add a row; before a user row (rule 1) and before another step all calls are closed."""
+        if new.role in (Role.USER, Role.ASSISTANT) and not new.compressed:
+            record = self.close_calls(record)
+        self.message_id += 1
+        row = Message(
+            id=self.message_id,
+            chat_id=record.chat.id,
+            created_at=self.now,
+            **{name: getattr(new, name) for name in NewMessage.__slots__},
+        )
+        return self.put(replace(record, rows=(*record.rows, row)))
+
+    def say(self, record: Record, new: NewMessage) -> Record:
+        """Add a user row; the chat goes on with the model that it names."""
+        record = self.insert(record, new)
+        if new.turn_options is not None and new.turn_options.model is not None:
+            options = new.turn_options
+            record = self.set(record, model=options.model, model_config_id=options.model_config_id)
+        return record
+
+    def close_calls(self, record: Record, *, not_run: str = NOT_RUN) -> Record:
+        for key, call in record.open_calls:
+            run = record.journal.get(key)
+            if run is not None and run.result is not None:
+                result = run.result
+            elif run is not None and (run.started_at is not None or run.claimed_by is not None):
+                result = failure(call, UNKNOWN_OUTCOME)
+            else:
+                result = failure(call, not_run)
+            record = self.insert(record, NewMessage(role=Role.TOOL, parts=(result,), answers=key))
+        return record
+
+    def enqueue(self, record: Record, new: NewMessage, limit: int) -> Record:
+        if len(record.queue) >= limit:
+            raise Refused(Refusal.QUEUE_FULL)
+        self.queued_id += 1
+        queued = QueuedMessage(
+            id=self.queued_id,
+            chat_id=record.chat.id,
+            parts=new.parts,
+            created_at=self.now,
+            created_by=new.created_by,
+            turn_options=new.turn_options,
+        )
+        return self.put(replace(record, queue=(*record.queue, queued)))
+
+    def promote(self, record: Record, queued: QueuedMessage) -> Record:
+        record = self.put(replace(record, queue=tuple(item for item in record.queue if item != queued)))
+        options = queued.turn_options or TurnOptions()
+        return self.say(
+            record,
+            NewMessage(
+                role=Role.USER,
+                parts=queued.parts,
+                created_by=queued.created_by,
+                turn_options=queued.turn_options,
+                model=options.model,
+                model_config_id=options.model_config_id,
+            ),
+        )
+
+    def journal(self, record: Record, run: ToolRun) -> Record:
+        return self.put(replace(record, journal={**record.journal, run.key: run}))
+
+    def family(self, chat_id: str) -> list[Record]:
+        members = [record for record in self.records.values() if record.chat.root_chat_id == chat_id]
+        members.sort(key=lambda record: (record.chat.created_at, record.chat.id))
+        return [self.get(chat_id), *members]
+
+    # The end
+
+    def sealed(self, transition: object) -> Database:
+        """Return the database with the versions of what changed."""
+        for chat_id in self.applied & self.records.keys():
+            self.put(self._versioned(self.before.chats.get(chat_id), self.records[chat_id], transition))
+        inserted = self.message_id > self.before.last_message_id
+        return Database(
+            chats=self.records,
+            last_message_id=self.message_id,
+            stored_message_id=self.message_id if inserted else self.before.stored_message_id,
+            last_queued_id=self.queued_id,
+        )
+
+    def _versioned(self, before: Record | None, after: Record, transition: object) -> Record:
+        old = before.chat if before else None
+        version = old.snapshot_version + 1 if old else 1
+        values: dict[str, Any] = {"snapshot_version": version}
+        if old is None or not isinstance(transition, QUIET):
+            values["updated_at"] = self.now
+        rows = after.rows
+        if before is None or rows != before.rows:
+            known = {row.id: row for row in before.rows} if before else {}
+            rows = tuple(row if known.get(row.id) == row else replace(row, revision=version) for row in rows)
+            values |= {"history_version": version, "generation_attempt": 0, "retry_state": None}
+        if (before.queue if before else ()) != after.queue:
+            values["queue_version"] = version
+        after = replace(after, rows=rows, chat=replace(after.chat, **values))
+        if after.chat.retry_state != (old.retry_state if old else None):
+            after = replace(after, chat=replace(after.chat, retry_state_version=version))
+        return replace(after, chat=replace(after.chat, has_unread=after.is_unread))
+
+
+def failure(call: ToolCallPart, text: str) -> ToolResultPart:
+    return ToolResultPart(
+        tool_call_id=call.tool_call_id, tool_name=call.tool_name, result={"error": text}, is_error=True
+    )
+
+
+def step(database: Database, transition: Any, now: float) -> tuple[Database, Any]:
+    """Return the database after a transition, and what the caller is told: the `Refusal` if it is refused."""
+    draft = Draft(database, now)
+    try:
+        result = TRANSITIONS[type(transition)](draft, transition)
+    except Refused as refused:
+        return database, refused.kind
+    after = draft.sealed(transition)
+    return after, result(after) if callable(result) else result
+
+
+def told(chat_id: str) -> Callable[[Database], Chat]:
+    """The chat as it is in the end."""
+    return lambda after: after.chats[chat_id].chat
+
+
+def newest_row(chat_id: str) -> Callable[[Database], Message]:
+    return lambda after: after.chats[chat_id].rows[-1]
+
+
+# Conversation
+
+
+def create(draft: Draft, t: CreateChat) -> Any:
+    if t.parent is not None:
+        draft.check(t.parent)
+        made = draft.records.get(t.chat.id)
+        if made is not None and made.chat.parent_chat_id == t.parent.chat_id:
+            return made.chat
+    _begin(draft, t.chat, RUNNING, t.rows)
+    return told(t.chat.id)
+
+
+def import_chat(draft: Draft, t: ImportChat) -> Any:
+    record = _begin(draft, t.chat, WAITING, ())
+    for row in t.rows:
+        if row.compressed:
+            until = record.rows[-1].id if record.rows and row.visibility is Visibility.MODEL else None
+            record = draft.insert(record, replace(row, covers_until=until))
+        elif row.role is Role.TOOL:
+            ids = {part.tool_call_id for part in row.parts if isinstance(part, ToolResultPart)}
+            answers = [key for key, call in record.open_calls if call.tool_call_id in ids]
+            record = draft.insert(record, replace(row, answers=answers[0] if answers else None))
+        else:
+            record = draft.insert(record, row)
+    draft.close_calls(record)
+    return told(t.chat.id)
+
+
+def _begin(draft: Draft, chat: Chat, status: ChatStatus, rows: Iterable[NewMessage]) -> Record:
+    if chat.id in draft.records:
+        raise Refused(Refusal.CONFLICT)
+    draft.applied.add(chat.id)
+    chat = replace(
+        chat, status=status, archived=False, created_at=draft.now, updated_at=draft.now, history_version=1
+    )
+    record = draft.put(Record(chat=chat))
+    for row in rows:
+        record = draft.insert(record, row)
+    return record
+
+
+def purge(draft: Draft, t: PurgeChat) -> None:
+    draft.enter(t.chat_id, "XW XE0 XE1")
+    for member in draft.family(t.chat_id):
+        draft.enter(member.chat.id, "XW XE0 XE1")
+        del draft.records[member.chat.id]
+
+
+def send(draft: Draft, t: SendMessage) -> Any:
+    record = draft.enter(t.chat_id, "W E0 E1 R0 R1 I0 I1 A0 A1")
+    interrupts = t.busy is BusyBehavior.INTERRUPT
+    state = record.state
+    if state in ("R0", "R1", "I0", "I1"):
+        record = draft.enqueue(record, t.message, t.queue_limit)
+        queued = record.queue[-1]
+        if interrupts:
+            draft.become(record, INTERRUPTING, compaction_requested_at=None)
+        return ("queue", queued)
+    if state in ("A0", "A1") and not interrupts:
+        if _is_free_text_answer(record, t.message):
+            return _answer_questions(draft, record, t.message)
+        return ("queue", draft.enqueue(record, t.message, t.queue_limit).queue[-1])
+    if interrupts and state in ("A0", "A1"):
+        record = draft.set(record, compaction_requested_at=None)
+    if state in ("E1", "A1"):
+        record = draft.enqueue(record, t.message, t.queue_limit)
+        queued = record.queue[-1]
+        draft.become(draft.promote(record, record.queue[0]), RUNNING)
+        return ("queue", queued)
+    draft.become(draft.say(record, t.message), RUNNING)
+    return lambda after: ("history", newest_row(t.chat_id)(after))
+
+
+def _is_free_text_answer(record: Record, message: NewMessage) -> bool:
+    files = any(isinstance(part, FilePart) for part in message.parts)
+    awaited = record.awaited
+    return not files and bool(awaited) and all(run.action is ActionKind.QUESTION for run in awaited)
+
+
+def _answer_questions(draft: Draft, record: Record, message: NewMessage) -> Any:
+    text = "\n".join(
+        getattr(part, "text", "") or getattr(part, "content", "") or "" for part in message.parts
+    )
+    for run in record.awaited:
+        result = ToolResultPart(
+            tool_call_id=run.tool_call_id, tool_name=run.tool_name, result={"answer": text}
+        )
+        run = replace(run, result=result, finished_at=draft.now, decided_by=message.created_by)
+        record = draft.journal(record, run)
+    draft.become(record, RUNNING)
+    return ("answer",)
+
+
+def edit(draft: Draft, t: EditMessage) -> Any:
+    rows = {row.id: row for row in draft.get(t.chat_id).visible}
+    if t.message_id not in rows:
+        raise Refused(Refusal.NOT_FOUND)
+    original = rows[t.message_id]
+    if original.role is not Role.USER or original.visibility is Visibility.MODEL:
+        raise Refused(Refusal.INVALID)
+    record = draft.enter(t.chat_id, "W E0 E1 R0 R1 I0 I1 A0 A1")
+    for child in draft.family(t.chat_id)[1:]:
+        by = child.chat.spawned_by
+        if by is not None and by.message_id >= t.message_id and child.chat.status in (RUNNING, ACTION):
+            draft.applied.add(child.chat.id)
+            _stop(draft, child, drop=True)
+    dropped = record.queue
+    rows_after = tuple(replace(row, deleted=True) if row.id >= t.message_id else row for row in record.rows)
+    record = draft.put(replace(record, rows=rows_after, queue=()))
+    record = draft.say(
+        record,
+        replace(
+            t.message,
+            visibility=original.visibility,
+            model=t.message.model or original.model,
+            model_config_id=t.message.model_config_id or original.model_config_id,
+            turn_options=t.message.turn_options or original.turn_options,
+        ),
+    )
+    draft.become(record, RUNNING, compaction_requested_at=None)
+    return lambda after: (newest_row(t.chat_id)(after), dropped)
+
+
+def delete_queued(draft: Draft, t: DeleteQueued) -> QueuedMessage | None:
+    found = [queued for queued in draft.get(t.chat_id).queue if queued.id == t.queued_id]
+    if not found:
+        return None
+    record = draft.enter(t.chat_id, "E1 R1 I1 A1")
+    draft.put(replace(record, queue=tuple(item for item in record.queue if item != found[0])))
+    return found[0]
+
+
+def promote_queued(draft: Draft, t: PromoteQueued) -> Any:
+    found = [queued for queued in draft.get(t.chat_id).queue if queued.id == t.queued_id]
+    if not found:
+        raise Refused(Refusal.NOT_FOUND)
+    record = draft.enter(t.chat_id, "E1 A1 R1 I1")
+    (queued,) = found
+    if record.state in ("R1", "I1"):
+        others = tuple(item for item in record.queue if item != queued)
+        record = draft.put(replace(record, queue=(queued, *others)))
+        draft.become(record, INTERRUPTING, compaction_requested_at=None)
+        return ("queue", queued)
+    draft.become(draft.promote(record, queued), RUNNING, compaction_requested_at=None)
+    return lambda after: ("history", newest_row(t.chat_id)(after))
+
+
+def interrupt(draft: Draft, t: InterruptChat) -> Any:
+    record = draft.get(t.chat_id)
+    if record.chat.parent_chat_id is None:
+        for child in draft.family(t.chat_id)[1:]:
+            if child.chat.status in (RUNNING, ACTION):
+                draft.applied.add(child.chat.id)
+                _stop(draft, child, drop=True)
+    if record.state in ("W", "E0", "E1", "I0", "I1"):
+        return lambda after: (told(t.chat_id)(after), ())
+    dropped = record.queue if t.drop_queue else ()
+    _stop(draft, draft.enter(t.chat_id, "R0 R1 A0 A1"), drop=t.drop_queue)
+    return lambda after: (told(t.chat_id)(after), dropped)
+
+
+def _stop(draft: Draft, record: Record, *, drop: bool) -> None:
+    if drop:
+        record = draft.put(replace(record, queue=()))
+    record = draft.set(record, compaction_requested_at=None)
+    if record.chat.status is RUNNING:
+        draft.become(record, INTERRUPTING)
+        return
+    _go_on_or_rest(draft, draft.close_calls(record))
+
+
+def _go_on_or_rest(draft: Draft, record: Record) -> Record:
+    """The next queued message begins a turn; without one the chat is idle."""
+    if record.queue:
+        return draft.become(draft.promote(record, record.queue[0]), RUNNING)
+    return draft.become(record, WAITING)
+
+
+def request_compaction(draft: Draft, t: RequestCompaction) -> Any:
+    record = draft.enter(t.chat_id, "W E0 E1")
+    if record.answered <= record.covered:
+        raise Refused(Refusal.CONFLICT)
+    draft.become(record, RUNNING, compaction_requested_at=draft.now)
+    return told(t.chat_id)
+
+
+def clear_context(draft: Draft, t: ClearContext) -> Any:
+    record = draft.enter(t.chat_id, "W E0")
+    marker = NewMessage(
+        role=Role.USER,
+        parts=(),
+        visibility=Visibility.MODEL,
+        compressed=True,
+        covers_until=max(record.answered, record.covered),
+    )
+    draft.become(draft.insert(record, marker), WAITING)
+    return newest_row(t.chat_id)
+
+
+def set_archived(draft: Draft, t: SetArchived) -> Any:
+    record = draft.get(t.chat_id)
+    if record.chat.archived == t.archived:
+        raise Refused(Refusal.INVALID)
+    parent = record.chat.parent_chat_id
+    if not t.archived and parent is not None and draft.get(parent).chat.archived:
+        raise Refused(Refusal.CONFLICT)
+    members = [member for member in draft.family(t.chat_id) if member.chat.archived != t.archived]
+    for member in members:
+        draft.enter(member.chat.id, "W E0 E1" if t.archived else "XW XE0 XE1")
+        draft.set(member, archived=t.archived, **({"pin_order": 0} if t.archived else {}))
+    ids = [member.chat.id for member in members]
+    return lambda after: tuple(after.chats[member].chat for member in ids)
+
+
+# Actions
+
+
+def enter_action(draft: Draft, t: EnterAction) -> Any:
+    record = draft.enter_claimed(t.claim, "R0 R1")
+    for ask in t.asks:
+        run = record.journal.get(ask.key) or ToolRun(
+            message_id=ask.key.message_id,
+            call_index=ask.key.index,
+            chat_id=t.claim.chat_id,
+            tool_call_id=ask.tool_call_id,
+            tool_name=ask.tool_name,
+        )
+        if run.result is not None:
+            continue
+        if run.approval is None and ask.kind is ActionKind.APPROVAL:
+            run = replace(run, approval=Approval.PENDING)
+        record = draft.journal(record, replace(run, action=ask.kind, args=None))
+    if not record.awaited:
+        raise Refused(Refusal.BUG)
+    draft.become(record, ACTION, action_deadline_at=t.deadline_at)
+    return told(t.claim.chat_id)
+
+
+def _asked(draft: Draft, chat_id: str, key: CallKey) -> tuple[ToolRun, bool]:
+    """A call that clients were asked for, and whether a row answers it."""
+    record = draft.get(chat_id)
+    run = record.journal.get(key)
+    visible = {row.id for row in record.visible}
+    if run is None or run.action is None or key.message_id not in visible:
+        raise Refused(Refusal.NOT_FOUND)
+    return run, any(row.answers == key for row in record.visible)
+
+
+def claim_action(draft: Draft, t: ClaimAction) -> ToolRun:
+    run, is_closed = _asked(draft, t.chat_id, t.key)
+    if run.action is not ActionKind.CLIENT_TOOL:
+        raise Refused(Refusal.INVALID)
+    if run.result is not None or is_closed or run.claimed_by not in (None, t.client):
+        raise Refused(Refusal.DECIDED)
+    if run.claimed_by is None:
+        run = replace(run, claimed_by=t.client, started_at=draft.now)
+        draft.journal(draft.enter(t.chat_id, "A0 A1"), run)
+    return run
+
+
+def complete_action(draft: Draft, t: CompleteAction) -> Any:
+    if len({answer.key for answer in t.results}) < len(t.results):
+        raise Refused(Refusal.INVALID)
+    fresh: list[ToolRun] = []
+    for answer in t.results:
+        run, is_closed = _asked(draft, t.chat_id, answer.key)
+        result = ToolResultPart(
+            tool_call_id=run.tool_call_id,
+            tool_name=run.tool_name,
+            result=answer.result,  # type: ignore[arg-type]
+            is_error=answer.is_error,
+        )
+        if run.action is ActionKind.APPROVAL:
+            raise Refused(Refusal.INVALID)
+        if run.result == result:
+            continue
+        if run.result is not None or is_closed or run.claimed_by not in (None, t.client):
+            raise Refused(Refusal.DECIDED)
+        fresh.append(replace(run, result=result, finished_at=draft.now, decided_by=t.decided_by))
+    if fresh:
+        record = draft.enter(t.chat_id, "A0 A1")
+        for run in fresh:
+            record = draft.journal(record, run)
+        _resume(draft, record)
+    return told(t.chat_id)
+
+
+def _resume(draft: Draft, record: Record) -> None:
+    if not record.awaited:
+        draft.become(record, RUNNING)
+
+
+def decide_approval(draft: Draft, t: DecideApproval) -> Any:
+    run, is_closed = _asked(draft, t.chat_id, t.key)
+    wanted = Approval.ALLOWED if t.allow else Approval.DENIED
+    if run.approval is None:
+        raise Refused(Refusal.INVALID)
+    if run.approval is wanted:
+        return told(t.chat_id)
+    if run.approval is not Approval.PENDING or is_closed:
+        raise Refused(Refusal.DECIDED)
+    record = draft.enter(t.chat_id, "A0 A1")
+    run = replace(run, approval=wanted, decided_by=t.decided_by, decided_at=draft.now)
+    if not t.allow:
+        call = ToolCallPart(tool_call_id=run.tool_call_id, tool_name=run.tool_name)
+        run = replace(run, result=failure(call, DENIED), finished_at=draft.now)
+    _resume(draft, draft.journal(record, run))
+    return told(t.chat_id)
+
+
+def cancel_action(draft: Draft, t: CancelAction) -> Any:
+    record = draft.enter(t.chat_id, "A0 A1")
+    deadline = record.chat.action_deadline_at
+    if deadline is None or draft.now < deadline:
+        raise Refused(Refusal.CONFLICT)
+    draft.become(draft.close_calls(record, not_run=t.reason), RUNNING)
+    return told(t.chat_id)
+
+
+# Work
+
+
+def acquire(draft: Draft, t: Acquire) -> Any:
+    free = [
+        record
+        for record in draft.records.values()
+        if record.chat.status in (RUNNING, INTERRUPTING)
+        and (record.chat.worker_id is None or record.chat.worker_id in t.dead_workers)
+    ]
+    free.sort(key=lambda record: (record.chat.updated_at, record.chat.id))
+    taken: list[str] = []
+    for record, runner_id in zip(free, t.runner_ids, strict=False):
+        draft.applied.add(record.chat.id)
+        draft.set(record, worker_id=t.worker_id, runner_id=runner_id)
+        taken.append(record.chat.id)
+    return lambda after: tuple(after.chats[chat_id].chat for chat_id in taken)
+
+
+def abandon(draft: Draft, t: Abandon) -> None:
+    if draft.get(t.chat_id).chat.runner_id != t.runner_id:
+        raise Refused(Refusal.STALE)
+    draft.set(draft.enter(t.chat_id, "R0 R1 I0 I1"), worker_id=None, runner_id=None)
+
+
+def begin_attempt(draft: Draft, t: BeginAttempt) -> Any:
+    record = draft.enter_claimed(t.claim, "R0 R1")
+    draft.set(record, generation_attempt=record.chat.generation_attempt + 1, retry_state=None)
+    return told(t.claim.chat_id)
+
+
+def record_retry(draft: Draft, t: RecordRetry) -> Any:
+    draft.set(draft.enter_claimed(t.claim, "R0 R1"), retry_state=t.retry)
+    return told(t.claim.chat_id)
+
+
+def commit_step(draft: Draft, t: CommitStep) -> Any:
+    record = draft.enter_claimed(t.claim, "R0 R1")
+    for row in t.rows:
+        record = draft.insert(record, row)
+    if t.compacted:
+        draft.set(record, compaction_requested_at=None)
+    return _committed(t.claim.chat_id, draft)
+
+
+def _committed(chat_id: str, draft: Draft) -> Callable[[Database], Any]:
+    first = draft.before.last_message_id
+    return lambda after: (
+        after.chats[chat_id].chat,
+        tuple(row for row in after.chats[chat_id].rows if row.id > first),
+    )
+
+
+def start_tools(draft: Draft, t: StartTools) -> None:
+    record = draft.enter_claimed(t.claim, "R0 R1")
+    for start in t.calls:
+        run = record.journal.get(start.key) or ToolRun(
+            message_id=start.key.message_id,
+            call_index=start.key.index,
+            chat_id=t.claim.chat_id,
+            tool_call_id=start.call.tool_call_id,
+            tool_name=start.call.tool_name,
+        )
+        if run.result is None:
+            record = draft.journal(record, replace(run, started_at=draft.now))
+
+
+def finish_tools(draft: Draft, t: FinishTools) -> None:
+    record = draft.enter_claimed(t.claim, "R0 R1")
+    for key, result in t.results:
+        run = record.journal.get(key)
+        if run is not None and run.result is None:
+            record = draft.journal(record, replace(run, result=result, finished_at=draft.now))
+
+
+def finish_interruption(draft: Draft, t: FinishInterruption) -> Any:
+    return _end_turn(draft, draft.enter_claimed(t.claim, "I0 I1"), t.partial)
+
+
+def finish_turn(draft: Draft, t: FinishTurn) -> Any:
+    return _end_turn(draft, draft.enter_claimed(t.claim, "R0 R1"), t.rows)
+
+
+def _end_turn(draft: Draft, record: Record, rows: Iterable[NewMessage]) -> Any:
+    for row in rows:
+        record = draft.insert(record, row)
+    record = draft.set(draft.close_calls(record), compaction_requested_at=None)
+    _go_on_or_rest(draft, record)
+    return _committed(record.chat.id, draft)
+
+
+def finish_error(draft: Draft, t: FinishError) -> Any:
+    record = draft.close_calls(draft.enter_claimed(t.claim, "R0 R1 I0 I1"))
+    draft.become(record, ERROR, last_error=t.error, compaction_requested_at=None)
+    return told(t.claim.chat_id)
+
+
+def reconcile(draft: Draft, t: Reconcile) -> Any:
+    record = draft.get(t.chat_id)
+    if record.state == "!":
+        draft.applied.add(t.chat_id)
+        draft.become(draft.close_calls(record), ERROR, last_error=LOST)
+    return told(t.chat_id)
+
+
+TRANSITIONS: Mapping[type, Callable[[Draft, Any], Any]] = {
+    CreateChat: create,
+    ImportChat: import_chat,
+    PurgeChat: purge,
+    SendMessage: send,
+    EditMessage: edit,
+    DeleteQueued: delete_queued,
+    PromoteQueued: promote_queued,
+    InterruptChat: interrupt,
+    RequestCompaction: request_compaction,
+    ClearContext: clear_context,
+    SetArchived: set_archived,
+    EnterAction: enter_action,
+    ClaimAction: claim_action,
+    CompleteAction: complete_action,
+    DecideApproval: decide_approval,
+    CancelAction: cancel_action,
+    Acquire: acquire,
+    Abandon: abandon,
+    BeginAttempt: begin_attempt,
+    RecordRetry: record_retry,
+    CommitStep: commit_step,
+    StartTools: start_tools,
+    FinishTools: finish_tools,
+    FinishInterruption: finish_interruption,
+    FinishTurn: finish_turn,
+    FinishError: finish_error,
+    Reconcile: reconcile,
+}
