@@ -98,10 +98,10 @@ def test_the_output_in_a_notebook_is_safe_to_save(
 
 
 def test_the_pieces_of_a_stream_join_to_the_answer(begin: Callable[..., Chat]) -> None:
-    chat = begin("count to 60")
+    chat = begin("count to 300")
     pieces = list(chat.stream())
     assert len(pieces) > 2
-    assert "".join(pieces) == chat.text == " ".join(map(str, range(1, 61)))
+    assert "".join(pieces) == chat.text == " ".join(map(str, range(1, 301)))
 
 
 def test_a_stream_that_is_opened_late_begins_at_the_beginning(begin: Callable[..., Chat]) -> None:
