@@ -1,8 +1,8 @@
 """A pure model of the chats in one database, written from spec/state-machine.md and nothing else.
 
 Every transition is a function of a draft of the database and the transition's arguments; it returns what the
-caller is told, or raises `Refused`. The arguments are the store's own transition values, of whose code nothing
-is used. Versions are not counted along the way but derived at the end, by comparing each chat with what it was.
+caller is told, or raises `Refused`. The arguments are the store's own transition values, whose code is not
+used. Versions are not counted along the way but derived at the end, by comparing each chat with what it was.
 """
 
 from __future__ import annotations

@@ -202,6 +202,8 @@ class Moves:
         return ImportChat(chat=build.chat(chat_id), rows=tuple(self._some(rows)))
 
     def spawn(self, record: Record) -> Any:
+        """A child of the chat's family: trees are one deep."""
+        record = self._database.chats[record.chat.family_id]
         key = self.pick(self._call_keys(record))
         parent = record.chat.id
         child = build.chat(f"{parent}-{key.message_id}-{key.index}", parent=parent, by=key)

@@ -107,7 +107,8 @@ async def add_queue_row(both: Lockstep, chat_id: str) -> None:
     def insert(conn: sqlite3.Connection) -> None:
         conn.execute(
             "INSERT INTO queued_messages"
-            " (chat_id, position, created_at, created_by, content, content_version) VALUES (?, 1, 1, 'ada', '[]', 1)",
+            " (chat_id, position, created_at, created_by, content, content_version)"
+            " VALUES (?, 1, 1, 'ada', '[]', 1)",
             (chat_id,),
         )
 
