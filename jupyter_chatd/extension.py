@@ -129,6 +129,7 @@ class JupyterChatd(Settings, ExtensionApp):
         async with self._changing, AsyncExitStack() as stack:
             stack.push_async_callback(self._catalog.aclose)
             stack.push_async_callback(self._agent.aclose)
+            stack.callback(self._running.close_sockets)
             stack.push_async_callback(self._running.runtime.stop)
             stack.push_async_callback(self._activity.stop)
 

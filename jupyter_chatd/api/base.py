@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.identity import IdentityProvider
@@ -17,6 +17,7 @@ from .. import wire
 from ..errors import (
     ChatdError,
     ConflictError,
+    FileTooLargeError,
     InvalidInputError,
     ModelError,
     NotFoundError,
@@ -30,6 +31,7 @@ from ..runtime import Runtime
 from ..store.configs import stored_models
 
 START_WAIT = 30.0  # seconds that a request waits for the agent to start
+GOING_AWAY = 1001  # closes a WebSocket
 
 LOCAL_OWNER = "local"
 """The owner of all chats on a plain server, where a token's user has a new random name on every request."""
@@ -54,6 +56,14 @@ class FoundModel:
     config_id: str | None = None
 
 
+class Closable(Protocol):
+    """What of a WebSocket the extension needs to know."""
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """End it."""
+        ...
+
+
 class Extension:
     """What the routes need from the extension. One per server, in the web application's settings."""
 
@@ -63,6 +73,13 @@ class Extension:
         self.problem: str | None = None
         """Why requests cannot be served, once that is known."""
         self._settled = asyncio.Event()
+        self.sockets: set[Closable] = set()
+        """Open WebSockets. Jupyter closes none when it stops."""
+
+    def close_sockets(self) -> None:
+        """Tell all who follow that the server goes away."""
+        for socket in tuple(self.sockets):
+            socket.close(GOING_AWAY, "the server is stopping")
 
     def settle(self, problem: str | None) -> None:
         """Begin to serve requests, or to refuse them for a reason."""
@@ -303,6 +320,8 @@ def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
             status = 409
             envelope |= {"state": error.state, "transition": error.transition}
             envelope |= {"detail": error.detail} if error.detail else {}
+        case FileTooLargeError():
+            status = 413
         case QueueFullError():
             status = 429
         case UnavailableError():

@@ -78,6 +78,7 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
     async def open(self, *_args: str, **_kwargs: str) -> None:
         """Begin to deliver."""
         self.set_nodelay(True)
+        self.extension.sockets.add(self)
         self._pump = asyncio.create_task(self._run(), name="chatd-socket")
 
     async def _run(self) -> None:
@@ -117,5 +118,6 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
 
     def on_close(self) -> None:
         """Stop delivering."""
+        self.extension.sockets.discard(self)
         if self._pump is not None:
             self._pump.cancel()

@@ -245,6 +245,7 @@ async def test_stopping_leaves_nothing_behind(api: Api, jp_serverapp: Any, jp_da
         assert await ends(events)
         while await watch.read_message() is not None:
             pass
+        assert watch.close_code == 1001
     await eventually(lambda: children() <= processes)
     assert not chatd_threads()
     await eventually(lambda: not [task for task in asyncio.all_tasks() - tasks if "chatd" in task.get_name()])
