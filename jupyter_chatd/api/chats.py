@@ -14,6 +14,7 @@ from ..messages import Chat, ChatStatus, TurnOptions
 from ..store.reads import ChatQuery
 from . import requests
 from .base import BASE, CHAT, ChatdHandler, permission
+from .files import read_parts
 
 MAX_PAGE = 200
 ARCHIVE_WAIT = 5.0  # seconds that a running family has to stop before it is archived
@@ -22,6 +23,25 @@ ARCHIVE_WAIT = 5.0  # seconds that a running family has to stop before it is arc
 def chat_reply(chat: Chat) -> dict[str, object]:
     """Return a chat as clients see it."""
     return wire.chat_json(chat, pending=chat.status is ChatStatus.RUNNING and chat.worker_id is None)
+
+
+def archived_filter(handler: ChatdHandler) -> bool | None:
+    """Return whether archived chats are asked for, others, or `None` for all.
+
+    Raises:
+        InvalidInputError: the query says something else.
+    """
+    return _choice(handler, "archived", default="false")
+
+
+def _choice(handler: ChatdHandler, name: str, *, default: str) -> bool | None:
+    word = handler.get_query_argument(name, default)
+    words = {"true": True, "false": False, "all": None}
+    if word not in words:
+        raise InvalidInputError(
+            "Invalid search.", detail=f"{name}: expected true, false or all, came {word!r}"
+        )
+    return words[word]
 
 
 class ChatsHandler(ChatdHandler):
@@ -52,25 +72,17 @@ class ChatsHandler(ChatdHandler):
             limit=self.number("limit", default=50, least=1, most=MAX_PAGE),
             offset=self.number("offset", default=0, least=0),
             after_id=self.get_query_argument("after_id", None),
-            archived=self._archived(),
+            archived=archived_filter(self),
             labels=_labels(self.get_query_arguments("label")),
             text=self.get_query_argument("q", None),
+            pinned=_choice(self, "pinned", default="all"),
         )
-
-    def _archived(self) -> bool | None:
-        word = self.get_query_argument("archived", "false")
-        words = {"true": True, "false": False, "all": None}
-        if word not in words:
-            raise InvalidInputError(
-                "Invalid search.", detail=f"archived: expected true, false or all, came {word!r}"
-            )
-        return words[word]
 
     @permission("write", "chats")
     async def post(self) -> None:
         """Create a chat; its first turn begins at once."""
         body = self.body(requests.CreateChat)
-        parts = wire.parse_input_parts(body.content)
+        parts = await read_parts(self, body.content)
         model = await self.extension.find_model(body.model, body.model_config_id)
         chat = await self.service.create(
             NewChat(
@@ -121,6 +133,7 @@ class ChatHandler(ChatdHandler):
         """Change what is given and leave the rest; `archived` takes the chat's family along."""
         body = self.body(requests.PatchChat)
         chat = await self.find_chat(chat_id)
+        _check_pin(chat, body)
         values = await self._metadata(body)
         if body.archived is not None:  # first, because it may be refused and then nothing changes
             await self._set_archived(chat, archived=body.archived)
@@ -152,6 +165,13 @@ class ChatHandler(ChatdHandler):
                 await asyncio.sleep(0.05)
             else:
                 return
+
+
+def _check_pin(chat: Chat, body: requests.PatchChat) -> None:
+    """An archived chat is in no list that a pin could lead."""
+    archived = chat.archived if body.archived is None else body.archived
+    if archived and body.pin_order:
+        raise InvalidInputError("An archived chat cannot be pinned. Unarchive it first.")
 
 
 class InterruptHandler(ChatdHandler):

@@ -8,6 +8,7 @@ from ..messages import TurnOptions
 from ..store.conversation import BusyBehavior, Sent
 from . import requests
 from .base import CHAT, ChatdHandler, permission
+from .files import read_parts
 
 
 def sent_reply(sent: Sent) -> dict[str, object]:
@@ -47,7 +48,7 @@ class MessagesHandler(ChatdHandler):
     async def post(self, chat_id: str) -> None:
         """Send a message: into the history when the chat is idle, else into its queue."""
         body = self.body(requests.SendMessage)
-        parts = wire.parse_input_parts(body.content)
+        parts = await read_parts(self, body.content)
         await self.find_chat(chat_id)
         sent = await self.service.send(
             chat_id,
@@ -83,7 +84,7 @@ class MessageHandler(ChatdHandler):
     async def patch(self, chat_id: str, message_id: str) -> None:
         """Replace a user message and run from there."""
         number = self.path_number(message_id, "message")
-        parts = wire.parse_input_parts(self.body(requests.EditMessage).content)
+        parts = await read_parts(self, self.body(requests.EditMessage).content)
         await self.find_chat(chat_id)
         edited = await self.service.edit(chat_id, number, parts, created_by=self.user_name)
         dropped = [wire.queued_json(queued) for queued in edited.dropped]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actions, base, chats, messages, models, stream, watch
+from . import actions, base, chats, files, messages, models, search, stream, watch
 
 ROUTES: list[tuple[str, type[Any]]] = [
     *watch.ROUTES,
     *models.ROUTES,
+    *files.ROUTES,
+    *search.ROUTES,
     *chats.ROUTES,
     *messages.ROUTES,
     *actions.ROUTES,

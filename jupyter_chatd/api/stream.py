@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from jupyter_server.auth.decorator import ws_authenticated
 from tornado import web
@@ -51,6 +53,8 @@ class StreamHandler(OneWaySocket):
     """Follows one chat."""
 
     chat_id = ""
+    _is_unread = False
+    """Whether there is something to read when the stream is opened."""
     _subscription: Subscription | None = None
 
     @ws_authenticated
@@ -59,7 +63,7 @@ class StreamHandler(OneWaySocket):
         await self.check_permission("read", "chats")
         self.chat_id = chat_id
         self._cursor()
-        await self.find_chat(chat_id)
+        self._is_unread = (await self.find_chat(chat_id)).has_unread
         if self.wants_upgrade:
             await self.upgrade()
         else:
@@ -76,8 +80,9 @@ class StreamHandler(OneWaySocket):
     async def deliver(self) -> None:
         """Write the frames of the subscription; one that was overrun is told to come again."""
         subscription = await self._subscribe()
-        async for frame in subscription:
-            await self.write_message(frame.text)
+        async with self._reading():
+            async for frame in subscription:
+                await self.write_message(frame.text)
         if subscription.overrun:
             self.close(TRY_AGAIN_LATER, "too slow: resume from your cursor")
 
@@ -90,6 +95,21 @@ class StreamHandler(OneWaySocket):
         """The client of an event stream went away."""
         self._unsubscribe()
         super().on_connection_close()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncGenerator[None]:
+        """Who opens the stream has read what there is; who closes it, what came meanwhile. Delays nothing."""
+        opening = asyncio.create_task(self._mark_read(), name="chatd-read-mark") if self._is_unread else None
+        try:
+            yield
+        finally:
+            if opening is not None:
+                await opening
+            await self._mark_read()
+
+    async def _mark_read(self) -> None:
+        if self.extension.problem is None:  # else the server stops, and the store with it
+            await self.service.mark_read(self.chat_id)
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:
@@ -106,9 +126,10 @@ class StreamHandler(OneWaySocket):
         self.set_header("X-Accel-Buffering", "no")
         pinger = asyncio.create_task(self._comment_forever(), name="chatd-ping")
         try:
-            async for frame in subscription:
-                self.write(event_text(frame))
-                await self.flush()
+            async with self._reading():
+                async for frame in subscription:
+                    self.write(event_text(frame))
+                    await self.flush()
         except StreamClosedError:
             pass  # the client went away
         finally:

@@ -5,6 +5,8 @@ A service method looks up what must be known (owners), makes the values of a tra
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +47,8 @@ from ..store.conversation import (
     SetArchived,
 )
 from ..titles import initial_title
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -232,6 +236,13 @@ class ChatService:
         """Change title, labels, pin, model and the like."""
         kind = "title_change" if "title" in values else "updated"
         return (await self.store.write_metadata(chat_id, dict(values), kind=kind)).chat
+
+    async def mark_read(self, chat_id: str) -> None:
+        """Count everything that a chat says now as read; while nothing can be written it stays unread."""
+        try:
+            await self.store.write(lambda conn: reads.mark_read(conn, chat_id))
+        except sqlite3.Error as error:
+            log.warning("Chat %s could not be marked as read: %r", chat_id, error)
 
     async def set_archived(self, chat_id: str, *, archived: bool) -> tuple[Chat, ...]:
         """Archive or unarchive a chat's family; what runs is interrupted first by the caller.

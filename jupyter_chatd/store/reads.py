@@ -304,7 +304,7 @@ def mark_read(conn: sqlite3.Connection, chat_id: str) -> None:
     """Count everything that a chat says now as read. Nothing is written when it was."""
     conn.execute(
         "UPDATE chats SET last_read_message_id = (SELECT MAX(id) FROM messages WHERE chat_id = chats.id)"
-        " WHERE id = ? AND id IN (SELECT m.chat_id FROM messages AS m WHERE m.chat_id = chats.id"
+        " WHERE id = ? AND EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = chats.id"
         " AND m.role = 'assistant' AND m.deleted = 0 AND m.id > COALESCE(chats.last_read_message_id, 0))",
         (chat_id,),
     )

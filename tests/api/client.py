@@ -110,10 +110,13 @@ class Api:
         )
 
     async def settle(self, chat_id: str, *, seconds: float = PATIENCE) -> Json:
-        """Wait until nothing runs, and return the chat."""
+        """Wait until nothing runs and the closed stream has left its read mark; return the chat."""
         async with self.follow(chat_id) as stream:
             await stream.status(*AT_REST, seconds=seconds)
-        return await self.get(f"/{chat_id}")
+        async with asyncio.timeout(seconds):
+            while (chat := await self.get(f"/{chat_id}"))["has_unread"]:
+                await asyncio.sleep(0.01)
+        return chat
 
     async def finished(self, text: str = "say hello", **fields: Json) -> Json:
         """Create a chat and wait for the end of its first turn."""

@@ -42,7 +42,7 @@ async def test_a_new_chat_has_the_shape_of_the_original(api: Api) -> None:
 
 async def test_a_turn_ends_with_the_models_answer(api: Api) -> None:
     chat = await api.finished("say hello")
-    assert (chat["status"], chat["last_error"], chat["has_unread"]) == ("waiting", None, True)
+    assert (chat["status"], chat["last_error"]) == ("waiting", None)
     user, answer = await api.messages(chat["id"])
     assert user == {
         "id": user["id"],

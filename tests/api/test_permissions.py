@@ -7,6 +7,7 @@ import random
 import sqlite3
 import uuid
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", ""): ("write", "chats"),
     ("GET", "/watch"): ("read", "chats"),
     ("GET", "/models"): ("read", "chats"),
+    ("POST", "/files"): ("write", "chats"),
+    ("GET", "/files/{file_id}"): ("read", "chats"),
+    ("GET", "/search"): ("read", "chats"),
     ("GET", "/providers"): ("read", "chats"),
     ("POST", "/providers"): ("write", "settings"),
     ("PATCH", "/providers/{config_id}"): ("write", "settings"),
@@ -40,6 +44,7 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("GET", CHAT): ("read", "chats"),
     ("PATCH", CHAT): ("write", "chats"),
     ("POST", CHAT + "/interrupt"): ("execute", "chats"),
+    ("GET", CHAT + "/files"): ("read", "chats"),
     ("GET", CHAT + "/messages"): ("read", "chats"),
     ("POST", CHAT + "/messages"): ("write", "chats"),
     ("PATCH", CHAT + "/messages/{message_id}"): ("write", "chats"),
@@ -78,7 +83,7 @@ def routes() -> list[Route]:
 
 def path_of(template: str) -> str:
     """A path for which there is no chat, no config, no message."""
-    return template.format(chat_id=UNKNOWN, config_id=UNKNOWN, message_id="1", queued_id="1")
+    return template.format_map(defaultdict(lambda: UNKNOWN, message_id="1", queued_id="1"))
 
 
 async def ask(api: Api, route: Route) -> Reply:
@@ -219,10 +224,13 @@ def changes(data_dir: Path) -> int:
 async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
     chat = await api.finished()
     await api.post("/model-configs", {"provider": "vllm", "model": "m", "context_limit": 1}, status=201)
+    text = api.with_headers(Content_Type="text/plain")
+    file_id = (await text.call("POST", "/files", raw=b"hello")).json["id"]
     before = changes(jp_data_dir), await api.get(f"/{chat['id']}")
     for method, template in PERMISSIONS:
         if method == "GET" and template not in SOCKETS:
-            assert (await api.call("GET", template.format(chat_id=chat["id"]))).status == 200
+            path = template.format(chat_id=chat["id"], file_id=file_id)
+            assert (await api.call("GET", path, params=[("q", "hello")])).status == 200
     for path in ("/watch", f"/{chat['id']}/stream"):
         async with api.socket(path):
             pass
