@@ -21,7 +21,7 @@ from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.retry import RetryPolicy
 from .loop.service import default_system_prompt
-from .runtime import Options, Runtime
+from .runtime import DATABASE, Options, Runtime
 from .workspace.limits import AgentLimits, OutputLimits
 
 KEY_FILE = "keys.json"
@@ -185,10 +185,16 @@ class JupyterChatd(Settings, ExtensionApp):
             home=Path.home(),
             state_folder=self._folder / "processes",
             config_folder=config / "jupyter_chatd",
-            protected=[self._folder, config, Path(jupyter_runtime_dir())],
+            protected=self._protected_places(config),
             extra_env_names=self.extra_environment,
             limits=self._workspace_limits(),
         )
+
+    def _protected_places(self, config: Path) -> list[Path]:
+        """Folders that the file tools refuse, and files that they know by any other name (hard links) too."""
+        assert self.serverapp is not None
+        files = [self._folder / KEY_FILE, self._folder / DATABASE, Path(self.serverapp.info_file)]
+        return [self._folder, config, Path(jupyter_runtime_dir()), *files]
 
     def _workspace_limits(self) -> AgentLimits:
         head = self.tool_output_limit // 2
