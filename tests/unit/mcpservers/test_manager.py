@@ -110,6 +110,18 @@ async def test_a_server_that_is_killed_between_calls_is_started_for_the_next_one
     assert fields(await run(tools, "echo", a=1)) == {"a": 1}
 
 
+async def test_what_a_dead_server_leaves_behind_neither_hides_its_death_nor_lives_on(
+    manager: McpManager,
+) -> None:
+    tools = await manager.connect([stdio()])
+    child = (await run(tools, "spawn")).result
+    assert isinstance(child, int)
+    start = time.monotonic()
+    assert "exit code 1" in error(await run(tools, "die", code=1))  # the child holds the pipe open
+    assert time.monotonic() - start < 3
+    await until(lambda: not alive([child]))
+
+
 async def test_calls_of_one_server_run_at_once_and_share_its_process(manager: McpManager) -> None:
     both = await asyncio.gather(manager.connect([stdio()]), manager.connect([stdio()]))
     pids = await asyncio.gather(*(pid_of(tools) for tools in both for _ in range(10)))
@@ -335,6 +347,13 @@ async def test_a_removed_server_is_closed_and_not_started_by_turns_under_way(man
     await manager.connect([stdio(env={"A": "b"})])
     assert "nothing was called" in error(await run(tools, "echo"))
     assert fields(await run(await manager.connect([stdio()]), "echo", a=1)) == {"a": 1}
+
+
+async def test_a_server_that_is_removed_while_it_is_connected_is_not_started(manager: McpManager) -> None:
+    connecting = asyncio.create_task(manager.connect([stdio()]))
+    await asyncio.sleep(0)
+    await manager.forget("old")
+    assert await connecting == ()
 
 
 async def test_tools_that_only_read_may_be_repeated_and_the_intent_stays_here(manager: McpManager) -> None:
