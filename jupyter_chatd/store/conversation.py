@@ -232,9 +232,9 @@ def _plain_text(message: NewMessage) -> str:
 def finish_call(
     tx: Transaction, run: ToolRun, result: ToolResultPart, *, decided_by: str | None = None
 ) -> None:
-    """Journal a call's result, and who gave it."""
+    """Journal a call's result, and who gave it, unless somebody decided about the call before."""
     tx.conn.execute(
-        "UPDATE tool_runs SET finished_at = ?, result = ?, decided_by = COALESCE(?, decided_by)"
+        "UPDATE tool_runs SET finished_at = ?, result = ?, decided_by = COALESCE(decided_by, ?)"
         " WHERE message_id = ? AND call_index = ? AND result IS NULL",
         (tx.now, result_to_json(result), decided_by, run.message_id, run.call_index),
     )

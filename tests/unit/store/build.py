@@ -25,7 +25,7 @@ from jupyter_chatd.messages import (
 )
 from jupyter_chatd.store import Claim
 from jupyter_chatd.store.actions import Ask
-from jupyter_chatd.store.work import CallStart
+from jupyter_chatd.store.work import CallStart, Reconcile
 
 
 def chat(chat_id: str = "c", *, parent: str | None = None, by: CallKey | None = None, **values: Any) -> Chat:
@@ -114,3 +114,12 @@ def retry(attempt: int = 1) -> RetryState:
 def queued_row(queued_id: int, chat_id: str) -> QueuedMessage:
     """An empty message that lies in a queue."""
     return QueuedMessage(id=queued_id, chat_id=chat_id, parts=(), created_at=1.0, created_by="ada")
+
+
+def result_row_without_key(text: str) -> NewMessage:
+    """A tool row as it comes from elsewhere: it names its call by the vendor's id only."""
+    return NewMessage(role=Role.TOOL, parts=(output(text),))
+
+
+def reconcile(chat_id: str = "c") -> Reconcile:
+    return Reconcile(chat_id=chat_id)

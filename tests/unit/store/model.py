@@ -464,7 +464,9 @@ def _answer_questions(draft: Draft, record: Record, message: NewMessage) -> Any:
         result = ToolResultPart(
             tool_call_id=run.tool_call_id, tool_name=run.tool_name, result={"answer": text}
         )
-        run = replace(run, result=result, finished_at=draft.now, decided_by=message.created_by)
+        run = replace(
+            run, result=result, finished_at=draft.now, decided_by=run.decided_by or message.created_by
+        )
         record = draft.journal(record, run)
     draft.become(record, RUNNING)
     return ("answer",)
@@ -655,7 +657,9 @@ def complete_action(draft: Draft, t: CompleteAction) -> Any:
             continue
         if run.result is not None or is_closed or run.claimed_by not in (None, t.client):
             raise Refused(Refusal.DECIDED)
-        fresh.append(replace(run, result=result, finished_at=draft.now, decided_by=t.decided_by))
+        fresh.append(
+            replace(run, result=result, finished_at=draft.now, decided_by=run.decided_by or t.decided_by)
+        )
     if fresh:
         record = draft.enter(t.chat_id, "A0 A1")
         for run in fresh:

@@ -198,7 +198,13 @@ class Moves:
         return CreateChat(chat=build.chat(chat_id), rows=(system, self._message()))
 
     def import_chat(self, chat_id: str) -> Any:
-        rows = [self._message(), self._answer_row(2), build_result(), self._message(), self._answer_row(1)]
+        rows = [
+            self._message(),
+            self._answer_row(2),
+            build.result_row_without_key("done"),
+            self._message(),
+            self._answer_row(1),
+        ]
         return ImportChat(chat=build.chat(chat_id), rows=tuple(self._some(rows)))
 
     def spawn(self, record: Record) -> Any:
@@ -355,7 +361,3 @@ class Moves:
 
     def reconcile(self, record: Record) -> Any:
         return Reconcile(chat_id=record.chat.id)
-
-
-def build_result() -> NewMessage:
-    return NewMessage(role=Role.TOOL, parts=(build.output(),))
