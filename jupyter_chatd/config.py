@@ -20,6 +20,8 @@ from .workspace.limits import OutputLimits
 ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
 """Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
 
+_LONGEST_DAYS = 3650
+
 _WORDS = {
     "1": True,
     "true": True,
@@ -120,6 +122,18 @@ class Settings(HasTraits):
         _OUTPUT_LIMIT,
         min=1024,
         help="Bytes of a command's output that are kept: half of them from its beginning, half from its end.",
+    ).tag(config=True)
+    auto_archive_days = Int(
+        0,
+        min=0,
+        max=_LONGEST_DAYS,
+        help="Days without change after which a chat that is not pinned is archived; 0 is never.",
+    ).tag(config=True)
+    retention_days = Int(
+        0,
+        min=0,
+        max=_LONGEST_DAYS,
+        help="Days after which an archived chat is deleted for good; 0 is never.",
     ).tag(config=True)
     upload_limit = Int(library.MAX_BYTES, min=1, help="Bytes that a file in a chat may have.").tag(
         config=True

@@ -166,6 +166,8 @@ class JupyterChatd(Settings, ExtensionApp):
             heartbeat_s=self.heartbeat,
             stale_after_s=self.stale_after,
             upload_limit=self.upload_limit,
+            auto_archive_days=self.auto_archive_days,
+            retention_days=self.retention_days,
         )
         return Runtime(
             options, models=self._catalog, tools=Toolbox(builtin_tools()), workspace=lambda _chat: self._agent

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .files import FileLibrary
 from .files.library import MAX_BYTES
+from .housekeeping import Housekeeper
 from .loop import compaction
 from .loop.answer import Patience
 from .loop.decide import Limits
@@ -54,6 +55,10 @@ class Options:
     stale_after_s: float = STALE_AFTER
     upload_limit: int = MAX_BYTES
     """Bytes of one file in a chat."""
+    auto_archive_days: int = 0
+    """Days without change after which a chat is archived; 0 is never."""
+    retention_days: int = 0
+    """Days after which an archived chat is deleted for good; 0 is never."""
 
 
 class Runtime:
@@ -71,6 +76,12 @@ class Runtime:
         self.options = options
         self.store = Store(options.folder / DATABASE, journal=options.journal)
         self.files = FileLibrary(self.store, options.folder / FILES, max_bytes=options.upload_limit)
+        self.housekeeper = Housekeeper(
+            self.store,
+            self.files,
+            auto_archive_days=options.auto_archive_days,
+            retention_days=options.retention_days,
+        )
         self._models = models
         self._tools = tools
         self._workspace = workspace
@@ -100,6 +111,8 @@ class Runtime:
         )
         self._stack.push_async_callback(self.worker.stop)
         await self.worker.start()
+        self._stack.push_async_callback(self.housekeeper.stop)
+        self.housekeeper.start()
         if unclean:
             self._check = asyncio.create_task(self._check_database(), name="chatd-quick-check")
 
