@@ -1,0 +1,61 @@
+"""The MCP tools of one turn: of the servers that its chat has, and of the project file in its workspace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from ..workspace.protocol import WorkspaceAgent, WorkspaceError
+from .config import McpServerConfig, select
+from .manager import McpManager
+from .private_file import PrivateFileError
+from .project_servers import Project, ProjectServers
+from .tool import McpTool
+
+log = logging.getLogger(__name__)
+
+
+class McpSource:
+    """Finds them. A turn goes on without what cannot be found. Lives as long as the extension.
+
+    Args:
+        stored: Returns the servers that were set up, with their secrets.
+    """
+
+    def __init__(
+        self,
+        manager: McpManager,
+        projects: ProjectServers,
+        *,
+        stored: Callable[[], Awaitable[Sequence[McpServerConfig]]],
+    ) -> None:
+        self.manager = manager
+        self.projects = projects
+        self._stored = stored
+
+    async def find_tools(
+        self, chosen: Collection[str], agent: WorkspaceAgent, *, in_plan_mode: bool = False
+    ) -> tuple[McpTool, ...]:
+        """Return the tools of a turn, sorted by name. Takes up to the longest connect timeout.
+
+        Args:
+            chosen: Ids of the servers that the chat chose.
+            agent: Of the chat's workspace.
+        """
+        configs = select(await self._find_stored(), chosen, in_plan_mode=in_plan_mode)
+        project = None if in_plan_mode else await self._find_project(agent)
+        return await self.manager.connect([*configs, *(project.configs if project else ())])
+
+    async def _find_stored(self) -> Sequence[McpServerConfig]:
+        try:
+            return await self._stored()
+        except PrivateFileError as error:
+            log.warning("The MCP servers that were set up are left out: %s", error)
+            return ()
+
+    async def _find_project(self, agent: WorkspaceAgent) -> Project | None:
+        try:
+            return await self.projects.find(agent)
+        except WorkspaceError as error:
+            log.warning("The MCP servers of a project file are left out: %s", error)
+            return None
