@@ -59,7 +59,7 @@ class Follower:
         self.version = view.chat.snapshot_version
         for frame in frames(snapshot_events(view)):
             self.subscription.push_snapshot(frame)
-        self.last_id = max((row.id for row in view.messages), default=0 if view.reset else self.last_id)
+        self.last_id = max((row.id for row in view.messages), default=self.last_id)
         self.held = [(version, frame) for version, frame in self.held or () if version > self.version]
         newest = max(self.wanted, *(version for version, _ in self.held), self.version)
         if newest - self.version > len({version for version, _ in self.held}):
@@ -189,7 +189,7 @@ class Feed:
         )
 
     def tell(self, frame: Frame) -> bool:
-        """Send what is not stored; whether anybody got it. Who waits for a snapshot gets the episode after it."""
+        """Send what is not stored; whether anybody got it. Who waits for a snapshot does not."""
         ready = [follower for follower in self._followers if follower.held is None]
         for follower in ready:
             follower.subscription.push(frame)

@@ -124,6 +124,8 @@ class Puppet:
         await (store or self.store).apply(
             EditMessage(chat_id=self.id, message_id=target.id, message=user("Better."))
         )
+        if store is None:
+            self.publish(TextPart(text="Too late."), 0)
         self.live, self.said = None, {}
 
     async def interrupt(self, *, store: Store | None = None) -> None:

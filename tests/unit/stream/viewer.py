@@ -22,7 +22,7 @@ from jupyter_chatd.stream.episode import delta_of
 
 
 class Viewer:
-    """Takes events; asserts what no event may do to it. Its cursor is all that it brings back after a drop."""
+    """Takes events; asserts what none may do to it. After a drop it brings back nothing but its cursor."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
