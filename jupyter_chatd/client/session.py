@@ -58,7 +58,9 @@ class ChatSession:
         self._sent_id = 0
         """The newest message that was sent here: what came before it is old news."""
         self._queued_ids: set[int] = set()
-        """Messages sent here of which nothing has been seen yet."""
+        """Messages sent here that went into the queue and may be there still."""
+        self._unseen_ids: set[int] = set()
+        """Those of them that no view has shown yet."""
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -117,6 +119,7 @@ class ChatSession:
             self._sent_id = max(self._sent_id, sent.message.id)
         if sent.queued_message is not None:
             self._queued_ids.add(sent.queued_message.id)
+            self._unseen_ids |= {sent.queued_message.id} - {queued.id for queued in self.view.queue}
 
     # Waiting
 
@@ -135,7 +138,12 @@ class ChatSession:
     async def current(self) -> ChatView:
         """Return the view once all that was there, and all that was sent from here, has come."""
         self.start()
-        return await self.until(self._is_current)
+        await self.until(self._is_current)
+        while self._unseen_ids:
+            _, page = await self._look()
+            self._unseen_ids &= {queued.id for queued in page.queue}  # else it came and went
+            await self._pause()
+        return self.view
 
     async def settled(self) -> ChatView:
         """Return the view once all that was sent has been dealt with and nothing runs.
@@ -258,6 +266,7 @@ class ChatSession:
 
     async def _take(self, update: Update) -> None:
         self.view = update.view
+        self._unseen_ids -= {queued.id for queued in update.view.queue}
         self._work.look(update.view)
         self._tell(update)
         async with self._changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,20 @@ TIMEOUT = 30.0  # seconds that a cell may take
 class Kernel:
     """A running kernel."""
 
+    url: str
+    """The kernel's route."""
+    headers: Mapping[str, str]
     client: BlockingKernelClient
+
+    def interrupt_while(self, code: str, *, after_s: float) -> str:
+        """Run *code*, interrupt the kernel as its button does, and return the name of what was raised."""
+        request = self.client.execute(code)
+        time.sleep(after_s)
+        httpx.post(f"{self.url}/interrupt", headers=dict(self.headers)).raise_for_status()
+        while True:
+            reply = self.client.get_shell_msg(timeout=TIMEOUT)
+            if reply["parent_header"]["msg_id"] == request:
+                return reply["content"].get("ename", "")
 
     def run(self, code: str) -> str:
         """Return what *code* prints.
@@ -53,12 +66,14 @@ class Kernel:
 def kernel_of(server: JupyterServer) -> Iterator[Kernel]:
     """Let the server start a kernel, and talk to it; it is ended with the context."""
     with started_kernel(server) as path:
+        kernel_id = path.stem.removeprefix("kernel-")
         client = BlockingKernelClient(connection_file=str(path))
         client.load_connection_file()
         client.start_channels()
         try:
-            client.wait_for_ready(timeout=READY_TIMEOUT)
-            yield Kernel(client=client)
+            _wait_for_ready(client)
+            url = f"{server.url}api/kernels/{kernel_id}"
+            yield Kernel(url=url, headers=server.headers, client=client)
         finally:
             client.stop_channels()
 
@@ -73,6 +88,18 @@ def started_kernel(server: JupyterServer) -> Iterator[Path]:
         yield _existing(server.dirs.runtime / f"kernel-{kernel_id}.json")
     finally:
         httpx.delete(f"{server.url}api/kernels/{kernel_id}", headers=server.headers, timeout=READY_TIMEOUT)
+
+
+def _wait_for_ready(client: BlockingKernelClient) -> None:
+    """Wait, also where a busy machine makes a slow kernel look dead."""
+    give_up_at = time.monotonic() + READY_TIMEOUT
+    while True:
+        try:
+            client.wait_for_ready(timeout=READY_TIMEOUT)
+        except RuntimeError:
+            assert time.monotonic() < give_up_at, "the kernel did not start"
+        else:
+            return
 
 
 def _existing(path: Path) -> Path:

@@ -9,10 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from servers import ROOT, Dirs, JupyterServer
@@ -127,15 +126,6 @@ def test_a_wrong_key_ends_with_a_sentence_and_code_1(lonely: Terminal) -> None:
     assert KEY not in done.stderr
 
 
-def test_without_chats_there_is_nothing_to_show(lonely: Terminal) -> None:
-    done = lonely.run("list")
-    assert done.returncode == 1
-    assert "jupyter chatd run" in done.stderr
-    done = lonely.run("tail", "last")
-    assert done.returncode == 1
-    assert "running servers of this user: 0" in done.stderr
-
-
 def test_ctrl_c_stops_the_agent_and_its_server(lonely: Terminal) -> None:
     with lonely.start("run", "run `sleep 50`") as process:
         assert process.stderr is not None
@@ -159,14 +149,6 @@ def test_doctor_tells_what_is_there_and_never_a_key(lonely: Terminal) -> None:
     assert findings["environment"]["text"] == "set here: OPENAI_API_KEY"
     assert findings["sandbox"]["text"].startswith("unconfined")
     assert KEY not in done.stdout
-
-
-def test_doctor_fails_when_the_extension_is_off(lonely: Terminal) -> None:
-    path = Path(lonely.env["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.d" / "jupyter_chatd.json"
-    path.write_text('{"ServerApp": {"jpserver_extensions": {"jupyter_chatd": false}}}')
-    done = lonely.run("doctor")
-    assert done.returncode == 1
-    assert f"failed  extension: switched off by {path}" in done.stdout
 
 
 # With a running server
@@ -229,31 +211,3 @@ def test_timeout_stops_the_agent(terminal: Terminal) -> None:
     assert done.returncode == 1
     assert "was not done within 1 seconds and was stopped" in done.stderr
     assert json.loads(terminal.run("show", "last", "--json").stdout)["status"] == "waiting"
-
-
-def test_of_several_servers_none_is_guessed(
-    make_server: Callable[..., JupyterServer], dirs: Dirs, tmp_path: Path
-) -> None:
-    servers = [make_server(), make_server()]
-    terminal = Terminal(dirs, dirs.work)
-    done = terminal.run("run", "-m", "demo:demo", "say hello")
-    assert (done.stdout, done.returncode) == ("", 1)
-    for server in servers:
-        assert f"--server {server.url}" in done.stderr
-    named = terminal.run("run", "-m", "demo:demo", "--server", servers[1].url, "say hello")
-    assert named.stdout == "hello\n", named.stderr
-    assert len(terminal.run("list").stdout.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    "args", [["run"], ["run", " "], ["run", "--timeout", "0", "x"], ["list", "-n", "0"], ["nonsense"]]
-)
-def test_wrong_usage_has_code_2(lonely: Terminal, args: list[str]) -> None:
-    assert lonely.run(*args).returncode == 2
-
-
-def test_what_is_meant_by_a_chat(terminal: Terminal) -> None:
-    for word in ("zzzz", "abc", "00000000-0000-4000-8000-000000000000"):
-        done: Any = terminal.run("show", word)
-        assert done.returncode == 1
-        assert done.stderr.startswith("Error: ")

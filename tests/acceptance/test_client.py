@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -80,6 +82,27 @@ def test_a_displayed_chat_keeps_itself_up_to_date(shared_server: JupyterServer) 
         while ">1 2 3</div>" not in (update := kernel.next_update()):
             assert "working …" in update
         assert "done · demo:demo" in update
+
+
+def test_interrupting_a_cell_that_waits_interrupts_the_agent(shared_server: JupyterServer) -> None:
+    with kernel_of(shared_server) as kernel:
+        kernel.run("from jupyter_chatd import Chat")
+        kernel.run(f'chat = Chat("run `sleep 50`", model="{DEMO}")')
+        assert kernel.interrupt_while("chat.wait()", after_s=1) == "KeyboardInterrupt"
+        assert kernel.run("print(chat.wait(10).status)") == "waiting\n"
+
+
+def test_a_script_ends_without_a_word(shared_server: JupyterServer) -> None:
+    script = f"""
+from jupyter_chatd import Chat
+chat = Chat("say hello", model="{DEMO}", url="{shared_server.url}", token="{shared_server.token}")
+print(*chat.stream())
+unfinished = Chat("count to 50", model="{DEMO}", url="{shared_server.url}", token="{shared_server.token}")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("hello\n", "", 0)
 
 
 def test_the_output_in_a_notebook_is_safe_to_save(
@@ -241,6 +264,24 @@ def test_async_functions_and_errors_reach_the_model(begin: Callable[..., Chat]) 
     assert nap_call.result == "rested"
     assert fail_call.result == {"error": "KeyError: 'no such thing'"}
     assert fail_call.status is CallStatus.FAILED
+
+
+def test_an_interrupt_ends_an_async_function(begin: Callable[..., Chat]) -> None:
+    began, cancelled = threading.Event(), threading.Event()
+
+    async def hang() -> None:
+        """Hang."""
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    chat = begin("call hang with {}", tools=[hang])
+    assert began.wait(10)
+    assert chat.interrupt().status == "waiting"
+    assert cancelled.wait(5)
 
 
 def test_a_chat_can_be_given_other_functions_later(

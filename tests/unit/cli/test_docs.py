@@ -1,0 +1,74 @@
+"""The commands and names in the documentation exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from jupyter_chatd.cli.app import chatd
+from jupyter_chatd.client import Chat, ChatList
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "cli.md", ROOT / "docs" / "client.md"]
+NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
+
+_COMMAND = re.compile(r"jupyter chatd ([a-z][^|`\n]*)")
+
+
+def commands(text: str) -> list[str]:
+    """Return every `jupyter chatd …` line of a text, without comments."""
+    lines = (line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines())
+    return [found[1] for line in lines if (found := _COMMAND.search(line))]
+
+
+def all_commands() -> list[str]:
+    notebook = re.findall(r"jupyter chatd ([^\n]*?)\\n", NOTEBOOK.read_text().replace('\\"', '"'))
+    return [command for page in PAGES for command in commands(page.read_text())] + notebook
+
+
+@pytest.mark.parametrize("line", all_commands())
+def test_commands_are_understood(line: str) -> None:
+    """Each is parsed with all its options and arguments; nothing is run."""
+    name, *args = shlex.split(line, comments=True)
+    command = chatd.commands[name]
+    command.make_context(name, args)
+
+
+def test_every_command_and_its_help_are_documented() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    assert {line.split()[0] for line in commands(text)} == set(chatd.commands)
+    for command in chatd.commands.values():
+        assert command.help
+        options = [one for one in command.params if isinstance(one, click.Option)]
+        assert all(option.help for option in options)
+
+
+def test_options_in_prose_exist() -> None:
+    known = {name for command in chatd.commands.values() for option in command.params for name in option.opts}
+    named = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs" / "cli.md").read_text()))
+    assert named <= known | {"--help"}
+
+
+def test_what_a_chat_is_said_to_have_it_has() -> None:
+    text = (ROOT / "docs" / "client.md").read_text()
+    names = set(re.findall(r"`?chat\.([a-z_]+)", text)) | set(re.findall(r"`Chat\.([a-z_]+)", text))
+    assert len(names) > 12
+    assert {name for name in names if not hasattr(Chat, name)} == set()
+    public = {name for name in vars(Chat) if not name.startswith("_")} - {
+        "id",
+        "title",
+        "model",
+        "last_status",
+    }
+    assert public <= names
+    assert issubclass(ChatList, tuple)
+
+
+def test_python_in_the_documentation_compiles() -> None:
+    for page in PAGES:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+            compile(block, page.name, "exec")
