@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from email.message import Message
+from email.utils import collapse_rfc2231_value
+from typing import Any, cast
 from urllib.parse import quote
 
 MAX_NAME = 255  # bytes in UTF-8, as most file systems have it
@@ -32,15 +34,18 @@ def is_pasted_text(name: str) -> bool:
 
 
 def name_from_header(disposition: str | None) -> str:
-    """Return the file name of a Content-Disposition header, `""` when it has none.
+    """Return the file name of a Content-Disposition header, `""` when it has none; `filename*` goes first.
 
     Tornado hands headers over as latin-1; browsers and curl send UTF-8.
     """
     if not disposition:
         return ""
-    header = Message()
-    header["Content-Disposition"] = _as_utf8(disposition)
-    return clean_name(header.get_filename("") or "")
+    message = Message()
+    message["Content-Disposition"] = _as_utf8(disposition)
+    params = cast("list[tuple[str, Any]]", message.get_params([], header="Content-Disposition"))
+    names = [value for key, value in params if key.lower() == "filename"]
+    names.sort(key=lambda value: isinstance(value, str))  # what `filename*` said is a tuple
+    return clean_name(collapse_rfc2231_value(names[0])) if names else ""
 
 
 def _as_utf8(text: str) -> str:
