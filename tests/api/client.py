@@ -114,7 +114,7 @@ class Api:
         async with self.follow(chat_id) as stream:
             await stream.status(*AT_REST, seconds=seconds)
         async with asyncio.timeout(seconds):
-            while (chat := await self.get(f"/{chat_id}"))["has_unread"]:
+            while (chat := await self.get(f"/{chat_id}"))["has_unread"]:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
         return chat
 

@@ -246,8 +246,7 @@ async def test_stopping_leaves_nothing_behind(api: Api, jp_serverapp: Any, jp_da
         while await watch.read_message() is not None:
             pass
         assert watch.close_code == 1001
-    await eventually(lambda: children() <= processes)
-    assert not chatd_threads()
+    await eventually(lambda: children() <= processes and not chatd_threads())
     await eventually(lambda: not [task for task in asyncio.all_tasks() - tasks if "chatd" in task.get_name()])
     assert not [file.name for file in (jp_data_dir / "jupyter_chatd" / "workers").iterdir()]
     await check_unavailable(api, "The server is stopping.")
@@ -281,9 +280,9 @@ async def test_stopping_while_it_starts_waits_for_the_start(jp_serverapp: Any) -
 async def test_a_chat_goes_on_in_the_next_server(
     api: Api, chatd: JupyterChatd, jp_serverapp: Any, jp_data_dir: Path
 ) -> None:
-    chat_id = await api.create_id("run `sleep 60` with timeout 90s then say done")
+    chat_id = await api.create_id("run `echo on; sleep 60` with timeout 90s then say done")
     async with api.follow(chat_id) as stream:
-        await stream.message("assistant")
+        await stream.part("tool-result")
     await stop(jp_serverapp)
     chatd.initialize_settings()
     jp_serverapp.web_app.settings["jupyter_chatd_extension"] = chatd._running
@@ -291,5 +290,6 @@ async def test_a_chat_goes_on_in_the_next_server(
     async with api.follow(chat_id) as stream:
         assert await stream.status(*AT_REST) == "waiting"
     (result,) = await api.results(chat_id)
-    assert "The server was stopped while this call was running" in str(result["result"])
+    assert result["result"]["output"] == "on\n"
+    assert "was interrupted and ended" in result["result"]["error"]
     assert (await api.messages(chat_id))[-1]["role"] == "assistant"

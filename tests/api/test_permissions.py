@@ -223,7 +223,7 @@ def changes(data_dir: Path) -> int:
 
 async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
     chat = await api.finished()
-    await api.post("/model-configs", {"provider": "vllm", "model": "m", "context_limit": 1}, status=201)
+    await api.post("/model-configs", {"provider": "mine", "model": "m", "context_limit": 1}, status=201)
     text = api.with_headers(Content_Type="text/plain")
     file_id = (await text.call("POST", "/files", raw=b"hello")).json["id"]
     before = changes(jp_data_dir), await api.get(f"/{chat['id']}")

@@ -200,9 +200,9 @@ async def test_neither_texts_nor_keys_are_logged(
 
 async def test_a_chat_through_a_stored_provider_recovers_too(api: Api) -> None:
     async with FakeOpenAI(respond, models=["m"], api_key="right") as vendor:
-        body = {"provider": "vllm", "base_url": vendor.base_url, "api_key": "wrong"}
+        body = {"provider": "mine", "base_url": vendor.base_url, "api_key": "wrong"}
         provider = await api.post("/providers", body, status=201)
-        chat_id, error = await failed(api, "vllm:m")
+        chat_id, error = await failed(api, "mine:m")
         assert error["message"].endswith("did not accept the API key. Check the key: the provider settings.")
         await api.patch(f"/providers/{provider['id']}", {"api_key": "right"})
         await works_again(api, chat_id)
