@@ -61,8 +61,8 @@ class TurnPrinter:
         if self._user_id is None:
             self._user_id = self._since = last_user_id(view)
         self._say(self._growth.next(said_since(view, self._since)))
-        for call in tool_calls(view):
-            if call.key is not None and call.key.message_id > self._since:
+        for call in tool_calls(view, after_id=self._since):
+            if call.key is not None:
                 self._note_call(call.key, call)
         self._note_messages(view)
         if view.retry is not None and view.retry.attempt != self._retry:

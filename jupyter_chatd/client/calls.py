@@ -125,9 +125,9 @@ def _row(call: ToolCall) -> dict[str, Any]:
     return dict(zip(_COLUMNS, values, strict=True))
 
 
-def tool_calls(view: ChatView) -> ToolCalls:
-    """Return all calls of a chat, those of the running step included."""
-    return ToolCalls(_calls(view))
+def tool_calls(view: ChatView, *, after_id: int = 0) -> ToolCalls:
+    """Return the calls of a chat after a message, those of the running step included."""
+    return ToolCalls(_calls(view, after_id))
 
 
 def calls_of(view: ChatView, place: int) -> tuple[ToolCall, ...]:
@@ -166,9 +166,10 @@ def live_calls(view: ChatView) -> tuple[ToolCall, ...]:
     return tuple(_call(part, _take(results, part.tool_call_id), None) for part in calls)
 
 
-def _calls(view: ChatView) -> Iterator[ToolCall]:
-    for place in range(len(view.messages)):
-        yield from calls_of(view, place)
+def _calls(view: ChatView, after_id: int) -> Iterator[ToolCall]:
+    for place, message in enumerate(view.messages):
+        if message.id > after_id:
+            yield from calls_of(view, place)
     yield from live_calls(view)
 
 
