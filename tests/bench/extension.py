@@ -6,17 +6,19 @@ bench:responses   OpenAI's responses API at BENCH_RESPONSES_URL, through the bri
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 from jupyter_chatd.extension import JupyterChatd
-from jupyter_chatd.messages import Role, StopReason, TextPart
+from jupyter_chatd.messages import Role, TextPart
 from jupyter_chatd.providers.bridge import BridgeModel
 from jupyter_chatd.providers.catalog import ModelCatalog
 from jupyter_chatd.providers.endpoint import Endpoint, Kind
-from jupyter_chatd.providers.protocol import Finished, Model, ModelCall, PartDone, TextDelta
-from jupyter_chatd.providers.scripted import Answer, ScriptedModel, wait, words
+from jupyter_chatd.providers.protocol import Model, ModelCall, ModelEvent, TextDelta
+from jupyter_chatd.providers.scripted import Answer, ScriptedModel, say
 
 from .vendor import RESPONSES_URL, count_of, counted
 
@@ -31,19 +33,30 @@ class OfficialEndpoint(Endpoint):
         return True
 
 
+class PacedModel(ScriptedModel):
+    """The scripted provider, paced by the clock: a late delta does not delay the next."""
+
+    async def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
+        """Begin at a random moment, so that chats are not in step."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + random.uniform(0, PACE)
+        async for event in super().stream(call):
+            if isinstance(event, TextDelta):
+                await asyncio.sleep(due - loop.time())
+                due += PACE
+            yield event
+
+
 def script(call: ModelCall) -> Answer:
-    """The scripted provider's answer: it begins at a random moment, so that chats are not in step."""
+    """As many words as the last user message asks for."""
     user = next(message for message in reversed(call.messages) if message.role is Role.USER)
     text = counted(count_of("".join(part.text for part in user.parts if isinstance(part, TextPart))))
-    steps: list[Any] = [wait(random.uniform(0, PACE))]
-    for piece in words(text):
-        steps += [TextDelta(block=0, text=piece), wait(PACE)]
-    return [*steps, PartDone(block=0, part=TextPart(text=text)), Finished(stop_reason=StopReason.END)]
+    return [say(text)]
 
 
 def bench_models() -> dict[str, Model]:
     """The models that only a bench has, by name."""
-    models: dict[str, Model] = {"bench:scripted": ScriptedModel(script, ref="bench:scripted")}
+    models: dict[str, Model] = {"bench:scripted": PacedModel(script, ref="bench:scripted")}
     if url := os.environ.get(RESPONSES_URL):
         endpoint = OfficialEndpoint(
             provider="bench", kind=Kind.OPENAI, base_url=f"{url}/v1", label="Bench", api_key="k"
