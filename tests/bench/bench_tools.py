@@ -139,10 +139,10 @@ BENCH = Bench(
     method="""
         A turn of the real engine with a model that answers at once: one step with N calls of an async tool
         that sleeps 50 ms, then a text. The tool phase begins when the step's calls are durable and announced
-        and ends when the rows of their results are: three commits at least (starts, results, rows). On a disk
-        the goal is raised by three of its measured commits. The peers keep everything in memory; their time is
-        from the end of the model's first answer to its second call, in which ours has two more commits (the
-        answer, the next attempt): the last number in brackets.
+        and ends when the rows of their results are: three commits at least (starts, results, rows). On a
+        disk the goal is raised by three of its measured commits. The peers keep everything in memory; their
+        time is from the end of the model's first answer to its second call, in which ours has two more
+        commits (the answer, the next attempt): the last number in brackets.
     """,
     run=measure,
 )
