@@ -15,6 +15,7 @@ from pathlib import Path
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SCRATCH = ".tmp-"
+ABANDONED_S = 3600.0  # seconds after which nobody is still writing a scratch file
 
 
 class BlobMissingError(Exception):
@@ -79,17 +80,15 @@ class BlobFolder:
         return data
 
     def digests(self, *, older_than_s: float) -> set[str]:
-        """Return what is kept and was written longer ago than that; scratch files that old are removed."""
+        """Return what is kept and was written longer ago than that; abandoned scratch files are removed."""
         if not self.folder.is_dir():
             return set()
         found: set[str] = set()
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if not _is_older(entry, older_than_s):
-                    continue
-                if _DIGEST.fullmatch(entry.name):
+                if _DIGEST.fullmatch(entry.name) and _is_older(entry, older_than_s):
                     found.add(entry.name)
-                elif entry.name.startswith(_SCRATCH):
+                elif entry.name.startswith(_SCRATCH) and _is_older(entry, ABANDONED_S):
                     Path(entry.path).unlink(missing_ok=True)
         return found
 

@@ -87,6 +87,6 @@ def test_the_listing_knows_what_is_old_and_clears_scratch_files(blobs: BlobFolde
     (folder / ".tmp-left").touch()
     (folder / "a stranger's").touch()
     for name in (old, ".tmp-left", "a stranger's"):
-        os.utime(folder / name, (time.time() - 100, time.time() - 100))
+        os.utime(folder / name, (time.time() - 4000, time.time() - 4000))
     assert blobs.digests(older_than_s=50) == {old}
     assert {path.name for path in folder.iterdir()} == {old, new, "a stranger's"}
