@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import uuid
 from pathlib import Path
@@ -31,6 +32,8 @@ from .alive import (
 from .engine import Engine
 from .runner import Runner
 
+OTHERS_GRACE = 3.0
+"""Seconds that another living server has to take a chat of its own: its folder and models were meant."""
 ACQUIRE_TICK = 1.0  # seconds between looks for work that nobody announced
 ACQUIRE_BATCH = 10  # chats taken at once
 HEARTBEAT = 60.0  # seconds
@@ -62,6 +65,8 @@ class Worker:
         self._stale_after_s = stale_after_s
         self._runners: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self._wake = asyncio.Event()
+        self._own: set[str] = set()
+        """Chats that need a worker and were last changed through this server."""
         self._acquiring: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._stopping = False
@@ -120,7 +125,10 @@ class Worker:
         entry = self._runners.get(change.chat.id)
         if entry is not None:
             entry[0].notify(change)
-        if _needs_worker(change.chat):
+        if not _needs_worker(change.chat):
+            self._own.discard(change.chat.id)
+        elif not change.foreign:
+            self._own.add(change.chat.id)
             self._wake.set()
 
     # Acquiring
@@ -148,13 +156,21 @@ class Worker:
 
     async def _acquire(self) -> bool:
         """Take chats that need a worker; return whether the batch was full, so that there may be more."""
-        dead = await self._dead_workers()
-        if not await self._engine.store.read(lambda conn: reads.has_work(conn, dead)):
+        dead, is_alone = await self._other_workers()
+        own = frozenset(self._own)
+        before = math.inf if is_alone else self._engine.store.clock() - OTHERS_GRACE
+        if not await self._engine.store.read(
+            lambda conn: reads.has_work(conn, dead, own=own, changed_before=before)
+        ):
             return False
-        runner_ids = tuple(uuid.uuid4().hex for _ in range(self._batch))
-        taken = await self._engine.store.apply(
-            Acquire(worker_id=self.worker_id, runner_ids=runner_ids, dead_workers=dead)
+        acquire = Acquire(
+            worker_id=self.worker_id,
+            runner_ids=tuple(uuid.uuid4().hex for _ in range(self._batch)),
+            dead_workers=dead,
+            own=own,
+            changed_before=before,
         )
+        taken = await self._engine.store.apply(acquire)
         for chat in taken:
             self._start_runner(chat)
         return len(taken) == self._batch
@@ -189,15 +205,19 @@ class Worker:
 
     # Being alive
 
-    async def _dead_workers(self) -> frozenset[str]:
-        """Return the workers that are known to be dead, and forget those of them that own nothing."""
+    async def _other_workers(self) -> tuple[frozenset[str], bool]:
+        """Return the workers that are known to be dead, and whether no other one lives.
+
+        Dead ones that own nothing are forgotten.
+        """
         rows, unknown = await self._engine.store.read(lambda conn: (list_workers(conn), unknown_owners(conn)))
         others = [row for row in rows if row.worker_id != self.worker_id]
         stale = self._engine.store.clock() - self._stale_after_s
         dead = [row for row in others if is_dead(row, self._folder, stale_before=stale)]
         for row in dead:
             await self._forget_if_idle(row)
-        return unknown.union(row.worker_id for row in dead) - {self.worker_id}
+        known_dead = unknown.union(row.worker_id for row in dead) - {self.worker_id}
+        return known_dead, len(dead) == len(others)
 
     async def _forget_if_idle(self, row: WorkerRow) -> None:
         if not await self._engine.store.read(lambda conn: reads.busy_chats(conn, [row.worker_id])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -180,7 +181,9 @@ class RunnerView:
     chat: Chat
     history: tuple[Message, ...]
     """Rows that are not deleted, of every visibility, oldest first: those that no summary covers, and of the
-    covered ones the system rows and the user row that the present turn began with."""
+    covered ones the system rows, the user row that the present turn began with, and the last step."""
+    covered_steps: int
+    """Model calls of the present turn that are not in the history."""
     journal: tuple[ToolRun, ...]
 
 
@@ -191,34 +194,53 @@ def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
         ChatNotFoundError: no such chat.
     """
     with snapshot_of(conn):
+        chat = get_chat(conn, chat_id)
+        covered = conn.execute(
+            "SELECT COALESCE(MAX(covers_until), 0) FROM messages"
+            " WHERE chat_id = ? AND deleted = 0 AND compressed = 1",
+            (chat_id,),
+        ).fetchone()[0]
+        turn = _newest(conn, chat_id, "user")
+        first = min(covered + 1, _newest(conn, chat_id, "assistant") or covered + 1)
         return RunnerView(
-            chat=get_chat(conn, chat_id),
-            history=_uncovered_messages(conn, chat_id),
+            chat=chat,
+            history=_history(conn, chat_id, first=first, turn=turn),
+            covered_steps=_count_steps(conn, chat_id, after=turn, before=first),
             journal=journal(conn, chat_id),
         )
 
 
-def _uncovered_messages(conn: sqlite3.Connection, chat_id: str) -> tuple[Message, ...]:
-    (covered,) = conn.execute(
-        "SELECT COALESCE(MAX(covers_until), 0) FROM messages"
-        " WHERE chat_id = ? AND deleted = 0 AND compressed = 1",
-        (chat_id,),
+def _newest(conn: sqlite3.Connection, chat_id: str, role: str) -> int:
+    row = conn.execute(
+        "SELECT id FROM messages WHERE chat_id = ? AND deleted = 0 AND role = ? AND compressed = 0"
+        " ORDER BY id DESC LIMIT 1",
+        (chat_id, role),
     ).fetchone()
+    return row["id"] if row else 0
+
+
+def _history(conn: sqlite3.Connection, chat_id: str, *, first: int, turn: int) -> tuple[Message, ...]:
     rows = conn.execute(
         """
-        SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND id > :covered
+        SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND id >= :first
         UNION ALL
-        SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND role = 'system' AND id <= :covered
+        SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND role = 'system' AND id < :first
         UNION ALL
-        SELECT * FROM (
-            SELECT * FROM messages WHERE chat_id = :chat AND deleted = 0 AND role = 'user' AND compressed = 0
-            ORDER BY id DESC LIMIT 1
-        ) WHERE id <= :covered
+        SELECT * FROM messages WHERE id = :turn AND id < :first
         ORDER BY id
         """,
-        {"chat": chat_id, "covered": covered},
+        {"chat": chat_id, "first": first, "turn": turn},
     )
     return messages_from_rows(rows)
+
+
+def _count_steps(conn: sqlite3.Connection, chat_id: str, *, after: int, before: int) -> int:
+    rows = conn.execute(
+        "SELECT COUNT(*) FROM messages WHERE chat_id = ? AND id > ? AND id < ?"
+        " AND deleted = 0 AND role = 'assistant' AND compressed = 0",
+        (chat_id, after, before),
+    )
+    return rows.fetchone()[0]
 
 
 @contextmanager
@@ -324,13 +346,36 @@ def impossible_chats(conn: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(row["id"] for row in rows)
 
 
-def has_work(conn: sqlite3.Connection, dead_workers: Collection[str] = ()) -> bool:
-    """Whether a chat needs a worker and has none, or a dead one."""
-    row = conn.execute(
-        "SELECT 1 FROM chats WHERE status IN ('running', 'interrupting')"
-        " AND (worker_id IS NULL OR worker_id IN (SELECT value FROM json_each(?))) LIMIT 1",
-        (wire.dump_json(list(dead_workers)),),
-    ).fetchone()
+NEEDS_WORKER = """
+status IN ('running', 'interrupting') AND (
+    worker_id IN (SELECT value FROM json_each(:dead))
+    OR (worker_id IS NULL AND (updated_at < :changed_before OR id IN (SELECT value FROM json_each(:own))))
+)
+"""
+"""SQL: what `work.Acquire` may take. Its parameters: `needs_worker`."""
+
+
+def needs_worker(
+    dead_workers: Collection[str], own: Collection[str], changed_before: float
+) -> dict[str, object]:
+    """Return the parameters of `NEEDS_WORKER`; their meaning is that of the fields of `work.Acquire`."""
+    return {
+        "dead": wire.dump_json(sorted(dead_workers)),
+        "own": wire.dump_json(sorted(own)),
+        "changed_before": changed_before,
+    }
+
+
+def has_work(
+    conn: sqlite3.Connection,
+    dead_workers: Collection[str] = (),
+    *,
+    own: Collection[str] = (),
+    changed_before: float = math.inf,
+) -> bool:
+    """Whether there is a chat that `work.Acquire` with the same arguments would take."""
+    parameters = needs_worker(dead_workers, own, changed_before)
+    row = conn.execute(f"SELECT 1 FROM chats WHERE {NEEDS_WORKER} LIMIT 1", parameters).fetchone()  # noqa: S608
     return row is not None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from ..messages import (
     ToolResultPart,
 )
 from .machine import State, Transition
+from .reads import NEEDS_WORKER, needs_worker
 from .rows import result_to_json
 from .transaction import Claim, Transaction
 
@@ -35,15 +36,17 @@ class Acquire:
     worker_id: str
     runner_ids: tuple[str, ...]
     dead_workers: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    """Chats that were last changed through this worker's server: they are its to take, at once."""
+    changed_before: float = math.inf
+    """Of the others, take those whose last change is older than that (UTC seconds)."""
 
     transition = Transition.ACQUIRE
 
     def apply(self, tx: Transaction) -> tuple[Chat, ...]:
         rows = tx.conn.execute(
-            "SELECT id FROM chats WHERE status IN ('running', 'interrupting')"
-            " AND (worker_id IS NULL OR worker_id IN (SELECT value FROM json_each(?)))"
-            " ORDER BY updated_at, id LIMIT ?",
-            (json.dumps(sorted(self.dead_workers)), len(self.runner_ids)),
+            f"SELECT id FROM chats WHERE {NEEDS_WORKER} ORDER BY updated_at, id LIMIT :limit",  # noqa: S608
+            needs_worker(self.dead_workers, self.own, self.changed_before) | {"limit": len(self.runner_ids)},
         ).fetchall()
         return tuple(
             self._take(tx, row["id"], runner) for row, runner in zip(rows, self.runner_ids, strict=False)

@@ -166,9 +166,6 @@ def test_run_uses_the_server_that_serves_the_folder(terminal: Terminal, shared_s
     assert (terminal.cwd / "cli.txt").read_text() == "hello"
 
 
-@pytest.mark.xfail(
-    strict=False, reason="any server of the same user may take a chat up, not only the one it began on"
-)
 def test_elsewhere_run_has_a_server_of_its_own(terminal: Terminal, tmp_path: Path) -> None:
     terminal.cwd = tmp_path
     done = terminal.run("run", "-m", "demo:demo", "run `pwd`")
