@@ -184,9 +184,9 @@ class ProviderHandler(_ConfigHandler):
         )
         api_key = None if body.api_key is None else _checked_key(body.api_key)
         now = self.service.store.clock()
-        await self.change(lambda conn: configs.update_provider(conn, provider, now=now))
         if api_key is not None or provider.base_url != before.base_url:
-            await self.set_key(provider, api_key or "")
+            await self.set_key(provider, api_key or "")  # first: it may fail, and then nothing changes
+        await self.change(lambda conn: configs.update_provider(conn, provider, now=now))
         self.reply(await self.provider_reply(provider))
 
     @permission("write", "settings")

@@ -153,16 +153,22 @@ async def test_a_new_address_clears_the_key_unless_one_comes_along(api: Api) -> 
     assert not await has_key({"api_key": ""})
 
 
-async def test_a_key_file_that_others_may_read_stores_no_provider(api: Api, jp_data_dir: Path) -> None:
+async def test_a_key_file_that_others_may_read_changes_no_provider(api: Api, jp_data_dir: Path) -> None:
     file = jp_data_dir / "jupyter_chatd" / "keys.json"
+    body = {"provider": "mine", "base_url": "http://127.0.0.1:1/v1", "api_key": SECRET}
     file.write_text("{}")
     file.chmod(0o644)
-    body = {"provider": "mine", "base_url": "http://127.0.0.1:1/v1", "api_key": SECRET}
     problem = await api.post("/providers", body, status=400)
     assert "may be read by others" in problem["detail"]
     assert await stored(api) == []
     file.chmod(0o600)
-    await api.post("/providers", body, status=201)
+    made = await api.post("/providers", body, status=201)
+    file.chmod(0o644)
+    path = f"/providers/{made['id']}"
+    await api.patch(path, {"base_url": "http://127.0.0.1:2/v1", "enabled": False}, status=400)
+    assert (await api.call("DELETE", path)).status == 400
+    file.chmod(0o600)
+    assert named(await api.get("/providers"), "mine") == made
 
 
 # Keys

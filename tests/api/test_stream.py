@@ -219,12 +219,17 @@ async def test_a_client_that_does_not_read_is_closed_and_resumes(api: Api, opena
     assert len(event["queued_messages"]) == 9
 
 
+def damage(data_dir: Path, sql: str) -> None:
+    """Change the database behind the server's back."""
+    database = sqlite3.connect(data_dir / "jupyter_chatd" / "chats.db")
+    with database:
+        database.execute(sql)
+    database.close()
+
+
 async def test_a_chat_that_cannot_be_read_ends_the_stream_with_an_error(api: Api, jp_data_dir: Path) -> None:
     chat_id = (await api.finished())["id"]
-    database = sqlite3.connect(jp_data_dir / "jupyter_chatd" / "chats.db")
-    with database:
-        database.execute("UPDATE messages SET content_version = 9 WHERE chat_id = ?", (chat_id,))
-    database.close()
+    damage(jp_data_dir, "UPDATE messages SET content_version = 9")
     async with api.follow(chat_id) as stream:
         frame = await stream.frame()
     assert frame["type"] == "error"
@@ -232,6 +237,24 @@ async def test_a_chat_that_cannot_be_read_ends_the_stream_with_an_error(api: Api
     for path in ("/stream", "/messages"):
         reply = await api.call("GET", f"/{chat_id}{path}")
         assert (reply.status, reply.json) == (500, frame["data"])
+
+
+async def test_a_damaged_database_is_an_error_in_the_log_and_in_json(
+    api: Api, jp_data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat_id = (await api.finished())["id"]
+    damage(jp_data_dir, "DROP TABLE queued_messages")
+    async with api.follow(chat_id) as stream:
+        frame = await stream.frame()
+        end = await stream.frame()
+    assert (frame["data"]["message"], end["type"]) == (
+        "The stream broke off. The server's log says why.",
+        "end",
+    )
+    for path in ("/stream", "/messages"):
+        reply = await api.call("GET", f"/{chat_id}{path}")
+        assert (reply.status, reply.json) == (500, {"message": "Internal Server Error"})
+    assert caplog.text.count("no such table: queued_messages") >= 3
 
 
 # What is not in the history
