@@ -13,6 +13,7 @@ from .files import FileLibrary
 from .files.library import MAX_BYTES
 from .housekeeping import Housekeeper
 from .loop import compaction
+from .loop.alive import is_free
 from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
@@ -45,6 +46,7 @@ class Options:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     compaction_threshold: int = compaction.THRESHOLD
     """Percent of the model's context; 100 is off."""
+    compaction_timeout_s: float = compaction.TIMEOUT
     queue_limit: int = QUEUE_LIMIT
     max_model_calls: int = MODEL_CALLS
     max_output_tokens: int = 32_000
@@ -94,6 +96,13 @@ class Runtime:
         Raises:
             StoreError: the database cannot be used; nothing was started.
         """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         unclean = _has_left_locks(self._locks)
         await self._stack.enter_async_context(self.store)
         self.feeds = Feeds(self.store)
@@ -145,6 +154,7 @@ class Runtime:
             patience=options.patience,
             retry=options.retry,
             compaction_threshold=options.compaction_threshold,
+            compaction_timeout_s=options.compaction_timeout_s,
             action_timeout_s=options.action_timeout_s,
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),
@@ -161,4 +171,4 @@ class Runtime:
 
 def _has_left_locks(folder: Path) -> bool:
     """Whether a worker was here that did not take leave."""
-    return folder.is_dir() and any(folder.glob("*.lock"))
+    return any(is_free(lock) for lock in folder.glob("*.lock"))

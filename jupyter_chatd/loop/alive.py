@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,9 +35,12 @@ class HeldLock:
         """Make and lock the file of a worker."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{worker_id}.lock"
-        handle = open(path, "ab")  # noqa: SIM115 - held for the life of the worker
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return cls(path, handle)
+        while True:
+            handle = open(path, "ab")  # noqa: SIM115 - held for the life of the worker
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle.fileno()).st_nlink:
+                return cls(path, handle)
+            handle.close()  # removed by `remove_left_locks` before it was held
 
     def release(self) -> None:
         """Let the lock go and remove the file."""
@@ -44,12 +48,24 @@ class HeldLock:
         self.handle.close()
 
 
+def remove_left_locks(folder: Path, *, known: Collection[str]) -> None:
+    """Remove the free locks of workers that the database does not know."""
+    for lock in folder.glob("*.lock"):
+        if lock.stem not in known and is_free(lock):
+            lock.unlink(missing_ok=True)
+
+
 def is_dead(row: WorkerRow, folder: Path, *, stale_before: float) -> bool:
     """Whether a worker is known to be dead: its lock can be had, or on another host its heartbeat is old."""
     if row.host != socket.gethostname():
         return row.heartbeat_at < stale_before
+    return is_free(folder / f"{row.worker_id}.lock")
+
+
+def is_free(lock: Path) -> bool:
+    """Whether nobody holds a lock file; one that is gone is free too."""
     try:
-        with open(folder / f"{row.worker_id}.lock", "rb") as handle:
+        with open(lock, "rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return True

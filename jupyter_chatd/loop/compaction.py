@@ -132,9 +132,7 @@ def _instruction() -> str:
     return files("jupyter_chatd.loop").joinpath("compaction.md").read_text("utf-8").strip()
 
 
-async def summarise(
-    model: Model, call: ModelCall, *, patience: Patience, timeout_s: float = TIMEOUT
-) -> NewMessage:
+async def summarise(model: Model, call: ModelCall, *, patience: Patience, timeout_s: float) -> NewMessage:
     """Return the model's answer to the request for a summary.
 
     Raises:

@@ -65,6 +65,7 @@ class Engine:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     compaction_threshold: int = compaction.THRESHOLD
     """Percent of the model's context at which the history is compacted by itself; 100 is off."""
+    compaction_timeout_s: float = compaction.TIMEOUT
     action_timeout_s: float = ACTION_TIMEOUT
     max_output_tokens: int = 32_000
     capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))

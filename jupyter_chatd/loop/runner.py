@@ -497,7 +497,9 @@ class Runner:
             settings=turn.settings,
             chat_id=self.chat_id,
         )
-        answer = await summarise(turn.model, call, patience=self._engine.patience)
+        answer = await summarise(
+            turn.model, call, patience=self._engine.patience, timeout_s=self._engine.compaction_timeout_s
+        )
         return compaction.rows(replace(answer, model_config_id=turn.model_config_id))
 
     async def _after_failed_compaction(self, error: ModelError, *, requested: bool) -> None:
@@ -527,7 +529,9 @@ class Runner:
 
 def _prepare(view: reads.RunnerView) -> tuple[reads.RunnerView, History, PromptBuilder]:
     """Take in a long history; done in the reader's thread."""
-    return view, History(view.history), PromptBuilder(prompt_rows(view.history))
+    history = History(view.history)
+    history.steps += view.covered_steps
+    return view, history, PromptBuilder(prompt_rows(view.history))
 
 
 def _result_rows(results: Sequence[Result]) -> tuple[NewMessage, ...]:

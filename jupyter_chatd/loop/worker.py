@@ -25,6 +25,7 @@ from .alive import (
     WorkerRow,
     is_dead,
     list_workers,
+    remove_left_locks,
     remove_worker,
     unknown_owners,
     upsert_worker,
@@ -82,6 +83,7 @@ class Worker:
         """Prove alive, then begin to take work."""
         self._lock = await asyncio.to_thread(HeldLock.take, self._folder, self.worker_id)
         await self._beat()
+        await self._remove_left_locks()
         self._unlisten = self._engine.store.listen(self._on_change)
         self._acquiring = asyncio.create_task(self._acquire_forever(), name="chatd-acquire")
         self._beating = asyncio.create_task(self._beat_forever(), name="chatd-heartbeat")
@@ -223,6 +225,11 @@ class Worker:
         if not await self._engine.store.read(lambda conn: reads.busy_chats(conn, [row.worker_id])):
             await self._engine.store.write(lambda conn: remove_worker(conn, row.worker_id))
             (self._folder / f"{row.worker_id}.lock").unlink(missing_ok=True)
+
+    async def _remove_left_locks(self) -> None:
+        rows = await self._engine.store.read(list_workers)
+        known = {row.worker_id for row in rows}
+        await asyncio.to_thread(remove_left_locks, self._folder, known=known)
 
     async def _beat(self) -> None:
         now = self._engine.store.clock()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from world import FunctionTool, World, eventually, outline, results, script
 
+from jupyter_chatd.errors import ModelError
 from jupyter_chatd.events import HistoryResetEvent, MessageEvent, MessagePartEvent, PreviewResetEvent
-from jupyter_chatd.messages import ChatStatus, Role, StopReason, TextPart, ToolCallPart
+from jupyter_chatd.messages import ChatStatus, ErrorDetail, Role, StopReason, TextPart, ToolCallPart
 from jupyter_chatd.providers.protocol import TextDelta, ToolCallDelta
-from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, say, think, wait
+from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, fail, say, think, wait
 from jupyter_chatd.store.calls import INTERRUPTED, NOT_RUN
 from jupyter_chatd.store.conversation import BusyBehavior
 from jupyter_chatd.tools.protocol import ToolContext, ToolOutput
@@ -416,6 +417,23 @@ async def test_an_edit_right_after_an_interruption_forgets_the_partial_answer(st
     chat = await world.settled(chat_id)
     assert chat.status is ChatStatus.WAITING
     assert outline(await world.rows(chat_id)) == ["user: Better.", "assistant: New."]
+
+
+async def test_what_an_edit_removed_is_not_kept_by_a_later_interruption(start: Start) -> None:
+    """The later one comes in a pause between attempts, when there is nothing new to keep."""
+    gate = Gate()
+    gate.dying_s = 0.1
+    overloaded = ModelError(ErrorDetail(message="Overloaded.", retryable=True), retry_after_s=NEVER)
+    world = await start(script([call("gate")], [fail(overloaded)]), tools=[gate.tool])
+    chat_id = await world.create("First.")
+    await gate.running.wait()
+    first = (await world.rows(chat_id))[0]
+    await world.interrupt(chat_id)
+    await world.edit(chat_id, first.id, "Better.")
+    await world.when(chat_id, lambda change: change.retry_set)
+    await world.interrupt(chat_id)
+    await world.settled(chat_id)
+    assert outline(await world.rows(chat_id)) == ["user: Better."]
 
 
 async def test_calls_of_a_kept_answer_have_results_in_the_next_prompt(start: Start) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +27,7 @@ from jupyter_chatd.events import Change
 from jupyter_chatd.messages import Action, Chat, ChatStatus
 from jupyter_chatd.store import Claim, Store
 from jupyter_chatd.store.conversation import Edited, Interrupted, Sent
-from jupyter_chatd.store.database import connect
+from jupyter_chatd.store.database import connect, prepare
 from jupyter_chatd.store.store import TransitionLike
 from jupyter_chatd.store.work import Committed
 
@@ -105,6 +107,27 @@ class Probe:
             fail(self.connection, is_disk_full=self.faults[moment])
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        prepare(path, journal="wal")
+        return path.read_bytes()
+
+
+def put_database(path: Path) -> None:
+    """Make an empty, migrated database: migrating anew for each test takes most of its time, in the disk."""
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes(_empty_database())
+
+
+async def do_not_sync(store: Store) -> sqlite3.Connection:
+    """Make commits quick, for tests that do not cut the power; return the connection that writes."""
+    conn = await store.write(lambda conn: conn)
+    conn.execute("PRAGMA synchronous = OFF")
+    return conn
+
+
 _copies = itertools.count(1)
 
 
@@ -138,12 +161,10 @@ class Lockstep:
         self.probe.path = self.path
         self.store = Store(self.path, clock=lambda: self.now, probe=self.probe)
         await self.store.open()
-        self.probe.connection = conn = await self.store.write(lambda conn: conn)
-        conn.execute(
-            "PRAGMA synchronous = OFF"
-        )  # nothing here cuts the power; an fsync is most of a step's time
-        self.store.listen(self._on_change)
+        self.probe.connection = await do_not_sync(self.store)
         self._witness = connect(self.path, readonly=True)
+        self._witness.execute("PRAGMA synchronous = OFF")
+        self.store.listen(self._on_change)
         self.database = self.database.reopened()
         self.compare()
 

@@ -75,12 +75,13 @@ async def test_closed_file_stands_alone(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["chats.db"]
 
 
-async def test_acknowledged_writes_are_synced(store: Store) -> None:
+async def test_acknowledged_writes_are_synced(path: Path) -> None:
     """WAL with FULL: what was acknowledged survives a power cut."""
     names = ("journal_mode", "synchronous", "foreign_keys")
-    settings = await store.write(
-        lambda conn: [conn.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
-    )
+    async with Store(path) as store:
+        settings = await store.write(
+            lambda conn: [conn.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+        )
     assert settings == ["wal", 2, 1]
 
 

@@ -106,13 +106,14 @@ def told(heard: list[Change]) -> list[tuple[str, bool]]:
 async def test_commit_of_another_process_is_noticed_soon(
     store: Store, heard: list[Change], path: Path
 ) -> None:
+    waits: list[float] = []
     async with open_neighbour(path) as other:
-        await other.do("create theirs")
-        waited = await until(lambda: heard)
-        assert waited < 0.5
-        assert told(heard) == [("theirs", True)]
-        await other.do("say theirs more")
-        await until(lambda: len(heard) == 2)
+        for command in ("create theirs", "say theirs more", "say theirs still"):
+            known = len(heard)
+            await other.do(command)
+            waits.append(await until(lambda known=known: len(heard) > known))
+    assert min(waits) < 0.5, "the look is every 200 ms; a busy machine may be late, but not each time"
+    assert told(heard) == [("theirs", True)] * 3
     assert heard[-1].chat == await store.read(lambda conn: reads.get_chat(conn, "theirs"))
 
 

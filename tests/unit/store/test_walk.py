@@ -22,7 +22,7 @@ from jupyter_chatd.errors import ChatdError
 from jupyter_chatd.messages import ChatStatus, Role
 from jupyter_chatd.store import Claim, State
 
-from .lockstep import Lockstep, Poison
+from .lockstep import Lockstep, Poison, put_database
 from .model import Record
 from .moves import Moves
 from .scenes import add_queue_row
@@ -53,6 +53,7 @@ class Walk(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
+        put_database(self._both.path)
         self._run(self._both.open())
 
     def teardown(self) -> None:
