@@ -71,8 +71,7 @@ async def test_nobody_finds_what_another_said(api: Api) -> None:
 async def at_rest(api: Api, chat_id: str) -> Json:
     """Wait for the end of a turn without looking into the chat."""
     async with asyncio.timeout(10):
-        # Nobody announces it to those who do not look.
-        while (chat := await api.get(f"/{chat_id}"))["status"] not in AT_REST:
+        while (chat := await api.get(f"/{chat_id}"))["status"] not in AT_REST:  # noqa: ASYNC110 - as below
             await asyncio.sleep(0.01)
     return chat
 
