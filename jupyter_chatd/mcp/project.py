@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictStr, TypeAdapter, ValidationError
+from pydantic import Field, StrictBool, StrictStr, ValidationError
 
+from ..wire.values import adapter_of
 from .config import SLUG_CHARACTERS, Availability, McpServerConfig, Transport, check_config
 
 FILE_NAME = ".mcp.json"
@@ -81,10 +82,6 @@ class _File:
     servers: Annotated[dict[str, object], Field(alias="mcpServers")]
 
 
-_ENTRY = TypeAdapter(_Entry)
-_FILE = TypeAdapter(_File)
-
-
 def parse_project(path: str, data: bytes, *, env: Mapping[str, str]) -> ProjectFile:
     """Return what the file at *path* says; everything wrong with it is in `problem` fields.
 
@@ -96,7 +93,7 @@ def parse_project(path: str, data: bytes, *, env: Mapping[str, str]) -> ProjectF
     if len(data) > FILE_BYTES:
         return ProjectFile(path=path, sha256=sha256, problem=f"The file has more than {FILE_BYTES} bytes.")
     try:
-        file = _FILE.validate_json(data)
+        file = adapter_of(_File).validate_json(data)
     except ValidationError as error:
         return ProjectFile(path=path, sha256=sha256, problem=_wrong("The file", error))
     if len(file.servers) > SERVERS:
@@ -108,7 +105,7 @@ def parse_project(path: str, data: bytes, *, env: Mapping[str, str]) -> ProjectF
 
 def _server(path: str, name: str, slug: str, raw: object, env: Mapping[str, str]) -> ProjectServer:
     try:
-        entry = _ENTRY.validate_python(raw)
+        entry = adapter_of(_Entry).validate_python(raw)
     except ValidationError as error:
         return ProjectServer(name=name, shown="", problem=_wrong("The entry", error))
     shown = shlex.join([entry.command, *entry.args]) if entry.command else entry.url or ""

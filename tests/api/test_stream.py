@@ -201,8 +201,8 @@ async def test_a_client_that_went_away_is_forgotten(api: Api, chatd: JupyterChat
         await two.frame()
         assert len(feeds) == 1
     await eventually(lambda: len(feeds) == 0)
-    names = {task.get_name() for task in asyncio.all_tasks()}
-    assert not names & {"chatd-socket", "chatd-ping"}
+    serving = {"chatd-socket", "chatd-ping"}
+    await eventually(lambda: serving.isdisjoint(task.get_name() for task in asyncio.all_tasks()))
 
 
 async def test_a_client_that_does_not_read_is_closed_and_resumes(api: Api, openai: Serve) -> None:

@@ -33,10 +33,11 @@ def imported_names(module: Path) -> set[str]:
 
 
 def declared_distributions() -> set[str]:
-    """Return what `dependencies` in pyproject.toml promises, with the extras that it asks for spelled out."""
+    """Return what pyproject.toml promises to whoever runs the agent, with the extras that it asks for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared: set[str] = set()
-    for requirement in map(Requirement, project["dependencies"]):
+    optional = project["optional-dependencies"]["mcp"]  # imported on first use only
+    for requirement in map(Requirement, [*project["dependencies"], *optional]):
         declared.add(canonicalize_name(requirement.name))
         for extra in requirement.extras:
             declared |= distributions_of_extra(requirement.name, extra)
