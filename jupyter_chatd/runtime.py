@@ -23,6 +23,8 @@ from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Wo
 from .messages import Chat
 from .store import Store
 from .store.conversation import QUEUE_LIMIT
+from .store.reads import impossible_chats
+from .store.work import Reconcile
 from .stream import Feeds
 from .workspace.protocol import WorkspaceAgent
 
@@ -107,6 +109,7 @@ class Runtime:
         await self._stack.enter_async_context(self.store)
         self.feeds = Feeds(self.store)
         self._stack.push_async_callback(self.feeds.close)
+        await self._reconcile()
         self.service = ChatService(
             self.store, system_prompt=self.options.system_prompt, queue_limit=self.options.queue_limit
         )
@@ -159,6 +162,12 @@ class Runtime:
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),
         )
+
+    async def _reconcile(self) -> None:
+        """Stop chats that are in a state which no transition leads to; their error says so."""
+        for chat_id in await self.store.read(impossible_chats):
+            log.error("Chat %s was found in an impossible state", chat_id)
+            await self.store.apply(Reconcile(chat_id=chat_id))
 
     async def _check_database(self) -> None:
         """After an unclean stop, look for damage without delaying the start."""

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -106,7 +107,7 @@ def check_schema(path: Path) -> None:
     """
     if not path.exists() or path.stat().st_size == 0:
         return
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    known = _known_migrations()
     applied = _applied_migrations(path)
     if applied is None:
         raise StoreError(
@@ -118,6 +119,12 @@ def check_schema(path: Path) -> None:
             f"{path} was written by a newer release of jupyter_chatd (it has {', '.join(unknown)}). "
             "Upgrade jupyter_chatd, or point JupyterChatd.data_dir elsewhere. The file was not changed."
         )
+
+
+def _known_migrations() -> set[str]:
+    """Return the names of all migrations of this release: those that an empty database lacks."""
+    with closing(sqlite3.connect(":memory:")) as conn:
+        return {migration.name for migration in migrations.pending(Database(conn))}
 
 
 def _applied_migrations(path: Path) -> set[str] | None:

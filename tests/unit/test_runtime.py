@@ -12,6 +12,7 @@ from world import World, crash_image, eventually, outline, script
 
 from jupyter_chatd.errors import StoreError
 from jupyter_chatd.loop.alive import HeldLock
+from jupyter_chatd.messages import ChatStatus
 from jupyter_chatd.providers.scripted import say, wait
 from jupyter_chatd.runtime import DATABASE
 
@@ -120,3 +121,22 @@ async def test_locks_of_another_database_are_removed(tmp_path: Path) -> None:
     async with World(tmp_path, script()) as world:
         left = [lock.stem for lock in (tmp_path / "data" / "workers").iterdir()]
         assert left == [world.runtime.worker.worker_id]
+
+
+async def test_a_chat_in_an_impossible_state_is_stopped_with_an_explanation(tmp_path: Path) -> None:
+    """Nothing of ours leads there: somebody wrote to the file by hand."""
+    async with World(tmp_path, script([say("Yes.")], [say("Again.")])) as world:
+        chat_id = await world.create()
+        await world.settled(chat_id)
+    with sqlite3.connect(tmp_path / "data" / DATABASE) as conn:
+        conn.execute(
+            "INSERT INTO queued_messages (chat_id, position, created_at, content, content_version)"
+            ' VALUES (?, 1, 0, \'[{"type":"text","text":"lost"}]\', 1)',
+            (chat_id,),
+        )
+    conn.close()
+    async with World(tmp_path, script([say("Again.")])) as world:
+        chat = await world.runtime.service.get(chat_id, owner_id="local")
+        assert chat.status is ChatStatus.ERROR
+        assert chat.last_error is not None
+        assert "impossible state" in chat.last_error.message

@@ -14,6 +14,7 @@ from jupyter_chatd.events import HistoryResetEvent, MessageEvent, MessagePartEve
 from jupyter_chatd.messages import ChatStatus, ErrorDetail, Role, StopReason, TextPart, ToolCallPart
 from jupyter_chatd.providers.protocol import TextDelta, ToolCallDelta
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, fail, say, think, wait
+from jupyter_chatd.store import reads
 from jupyter_chatd.store.calls import INTERRUPTED, NOT_RUN
 from jupyter_chatd.store.conversation import BusyBehavior
 from jupyter_chatd.tools.protocol import ToolContext, ToolOutput
@@ -150,6 +151,69 @@ async def test_at_any_commit_of_a_turn_it_stops(start: Start, when: str) -> None
     await world.settled(chat_id)
     rows = await world.rows(chat_id)
     assert [row.text for row in rows][-2:] == ["Again.", "Yes."]
+
+
+async def interrupt_during(world: World, chat_id: str, transition: str) -> None:
+    """Let an interruption be committed right after that transition, before the runner knows of either."""
+    apply, done = world.runtime.store.apply, asyncio.Event()
+
+    async def interrupted(what: Any) -> Any:
+        result = await apply(what)
+        if what.transition.value == transition and not done.is_set():
+            done.set()
+            await world.interrupt(chat_id)
+        return result
+
+    world.runtime.store.apply = interrupted  # type: ignore[method-assign]
+    await done.wait()
+
+
+@pytest.mark.parametrize("when", ["BeginAttempt", "CommitStep", "RecordRetry", "StartTools", "FinishTool"])
+async def test_what_comes_during_a_commit_is_not_overheard(start: Start, when: str) -> None:
+    """Else the chat would go on for as long as the model, the pause or the tools take."""
+    gate = Gate()
+    retry = ModelError(ErrorDetail(message="Overloaded.", retryable=True), retry_after_s=NEVER)
+    answers: dict[str, Answer] = {
+        "BeginAttempt": [wait(NEVER)],
+        "RecordRetry": [fail(retry)],
+        "FinishTool": [call("process_list"), call("gate")],
+    }
+    world = await start(
+        script(answers.get(when, [call("gate")]), [wait(NEVER)]), tools=[gate.tool], acquire_tick_s=NEVER
+    )
+    chat_id = await world.create()
+    await interrupt_during(world, chat_id, when)
+    await world.settled(chat_id)
+    assert gate.ends == (["cancelled"] if when == "FinishTool" else [])
+    assert len(world.model.calls) == (0 if when == "BeginAttempt" else 1)
+
+
+async def test_what_comes_while_the_chat_is_read_is_not_overheard(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await start(script([wait(NEVER)]), acquire_tick_s=NEVER)
+    store, runner_view, seen = world.runtime.store, reads.runner_view, list[str]()
+
+    def noted(conn: Any, chat_id: str) -> reads.RunnerView:
+        view = runner_view(conn, chat_id)
+        seen.append(chat_id)
+        return view
+
+    read = store.read
+
+    async def interrupted(run: Any) -> Any:
+        result = await read(run)
+        if len(seen) == 1:
+            seen.append("interrupted")
+            await world.interrupt(seen[0])
+        return result
+
+    monkeypatch.setattr(reads, "runner_view", noted)
+    store.read = interrupted
+    chat_id = await world.create()
+    await eventually(lambda: "interrupted" in seen)
+    await world.settled(chat_id)
+    assert world.model.calls == []
 
 
 # In the middle of tools

@@ -63,14 +63,14 @@ async def test_thirty_chats_run_at_once(start: Start) -> None:
 
 
 async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start, tmp_path: Path) -> None:
-    """25 chats were waiting when the server started; no tick comes in this test."""
+    """25 chats were waiting when the server started; no tick comes, and none ends before all have begun."""
     world = await start(script())
     await world.runtime.worker.stop()
     chats = [await world.create() for _ in range(25)]
     await world.stop()
 
-    taken: list[int] = []
-    after = World(tmp_path, ScriptedModel(lambda _call: [say("Yes.")]), acquire_tick_s=LONG)
+    taken, gate = list[int](), asyncio.Event()
+    after = World(tmp_path, ScriptedModel(lambda _call: [wait(gate), say("Yes.")]), acquire_tick_s=LONG)
     apply = after.runtime.store.apply
 
     async def counting(what: Any) -> Any:
@@ -81,6 +81,8 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start, tmp_pa
 
     after.runtime.store.apply = counting  # type: ignore[method-assign]
     async with after:
+        await eventually(lambda: after.runtime.worker.running == 25)
+        gate.set()
         for chat_id in chats:
             await after.settled(chat_id)
     assert taken == [10, 10, 5]
