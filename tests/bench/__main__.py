@@ -63,6 +63,7 @@ def _run_row(name: str, plan: Plan) -> report.Row:
     mode = ["--quick"] if plan.is_quick else ["--rounds", str(plan.rounds)]
     reader, writer = os.pipe()
     command = [sys.executable, "-m", __package__ or "", name, *mode, "--write-fd", str(writer)]
+    others = machine.Bystanders()
     process = subprocess.Popen(command, pass_fds=[writer], cwd=Path(__file__).parents[2])
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
@@ -74,6 +75,7 @@ def _run_row(name: str, plan: Plan) -> report.Row:
         method=bench.method,
         lines=() if failed else _LINES.validate_json(measured),
         failure="the bench ended with an error" if failed else None,
+        busy_cores=others.cores,
     )
     report.print_row(row)
     return row

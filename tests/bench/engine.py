@@ -34,6 +34,7 @@ from jupyter_chatd.providers.protocol import (
     TextDelta,
     ToolDefinition,
 )
+from jupyter_chatd.providers.scripted import ScriptedModel
 from jupyter_chatd.runtime import Options, Runtime
 from jupyter_chatd.store import Store
 from jupyter_chatd.store.conversation import BusyBehavior, ImportChat
@@ -48,37 +49,27 @@ TEXT = "x" * 200
 STEP_LIMIT = 100_000
 
 
-class InstantModel:
+class InstantModel(ScriptedModel):
     """Answers at once: *calls* calls of `tool` in each of *steps* steps, then a text. Notes the times."""
 
     def __init__(self, *, steps: int, calls: int = 1) -> None:
+        super().__init__([], ref=MODEL)
         self.called: list[float] = []
         self.answered: list[float] = []
         self._steps = steps
-        self._calls = calls
-
-    @property
-    def ref(self) -> str:
-        return MODEL
-
-    @property
-    def context_limit(self) -> int | None:
-        return None
+        self._count = calls
 
     async def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
         step = len(self.called)
         self.called.append(time.perf_counter())
         yield TextDelta(block=0, text=TEXT)
         yield PartDone(block=0, part=TextPart(text=TEXT))
-        count = self._calls if step < self._steps else 0
+        count = self._count if step < self._steps else 0
         for block in range(1, count + 1):
             part = ToolCallPart(tool_call_id=f"call_{step}_{block}", tool_name="tool", args={})
             yield PartDone(block=block, part=part)
         yield Finished(stop_reason=StopReason.TOOL_CALLS if count else StopReason.END)
         self.answered.append(time.perf_counter())
-
-    async def aclose(self) -> None:
-        pass
 
     @property
     def between(self) -> float:

@@ -51,6 +51,30 @@ def _commit(conn: sqlite3.Connection) -> float:
     return time.perf_counter() - began
 
 
+class Bystanders:
+    """How much of the machine others used, from its making on: what they take, the benches do not get."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._busy, self._ours = _busy_seconds(), _our_seconds()
+
+    @property
+    def cores(self) -> float:
+        """Cores that were busy for others. The CPU time of our processes counts once they have ended."""
+        others = (_busy_seconds() - self._busy) - (_our_seconds() - self._ours)
+        return max(others, 0.0) / (time.monotonic() - self._began)
+
+
+def _busy_seconds() -> float:
+    """Return the CPU seconds that all cores have worked since the machine started."""
+    user, nice, system, _idle, _iowait, *others = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+
+
+def _our_seconds() -> float:
+    return sum(os.times()[:4])
+
+
 def describe_machine() -> str:
     """Return one line about the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

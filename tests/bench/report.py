@@ -23,8 +23,8 @@ rounds. Brackets hold the smallest and the largest round. Machines wander: trust
 - **Machine** {machine}
 - **Versions** {versions}
 
-| Row | Goals met |
-|---|---|
+| Row | Goals met | Cores that others used meanwhile |
+|---|---|---|
 """
 
 
@@ -38,6 +38,8 @@ class Row:
     lines: tuple[Measured, ...] = ()
     failure: str | None = None
     """Why there are no lines."""
+    busy_cores: float = 0.0
+    """What other processes used of the machine meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class Run:
 
 def print_row(row: Row) -> None:
     """Show one row's lines in a terminal."""
-    print(f"\n{row.name}: {row.title}")
+    print(f"\n{row.name}: {row.title} (others used {row.busy_cores:.1f} cores)")
     for line in row.lines:
         goal = f"goal {_goal(line)}" if line.goal else ""
         print(f"  {_verdict(line):6} {_values(line):34} {goal:14} {line.what}{_in_brackets(line.note)}")
@@ -67,7 +69,9 @@ def write_document(run: Run) -> None:
     head = INTRODUCTION.format(
         date=run.date, machine=run.machine, versions=run.versions, rounds=run.rounds, minutes=run.minutes
     )
-    summary = "".join(f"| [{row.title}](#{row.name}) | {_score(row)} |\n" for row in run.rows)
+    summary = "".join(
+        f"| [{row.title}](#{row.name}) | {_score(row)} | {row.busy_cores:.1f} |\n" for row in run.rows
+    )
     DOCUMENT.write_text(head + summary + "".join(_section(row) for row in run.rows))
 
 

@@ -98,5 +98,5 @@ def test_the_document_tells_goal_and_verdict(tmp_path: Path, monkeypatch: pytest
     assert "| good | 1.23 × [1–2] | ≤ 1.5 × | met |" in text
     assert "| bad | 12,346 /s | ≥ 20,000 /s | missed |" in text
     assert "| peer (peer not installed) | – |  |  |" in text
-    assert "| [Tools](#tools) | 1 of 2 |" in text
+    assert "| [Tools](#tools) | 1 of 2 | 0.0 |" in text
     assert "Could not be measured: no vendor" in text
