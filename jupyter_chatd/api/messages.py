@@ -8,6 +8,7 @@ from ..messages import TurnOptions
 from ..store.conversation import BusyBehavior, Sent
 from . import requests
 from .base import CHAT, ChatdHandler, permission
+from .context import carry_out, find_command
 from .files import read_parts
 
 
@@ -46,10 +47,14 @@ class MessagesHandler(ChatdHandler):
 
     @permission("write", "chats")
     async def post(self, chat_id: str) -> None:
-        """Send a message: into the history when the chat is idle, else into its queue."""
+        """Send a message: into the history when the chat is idle, else into its queue; or do what it says."""
         body = self.body(requests.SendMessage)
         parts = await read_parts(self, body.content)
         await self.find_chat(chat_id)
+        if (command := find_command(parts)) is not None:
+            await carry_out(self.service, chat_id, command)
+            self.reply({"queued": False, "command": command.name.lower()})
+            return
         sent = await self.service.send(
             chat_id,
             parts,

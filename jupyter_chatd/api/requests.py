@@ -188,6 +188,11 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoFields:
+    """The body of a request that says all by its route."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRef:
     """Names a tool call: its row and its index among the row's parts."""
 

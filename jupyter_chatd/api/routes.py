@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actions, base, chats, files, messages, models, search, stream, watch
+from . import actions, base, chats, context, files, messages, models, search, stream, watch
 
 ROUTES: list[tuple[str, type[Any]]] = [
     *watch.ROUTES,
@@ -12,6 +12,7 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *files.ROUTES,
     *search.ROUTES,
     *chats.ROUTES,
+    *context.ROUTES,
     *messages.ROUTES,
     *actions.ROUTES,
     *stream.ROUTES,

@@ -155,10 +155,38 @@ async def send(
         row = await _find_chat(client, chat)
         async with ChatSession(client, row.id) as session:
             sent = await session.send(text, busy=busy, model=model)
+            if sent.command is not None:  # there is no answer to wait for
+                await until_ctrl_c(session.settled(), stop=session.interrupt)
+                return
             if sent.queued_message is not None:
                 printer.note("The agent is working: the message waits in the queue.")
             if not no_wait:
                 await converse(session, printer, timeout_s=timeout, as_json=as_json)
+
+
+@chatd.command()
+@_CHAT
+@_server_option(_SERVER)
+@_guarded
+async def compact(chat: str, server: str) -> None:
+    """Let the model summarise CHAT and go on from the summary."""
+    found = await running_server(server, cwd=Path.cwd())
+    async with AsyncClient(found) as client:
+        row = await _find_chat(client, chat)
+        async with ChatSession(client, row.id) as session:
+            await until_ctrl_c(session.compact(), stop=session.interrupt)
+
+
+@chatd.command()
+@_CHAT
+@_server_option(_SERVER)
+@_guarded
+async def clear(chat: str, server: str) -> None:
+    """Let the model forget what was said in CHAT; the messages stay to be read."""
+    found = await running_server(server, cwd=Path.cwd())
+    async with AsyncClient(found) as client:
+        row = await _find_chat(client, chat)
+        await client.clear(row.id)
 
 
 @chatd.command()

@@ -134,6 +134,25 @@ class Chat:
         self._call(self._session.interrupt())
         return self
 
+    def compact(self) -> Self:
+        """Let the model summarise what was said, and return when it has: it goes on from the summary.
+
+        Raises:
+            RefusedError: the agent works just now, or there is nothing to summarise.
+            ChatFailedError: the model could not do it.
+        """
+        self._call(self._session.compact())
+        return self
+
+    def clear(self) -> Self:
+        """Let the model forget what was said; the messages stay to be read.
+
+        Raises:
+            RefusedError: the agent works just now.
+        """
+        self._call(self._session.clear())
+        return self
+
     def promote(self, queued_id: int) -> Self:
         """Let a queued message be next, and stop what runs."""
         self._call(self._session.promote(queued_id))

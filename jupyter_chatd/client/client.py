@@ -34,10 +34,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What became of a message: it is in the history, or in the queue."""
+    """What became of a message: it is in the history, in the queue, or was a command or an answer."""
 
     message: Message | None = None
     queued_message: QueuedMessage | None = None
+    command: Literal["compact", "clear"] | None = None
+    """The message was `/compact` or `/clear`; see the methods of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,14 @@ class AsyncClient:
         reply = await self._api.post(f"{_path(chat_id)}/interrupt", {"queue": queue})
         return Interrupted(chat=wire.chat_from_json(reply), dropped=_queued(reply.get("dropped")))
 
+    async def compact(self, chat_id: str) -> Chat:
+        """Let the model summarise the history and go on from the summary; the chat runs meanwhile."""
+        return wire.chat_from_json(await self._api.post(f"{_path(chat_id)}/compact"))
+
+    async def clear(self, chat_id: str) -> Chat:
+        """Let the model forget what was said; the messages stay for people."""
+        return wire.chat_from_json(await self._api.post(f"{_path(chat_id)}/clear"))
+
     # Messages
 
     async def messages(
@@ -234,4 +244,5 @@ def _sent(reply: Mapping[str, Any]) -> Sent:
     return Sent(
         message=wire.message_from_json(message) if message else None,
         queued_message=wire.queued_from_json(queued) if queued else None,
+        command=reply.get("command"),
     )

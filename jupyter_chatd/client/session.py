@@ -59,6 +59,8 @@ class ChatSession:
         """The newest message that was sent here: what came before it is old news."""
         self._queued_ids: set[int] = set()
         """Messages sent here that went into the queue and may be there still."""
+        self._is_unsure = False
+        """What was done from here may not be in the view yet, and no message tells when it is."""
         self._unseen_ids: set[int] = set()
         """Those of them that no view has shown yet."""
 
@@ -113,8 +115,26 @@ class ChatSession:
             await self._pause()
         return done
 
+    async def compact(self) -> ChatView:
+        """Let the history be summarised, and return once that is done; see `AsyncClient.compact`.
+
+        Raises:
+            ChatFailedError: it could not be summarised.
+        """
+        await self.client.compact(self.chat_id)
+        self._is_unsure = True
+        return await self.settled()
+
+    async def clear(self) -> ChatView:
+        """Let the model forget what was said; see `AsyncClient.clear`."""
+        await self.client.clear(self.chat_id)
+        self._is_unsure = True
+        return await self.settled()
+
     def note_sent(self, sent: Sent) -> None:
         """Let `settled` wait for what a message starts."""
+        if sent.message is None and sent.queued_message is None:
+            self._is_unsure = True  # it was an answer to a question, or a command
         if sent.message is not None:
             self._sent_id = max(self._sent_id, sent.message.id)
         if sent.queued_message is not None:
@@ -156,7 +176,7 @@ class ChatSession:
         """
         self.start()
         view = await self.until(self._seems_settled)
-        while self._queued_ids and not await self._confirm_queue():
+        while (self._queued_ids or self._is_unsure) and not await self._confirm():
             await self._pause()
             view = await self.until(self._seems_settled)
         if view.status == "error":
@@ -171,20 +191,27 @@ class ChatSession:
             return False
         return view.status in SETTLED or (view.status == "requires_action" and self._work.needs_someone(view))
 
-    async def _confirm_queue(self) -> bool:
+    async def _confirm(self) -> bool:
         """Whether what was queued has left the queue and all that followed from it has been seen.
 
         The stream alone cannot tell: before it brings our message it looks just as idle as after it.
         """
         chat, page = await self._look()
-        if self.view.last_id < _newest(page):
+        if self.view.last_id < _newest(page) or not self._shows(chat):
             return False
+        self._is_unsure = False
         if chat.status in (ChatStatus.ERROR, ChatStatus.REQUIRES_ACTION):
             return True  # it stays in the queue until somebody acts
         if chat.status is not ChatStatus.WAITING or self._queued_ids & {queued.id for queued in page.queue}:
             return False
         self._queued_ids.clear()
         return True
+
+    def _shows(self, chat: Chat) -> bool:
+        """Whether the view has the chat's status, and it is one of rest."""
+        return chat.status.value == self.view.status and (
+            self.view.status in SETTLED or self.view.status == "requires_action"
+        )
 
     async def _has_stopped(self) -> bool:
         """Whether an interruption is over, and has been seen to be."""

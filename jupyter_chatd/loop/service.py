@@ -35,6 +35,7 @@ from ..store.actions import ActionResult, ClaimAction, CompleteAction, DecideApp
 from ..store.conversation import (
     QUEUE_LIMIT,
     BusyBehavior,
+    ClearContext,
     CreateChat,
     DeleteQueued,
     Edited,
@@ -42,6 +43,7 @@ from ..store.conversation import (
     InterruptChat,
     Interrupted,
     PromoteQueued,
+    RequestCompaction,
     SendMessage,
     Sent,
     SetArchived,
@@ -201,6 +203,22 @@ class ChatService:
     async def interrupt(self, chat_id: str, *, drop_queue: bool) -> Interrupted:
         """Stop what runs; when nothing does, nothing changes."""
         return await self.store.apply(InterruptChat(chat_id=chat_id, drop_queue=drop_queue))
+
+    async def compact(self, chat_id: str) -> Chat:
+        """Let the history be summarised; after an error the failed turn runs again then.
+
+        Raises:
+            ConflictError: the chat is busy, or there is nothing to summarise.
+        """
+        return await self.store.apply(RequestCompaction(chat_id=chat_id))
+
+    async def clear(self, chat_id: str) -> None:
+        """Let the model forget what was said; people still see it.
+
+        Raises:
+            ConflictError: the chat is busy.
+        """
+        await self.store.apply(ClearContext(chat_id=chat_id))
 
     # Acting for the model
 

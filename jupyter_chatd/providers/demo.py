@@ -30,6 +30,8 @@ from .scripted import words
 PACE = 0.004  # seconds between words
 MAX_QUOTE = 2000  # characters of a tool's output in an answer
 CONTEXT_LIMIT = 200_000
+SUMMARY_REQUEST = "Summarise the conversation above"
+"""How the request for a summary begins (`loop/compaction.md`)."""
 
 GREETING = "I am the demo model of jupyter_chatd: a small program, not a language model."
 HELP = """I understand these instructions:
@@ -86,6 +88,8 @@ class DemoModel:
 def answer(call: ModelCall) -> list[Instruction]:
     """What the model says and calls next: a step of what the user asked for, or the report at the end."""
     said, turn = _last_turn(call.messages)
+    if said.startswith(SUMMARY_REQUEST):
+        return [Tell(_summary(call.messages))]
     plan = parse_plan(said, directory=_directory(call.messages))
     if plan.unknown or not plan.steps:
         return [Tell(_help(said, plan))]
@@ -97,6 +101,12 @@ def answer(call: ModelCall) -> list[Instruction]:
     if done < len(plan.steps):
         return _step(plan.steps[done], first=done == 0)
     return [report] if report.text else [Tell("Done.")]
+
+
+def _summary(messages: Sequence[PromptMessage]) -> str:
+    """What was asked so far, an earlier summary included; the request for the summary left out."""
+    asked = [_text(message) for message in messages if message.role is Role.USER][:-1]
+    return "\n".join(["The user asked:", *(f"- {text[:MAX_QUOTE]}" for text in asked if text)])
 
 
 def _step(instructions: Sequence[Instruction], *, first: bool) -> list[Instruction]:

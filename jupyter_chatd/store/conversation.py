@@ -21,6 +21,7 @@ from ..messages import (
     NewMessage,
     QueuedMessage,
     Role,
+    ToolCallPart,
     ToolResultPart,
     ToolRun,
     Visibility,
@@ -32,6 +33,8 @@ from .rows import message_from_row, result_to_json
 from .transaction import Claim, Transaction
 
 QUEUE_LIMIT = 20
+CLEARED = "chat_cleared"
+"""Name of the call that stands where the context was cleared; no tool has it."""
 
 
 class BusyBehavior(StrEnum):
@@ -428,7 +431,10 @@ class RequestCompaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearContext:
-    """Begin anew inside the same chat: a compaction marker with no summary. What is unanswered stays."""
+    """Begin anew inside the same chat: a compaction marker with no summary. What is unanswered stays.
+
+    Like a summary it comes with a call and its result, by which people see where the model's memory begins.
+    """
 
     chat_id: str
 
@@ -445,7 +451,20 @@ class ClearContext:
             covers_until=max(_last_answered(tx, self.chat_id), _covered(tx, self.chat_id)),
         )
         cell.set(status=ChatStatus.WAITING)
-        return cell.insert(marker)
+        message = cell.insert(marker)
+        for row in _shown_clearing(message):
+            cell.insert(row)
+        return message
+
+
+def _shown_clearing(marker: Message) -> tuple[NewMessage, NewMessage]:
+    call_id = f"{CLEARED}_{marker.id}"
+    call = ToolCallPart(tool_call_id=call_id, tool_name=CLEARED, args={"source": "manual"})
+    result = ToolResultPart(tool_call_id=call_id, tool_name=CLEARED, result={"source": "manual"})
+    return (
+        NewMessage(role=Role.ASSISTANT, parts=(call,), visibility=Visibility.USER, compressed=True),
+        NewMessage(role=Role.TOOL, parts=(result,), visibility=Visibility.USER, compressed=True),
+    )
 
 
 def _last_answered(tx: Transaction, chat_id: str) -> int:

@@ -208,3 +208,17 @@ def test_timeout_stops_the_agent(terminal: Terminal) -> None:
     assert done.returncode == 1
     assert "was not done within 1 seconds and was stopped" in done.stderr
     assert json.loads(terminal.run("show", "last", "--json").stdout)["status"] == "waiting"
+
+
+def test_a_chat_is_compacted_and_cleared(terminal: Terminal) -> None:
+    assert terminal.run("run", "-q", "-m", "demo:demo", "say hello").stdout == "hello\n"
+    chat_id = json.loads(terminal.run("list", "--json", "-n", "1").stdout)[0]["id"]
+    for args in (["compact", chat_id], ["clear", chat_id], ["send", chat_id, "/clear"]):
+        done = terminal.run(*args)
+        assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    shown = terminal.run("show", chat_id).stdout
+    assert shown.count("[chat_summarized") == 1
+    assert shown.count("[chat_cleared") == 2
+    refused = terminal.run("compact", chat_id)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: RequestCompaction is not possible")

@@ -165,6 +165,19 @@ def test_an_urgent_message_stops_the_turn_and_keeps_what_was_said(begin: Callabl
     assert chat.messages[1].text.startswith("1 2")
 
 
+def test_compacting_and_clearing_return_when_it_is_done(begin: Callable[..., Chat]) -> None:
+    chat = begin("say hello").wait()
+    assert chat.compact().last_status == "waiting"
+    assert [call.name for call in chat.tool_calls] == ["chat_summarized"]
+    assert chat.tool_calls[0].result["summary"] == "The user asked:\n- say hello"
+    assert [call.name for call in chat.clear().tool_calls] == ["chat_summarized", "chat_cleared"]
+    with pytest.raises(RefusedError, match="while the chat is waiting"):
+        chat.compact()
+    chat.send("say bye").wait()
+    assert len(chat.send("/compact").wait().tool_calls) == 3
+    assert chat.text == "bye"
+
+
 def test_interrupt_returns_when_the_agent_has_stopped(begin: Callable[..., Chat]) -> None:
     chat = begin("run `sleep 30`")
     while not chat.tool_calls:

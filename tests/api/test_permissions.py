@@ -44,6 +44,8 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("GET", CHAT): ("read", "chats"),
     ("PATCH", CHAT): ("write", "chats"),
     ("POST", CHAT + "/interrupt"): ("execute", "chats"),
+    ("POST", CHAT + "/compact"): ("write", "chats"),
+    ("POST", CHAT + "/clear"): ("write", "chats"),
     ("GET", CHAT + "/files"): ("read", "chats"),
     ("GET", CHAT + "/messages"): ("read", "chats"),
     ("POST", CHAT + "/messages"): ("write", "chats"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -299,3 +300,10 @@ async def test_without_a_working_directory_paths_stay_relative() -> None:
     (read,) = calls_of(parts_of(await collect(MODEL.stream(call))))
 
     assert read.args == {"path": "./a.txt"}
+
+
+async def test_a_conversation_is_summarised_by_what_was_asked() -> None:
+    request = files("jupyter_chatd.loop").joinpath("compaction.md").read_text("utf-8")
+    call = ModelCall(messages=(SYSTEM, user("run ls"), user("count to 3"), user(request)))
+    (told,) = parts_of(await collect(DemoModel(pace_s=0).stream(call)))
+    assert told == TextPart(text="The user asked:\n- run ls\n- count to 3")

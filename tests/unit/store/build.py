@@ -48,6 +48,18 @@ def chat(chat_id: str = "c", *, parent: str | None = None, by: CallKey | None = 
     )
 
 
+def shown_clearing(marker_id: int) -> list[NewMessage]:
+    """The call and the result by which people see that the context was cleared."""
+    call_id = f"chat_cleared_{marker_id}"
+    rest: dict[str, Any] = {"visibility": Visibility.USER, "compressed": True}
+    call = ToolCallPart(tool_call_id=call_id, tool_name="chat_cleared", args={"source": "manual"})
+    result = ToolResultPart(tool_call_id=call_id, tool_name="chat_cleared", result={"source": "manual"})
+    return [
+        NewMessage(role=Role.ASSISTANT, parts=(call,), **rest),
+        NewMessage(role=Role.TOOL, parts=(result,), **rest),
+    ]
+
+
 def user(text: str = "hello", *, by: str = "ada", options: TurnOptions | None = None) -> NewMessage:
     return NewMessage(role=Role.USER, parts=(TextPart(text=text),), created_by=by, turn_options=options)
 

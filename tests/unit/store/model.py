@@ -68,6 +68,8 @@ from jupyter_chatd.store.work import (
     StartTools,
 )
 
+from . import build
+
 LETTERS = {
     ChatStatus.WAITING: "W",
     ChatStatus.ERROR: "E",
@@ -574,8 +576,11 @@ def clear_context(draft: Draft, t: ClearContext) -> Any:
         compressed=True,
         covers_until=max(record.answered, record.covered),
     )
-    draft.become(draft.insert(record, marker), WAITING)
-    return newest_row(t.chat_id)
+    record = draft.become(draft.insert(record, marker), WAITING)
+    marker_id = record.rows[-1].id
+    for row in build.shown_clearing(marker_id):
+        record = draft.insert(record, row)
+    return lambda after: next(row for row in after.chats[t.chat_id].rows if row.id == marker_id)
 
 
 def set_archived(draft: Draft, t: SetArchived) -> Any:
