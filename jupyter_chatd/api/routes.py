@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actions, base, chats, context, files, messages, models, search, stream, watch
+from . import actions, base, chats, context, files, messages, models, search, stream, usage, watch
 
 ROUTES: list[tuple[str, type[Any]]] = [
     *watch.ROUTES,
     *models.ROUTES,
     *files.ROUTES,
     *search.ROUTES,
+    *usage.ROUTES,
     *chats.ROUTES,
     *context.ROUTES,
     *messages.ROUTES,

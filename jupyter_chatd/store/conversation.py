@@ -31,6 +31,7 @@ from .cell import Cell
 from .machine import TABLE, State, Transition
 from .rows import message_from_row, result_to_json
 from .transaction import Claim, Transaction
+from .usage import is_counted
 
 QUEUE_LIMIT = 20
 CLEARED = "chat_cleared"
@@ -83,6 +84,7 @@ class CreateChat:
 class ImportChat:
     """Store a chat that comes from elsewhere, idle.
 
+    What its model calls used is counted, unless it was when the same chat was here before.
     Rows have no ids yet: a tool row answers the open call with its `tool_call_id`, and a summary covers all
     rows before it.
 
@@ -98,6 +100,7 @@ class ImportChat:
     def apply(self, tx: Transaction) -> Chat:
         """Return the new chat."""
         cell = tx.create(replace(self.chat, status=ChatStatus.WAITING, archived=False, last_error=None))
+        cell.counts_usage = not is_counted(tx.conn, self.chat.id)
         for row in self.rows:
             self._insert(cell, row)
         cell.close_calls()

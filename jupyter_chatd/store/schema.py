@@ -213,6 +213,45 @@ CREATE INDEX files_created ON files (created_at);
 CREATE INDEX chat_file_links_file ON chat_file_links (file_id);
 """
 
+_USAGE = """
+CREATE TABLE usage (
+    chat_id TEXT NOT NULL,
+    day TEXT NOT NULL,
+    model TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    root_chat_id TEXT NOT NULL,
+    priced_message_count INTEGER NOT NULL,
+    unpriced_message_count INTEGER NOT NULL,
+    total_cost_micros INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_creation_tokens INTEGER NOT NULL,
+    runtime_ms INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, day, model)
+) WITHOUT ROWID
+"""
+"""Sums of model calls. No foreign key: what was spent stays told when the chat is gone."""
+
+_USAGE_INDEXES = """
+CREATE INDEX usage_owner ON usage (owner_id, day);
+CREATE INDEX usage_root ON usage (root_chat_id);
+"""
+
+_USAGE_SO_FAR = """
+INSERT INTO usage
+SELECT m.chat_id, date(m.created_at, 'unixepoch') AS day, COALESCE(m.model, '') AS ref, c.owner_id,
+    COALESCE(c.root_chat_id, c.parent_chat_id, c.id), COUNT(m.total_cost_micros),
+    COUNT(*) - COUNT(m.total_cost_micros), COALESCE(SUM(m.total_cost_micros), 0),
+    COALESCE(SUM(m.input_tokens), 0), COALESCE(SUM(m.output_tokens), 0), COALESCE(SUM(m.reasoning_tokens), 0),
+    COALESCE(SUM(m.cache_read_tokens), 0), COALESCE(SUM(m.cache_creation_tokens), 0),
+    COALESCE(SUM(m.runtime_ms), 0)
+FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
+WHERE m.role = 'assistant' AND m.model IS NOT NULL
+GROUP BY m.chat_id, day, ref
+"""
+
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
 
 
@@ -240,5 +279,13 @@ def m001_chats(db: Database) -> None:
 def m002_files(db: Database) -> None:
     """Files that chats hold; their bytes lie in the folder `files` beside the database."""
     for statement in (_FILES, _CHAT_FILE_LINKS, *_FILE_INDEXES.split(";")):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+@migrations()
+def m003_usage(db: Database) -> None:
+    """What model calls used, summed per chat, day and model; with what was stored before."""
+    for statement in (_USAGE, *_USAGE_INDEXES.split(";"), _USAGE_SO_FAR):
         if statement.strip():
             db.conn.execute(statement)
