@@ -54,6 +54,11 @@ class BridgeModel:
         return f"{self._endpoint.provider}:{self._model}"
 
     @property
+    def prices(self) -> None:
+        """Only model configs say."""
+        return None
+
+    @property
     def context_limit(self) -> int | None:
         """As the library knows it; `None` before the first call, when the library is not loaded."""
         if self._vendor is None or not self._vendor.done() or self._vendor.exception():

@@ -18,6 +18,7 @@ from .discovery import discover_models
 from .endpoint import Endpoint
 from .errors import config_error
 from .presets import DEMO, PRESETS, label_of
+from .prices import prices_of
 from .protocol import Model
 from .settings import call_settings
 from .sources import Sources, provider_entries, why_unavailable
@@ -285,9 +286,9 @@ def _listed(
 
 def _configure(model: Model, config: ModelConfig) -> Model:
     try:
-        settings = call_settings(config.options)
+        settings, prices = call_settings(config.options), prices_of(config.options)
     except ValueError as problem:
         raise config_error(
             f"{problem} Correct the model config {config.display_name or config.model}."
         ) from None
-    return ConfiguredModel(model, settings=settings, context_limit=config.context_limit)
+    return ConfiguredModel(model, settings=settings, context_limit=config.context_limit, prices=prices)

@@ -62,6 +62,11 @@ class DemoModel:
         return "demo:demo"
 
     @property
+    def prices(self) -> None:
+        """Only model configs say."""
+        return None
+
+    @property
     def context_limit(self) -> int | None:
         """A size that a person can fill, so that compaction can be tried out."""
         return CONTEXT_LIMIT

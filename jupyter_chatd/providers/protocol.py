@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from ..messages import JsonObject, Part, Role, StopReason, Usage
+from .prices import Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,9 @@ class CallSettings:
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     reasoning_effort: str | None = None
     provider_options: JsonObject = field(default_factory=dict[str, Any])
 
@@ -111,6 +115,11 @@ class Model(Protocol):
     @property
     def context_limit(self) -> int | None:
         """Largest context in tokens, `None` when unknown."""
+        ...
+
+    @property
+    def prices(self) -> Prices | None:
+        """What its tokens cost, where a model config says so; see `prices.cost_micros`."""
         ...
 
     def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:

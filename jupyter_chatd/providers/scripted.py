@@ -151,6 +151,11 @@ class ScriptedModel:
         return self._ref
 
     @property
+    def prices(self) -> None:
+        """Only model configs say."""
+        return None
+
+    @property
     def context_limit(self) -> int | None:
         """As given."""
         return self._context_limit
