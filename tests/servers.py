@@ -22,6 +22,9 @@ STOP_TIMEOUT = 20.0  # seconds
 ROOT = Path(__file__).parent.parent
 CHATS = "api/experimental/chats"
 
+NO_OLLAMA = "127.0.0.1:9"
+"""Where no Ollama runs: one on the machine of whoever runs the tests would offer its models."""
+
 SETTINGS = {"JupyterChatd": {"undumpable": False}}
 """Settings of every server: coverage and debuggers must be able to look inside."""
 
@@ -82,6 +85,7 @@ class Dirs:
             "JUPYTER_CONFIG_DIR": str(self.config),
             "JUPYTER_DATA_DIR": str(self.data),
             "JUPYTER_RUNTIME_DIR": str(self.runtime),
+            "OLLAMA_HOST": NO_OLLAMA,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
             "PYTHONPATH": str(ROOT),
         }

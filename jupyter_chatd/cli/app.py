@@ -52,8 +52,9 @@ def _server_option(text: str) -> Callable[[F], F]:
 
 _RUN_SERVER = (
     "auto: the running server that serves the current folder, else one of this command's own; always its own "
-    "while ANTHROPIC_API_KEY, OPENAI_API_KEY or the matching _BASE_URL is set here, because a running server "
-    "would not see it. own: always its own. running: a running one. Or an address: http://127.0.0.1:8888/."
+    "while a key or an address of a provider (OPENAI_API_KEY, ANTHROPIC_BASE_URL, ...) is set here, because "
+    "a running server would not see it. own: always its own. running: a running one. Or an address: "
+    "http://127.0.0.1:8888/."
 )
 _SERVER = (
     "auto: the server that this terminal belongs to, else the only one that runs. Or the address of one."

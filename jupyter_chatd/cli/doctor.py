@@ -21,9 +21,9 @@ from ..client.records import RunningServer, running_servers
 from ..config import ENABLED_VARIABLE
 from ..errors import ChatdError
 from ..extension import KEY_FILE
+from ..providers.presets import MODEL_VARIABLES
 from ..store.database import NETWORK_FILESYSTEMS, check_schema, connect, filesystem_of, quick_check
 from .settings import database_path, load_config, switches
-from .target import MODEL_VARIABLES
 
 PACKAGES = ("jupyter_server", "jupyterlab", "notebook", "pydantic-ai-slim")
 FRONT_END = Path("labextensions/jupyter-chatd/package.json")
@@ -161,7 +161,7 @@ def _keys() -> Iterator[Finding]:
         topic="environment",
         text=f"set here: {', '.join(found)}"
         if found
-        else f"none of {', '.join(MODEL_VARIABLES)} is set here",
+        else "no key and no address of a provider, such as OPENAI_API_KEY, is set here",
         level=Level.FINE if found else Level.NOTE,
     )
     path = database_path(load_config()).parent / KEY_FILE

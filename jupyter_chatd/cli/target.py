@@ -18,10 +18,10 @@ from ..client.discovery import URL_VARIABLE, explicit_server, server_of_environm
 from ..client.errors import ClientError, NoServerError
 from ..client.records import running_servers
 from ..client.server import Server
+from ..providers.presets import MODEL_VARIABLES
 from .private import private_server
 
 PROBE_TIMEOUT = 3.0  # seconds that a server has to say whether it has an agent
-MODEL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL")
 
 AUTO, OWN, RUNNING = "auto", "own", "running"
 ADVICE = "Start one with jupyter lab, or name one with --server."

@@ -82,7 +82,8 @@ class AnswerReader:
                 return self._reasoning(block, text)
             case library.ToolCallPart(tool_call_id=call_id, tool_name=name, args=args):
                 self._calls[block] = (clean_text(call_id), clean_text(name))
-                return [self._call(block, args)]
+                # Some vendors send a call at once; it is announced all the same.
+                return [self._call(block, None), *([self._call(block, args)] if args else [])]
             case library.NativeToolCallPart():
                 return []  # streamed too, but of use to nobody before it is whole
             case _:

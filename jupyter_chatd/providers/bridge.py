@@ -11,7 +11,8 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
@@ -20,9 +21,11 @@ from .errors import Cause, Failure, config_error, failure_of, model_error, scrub
 from .offload import call_off_loop
 from .protocol import Model, ModelCall, ModelEvent
 from .vendor import Vendor, open_vendor
+from .vendor_settings import web_search_tool
 
 if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.native_tools import AbstractNativeTool
 
     from .prompt import LibraryPrompt
 
@@ -100,11 +103,12 @@ class BridgeModel:
         from .vendor_parts import Origin
 
         prompt = await self._build(call, vendor)
+        settings, parameters = self._settings(call, vendor, prompt)
         request = model_request_stream(
-            vendor.model,
+            vendor.model_for(call),
             prompt.messages,
-            model_settings=self._settings(call, vendor, prompt),  # pyright: ignore[reportArgumentType]
-            model_request_parameters=_parameters(call),
+            model_settings=settings,  # pyright: ignore[reportArgumentType]
+            model_request_parameters=parameters,
             instrument=False,
         )
         async with request as stream:
@@ -127,17 +131,27 @@ class BridgeModel:
     async def _build(self, call: ModelCall, vendor: Vendor) -> LibraryPrompt:
         from .prompt import build_prompt
 
-        system, points = vendor.model.system, vendor.cache_points
-        return await call_off_loop(
-            lambda: build_prompt(call.messages, system=system, cache_points=points), size=len(call.messages)
+        model = vendor.model_for(call)
+        may_reason = vendor.options(call).get("send_reasoning") is not False
+        build = partial(
+            build_prompt,
+            call.messages,
+            system=model.system if may_reason else None,
+            takes_reasoning=partial(vendor.takes_reasoning, model),
+            cache_points=vendor.cache_points,
         )
+        return await call_off_loop(build, size=len(call.messages))
 
-    def _settings(self, call: ModelCall, vendor: Vendor, prompt: LibraryPrompt) -> Mapping[str, Any]:
+    def _settings(
+        self, call: ModelCall, vendor: Vendor, prompt: LibraryPrompt
+    ) -> tuple[Mapping[str, Any], ModelRequestParameters]:
         try:
-            settings = vendor.settings(call)
+            settings, search = vendor.settings(call), web_search_tool(vendor.options(call))
         except ValueError as problem:
             raise config_error(str(problem), provider=self._endpoint.provider) from None
-        return {**settings, "anthropic_cache_instructions": True} if prompt.cache_system else settings
+        if prompt.cache_system:
+            settings = {**settings, **vendor.cache_system}
+        return settings, _parameters(call, native_tools=[search] if search else ())
 
     def _check_end(self, response: Any) -> None:
         """Raise when the stream stopped without saying that it is over: what came is not the whole answer.
@@ -168,8 +182,10 @@ class BridgeModel:
             await opening.result().close()
 
 
-def _parameters(call: ModelCall) -> ModelRequestParameters:
-    """The tools, as the library takes them."""
+def _parameters(
+    call: ModelCall, *, native_tools: Sequence[AbstractNativeTool] = ()
+) -> ModelRequestParameters:
+    """The tools, as the library takes them; *native_tools* are those that the vendor runs."""
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.tools import ToolDefinition
 
@@ -179,7 +195,7 @@ def _parameters(call: ModelCall) -> ModelRequestParameters:
         )
         for tool in call.tools
     ]
-    return ModelRequestParameters(function_tools=tools)
+    return ModelRequestParameters(function_tools=tools, native_tools=list(native_tools))
 
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from .sources import Sources, provider_entries, why_unavailable
 
 DEMO_REF = "demo:demo"
 DISCOVERY_LIFETIME = 60.0  # seconds after which an endpoint is asked again for its models
+ABSENCE_LIFETIME = 30.0  # seconds after which it is asked again whether a local server runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class ListedProvider:
     available: bool
     has_api_key: bool = False
     unavailable_reason: str | None = None
-    """`disabled`, `missing_api_key` or `misconfigured`."""
+    """`disabled`, `missing_api_key`, `misconfigured`, or `not_running` for a local server."""
     models: tuple[ListedModel, ...] = ()
 
 
@@ -221,7 +222,8 @@ class ModelCatalog:
         if listed.models:
             return listed.models[0].ref
         # An address without a list of models: the vendor's usual name, which many gateways accept.
-        return f"{provider}:{PRESETS[provider].models[0]}" if provider in PRESETS else None
+        usual = PRESETS[provider].models if provider in PRESETS else ()
+        return f"{provider}:{usual[0]}" if usual else None
 
     async def _list(self, provider: str, stored: StoredModels) -> ListedProvider:
         row = _row(stored, provider)
@@ -233,26 +235,36 @@ class ModelCatalog:
             return ListedProvider(
                 provider=provider, display_name=label, available=False, unavailable_reason=reason
             )
-        models = [known for known in self._configured_models(stored) if known.provider == provider]
+        chosen = tuple(known for known in self._configured_models(stored) if known.provider == provider)
+        models = chosen or await self._offered(endpoint)
         return ListedProvider(
             provider=provider,
             display_name=label,
-            available=True,
+            available=models is not None,
             has_api_key=endpoint.api_key is not None,
-            models=tuple(models) or await self._offered(endpoint),
+            unavailable_reason="not_running" if models is None else None,
+            models=models or (),
         )
 
-    async def _offered(self, endpoint: Endpoint) -> tuple[ListedModel, ...]:
-        """Models that nobody named: the vendor's usual ones at its own address, what any other one lists."""
-        if endpoint.is_official:
-            names = PRESETS[endpoint.provider].models
+    async def _offered(self, endpoint: Endpoint) -> tuple[ListedModel, ...] | None:
+        """Models that nobody named: the vendor's usual ones at its own address, what any other one lists.
+
+        `None` when it is a server of this machine's own that does not run.
+        """
+        preset = PRESETS.get(endpoint.provider)
+        if endpoint.is_official and preset:
+            names = preset.models
         else:
-            names = await self._discover(endpoint) or ()
-        return tuple(_listed(endpoint.provider, name) for name in names)
+            names = await self._discover(endpoint)
+            if names is None and preset and preset.is_local:
+                return None
+        return tuple(_listed(endpoint.provider, name) for name in names or ())
 
     async def _discover(self, endpoint: Endpoint) -> tuple[str, ...] | None:
         asked_at, names = self._discovered.get(endpoint, (float("-inf"), None))
-        if time.monotonic() - asked_at > DISCOVERY_LIFETIME or names is None:
+        preset = PRESETS.get(endpoint.provider)
+        silence = ABSENCE_LIFETIME if preset and preset.is_local else 0.0
+        if time.monotonic() - asked_at > (silence if names is None else DISCOVERY_LIFETIME):
             names = await discover_models(endpoint)
             self._discovered[endpoint] = (time.monotonic(), names)
         return names

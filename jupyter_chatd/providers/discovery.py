@@ -16,6 +16,9 @@ LOG = logging.getLogger(__name__)
 TIMEOUT = 3.0  # seconds
 MAX_MODELS = 200
 
+UNLISTED = (Kind.AZURE, Kind.BEDROCK, Kind.GOOGLE)
+"""These tell what exists, in ways of their own, but not what the account may call."""
+
 NOT_FOR_CHAT = re.compile(
     r"embed|rerank|whisper|tts|dall-e|moderation|image|audio|realtime|transcribe", re.IGNORECASE
 )
@@ -24,6 +27,8 @@ NOT_FOR_CHAT = re.compile(
 
 async def discover_models(endpoint: Endpoint) -> tuple[str, ...] | None:
     """Names of the chat models at *endpoint*, in its order; `None` when it does not tell."""
+    if endpoint.kind in UNLISTED:
+        return None
     try:
         async with asyncio.timeout(TIMEOUT):
             client = await asyncio.to_thread(_client, endpoint)

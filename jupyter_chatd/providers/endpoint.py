@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
+OPENROUTER_URL = "https://openrouter.ai/api/v1"
+GOOGLE_URL = "https://generativelanguage.googleapis.com"
+
+AZURE_HOST = re.compile(r"[\w-]+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)")
+"""A resource of somebody's Azure account."""
+BEDROCK_HOST = re.compile(
+    r"bedrock-runtime(-fips)?\.(?P<region>[a-z0-9-]+)\.(amazonaws\.com(\.cn)?|api\.aws)"
+)
+"""Amazon's own: the same hosts serve every account."""
 
 
 class Kind(StrEnum):
@@ -18,6 +28,12 @@ class Kind(StrEnum):
     """OpenAI's own service, through its responses API."""
     OPENAI_COMPAT = "openai-compat"
     """Anything that offers chat completions."""
+    OPENROUTER = "openrouter"
+    AZURE = "azure"
+    """OpenAI's models in an Azure account."""
+    GOOGLE = "google"
+    """The Gemini API."""
+    BEDROCK = "bedrock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +50,8 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     key_source: str = "the provider settings"
     """Where a person would set the key."""
+    may_use_cloud_identity: bool = False
+    """Without a key, the machine's own cloud credentials may sign the requests (Bedrock)."""
     from_environment: bool = False
     """The address is the vendor's own or the environment's, so the other variables that the vendor's client
     reads (extra headers, organization) are meant for it too."""
@@ -41,7 +59,12 @@ class Endpoint:
     @property
     def is_official(self) -> bool:
         """The vendor's own service, not a gateway or a local server."""
-        return self.base_url in (OPENAI_URL, ANTHROPIC_URL)
+        if self.base_url in (OPENAI_URL, ANTHROPIC_URL, OPENROUTER_URL, GOOGLE_URL):
+            return True
+        host = str(urlsplit(self.base_url).hostname)
+        if self.kind is Kind.AZURE:
+            return AZURE_HOST.fullmatch(host) is not None
+        return self.kind is Kind.BEDROCK and BEDROCK_HOST.fullmatch(host) is not None
 
     @property
     def host(self) -> str:

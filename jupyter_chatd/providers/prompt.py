@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -46,14 +46,26 @@ class LibraryPrompt:
     """The system prompt ends with a cache mark; the library wants that as a setting."""
 
 
-def build_prompt(messages: Sequence[PromptMessage], *, system: str, cache_points: bool) -> LibraryPrompt:
-    """Translate *messages* for the service that the library calls *system*.
+def any_reasoning(part: library.ThinkingPart) -> bool:
+    """Every piece of reasoning may go back."""
+    return True
+
+
+def build_prompt(
+    messages: Sequence[PromptMessage],
+    *,
+    system: str | None,
+    cache_points: bool,
+    takes_reasoning: Callable[[library.ThinkingPart], bool] = any_reasoning,
+) -> LibraryPrompt:
+    """Translate *messages* for the service that the library calls *system*; `None` sends no reasoning at all.
 
     With *cache_points*, marks of messages become explicit points: after the message's last block, which for
     an assistant's message means before whatever follows it. What is empty after translation is left out.
-    Reasoning goes back only to the service it came from: others would read it as something that was said.
+    Reasoning goes back only to the service it came from, and only if it *takes_reasoning* of that form:
+    anything else would be read as something that was said.
     """
-    builder = _Builder(system=system, cache_points=cache_points)
+    builder = _Builder(system=system, cache_points=cache_points, takes_reasoning=takes_reasoning)
     for message in messages:
         builder.add(message)
     builder.close_response(is_last=True)
@@ -67,9 +79,16 @@ class _Builder:
     Neighbours that speak from the same side become one: vendors want turns to alternate.
     """
 
-    def __init__(self, *, system: str, cache_points: bool) -> None:
+    def __init__(
+        self,
+        *,
+        system: str | None,
+        cache_points: bool,
+        takes_reasoning: Callable[[library.ThinkingPart], bool],
+    ) -> None:
         self.messages: list[library.ModelMessage] = []
         self._system = system
+        self._takes_reasoning = takes_reasoning
         self._cache_points = cache_points
         self._point_is_due = False
         """The assistant's message before was marked; its point opens the next request."""
@@ -111,8 +130,10 @@ class _Builder:
 
     def _response_part(self, part: Part) -> library.ModelResponsePart | None:
         mapped = _response_part(part)
-        foreign = isinstance(mapped, library.ThinkingPart) and mapped.provider_name != self._system
-        return None if foreign else mapped
+        if not isinstance(mapped, library.ThinkingPart):
+            return mapped
+        is_own = self._system is not None and mapped.provider_name == self._system
+        return mapped if is_own and self._takes_reasoning(mapped) else None
 
     def close_response(self, *, is_last: bool) -> None:
         """Take out of a response what its vendor would refuse, now that it is complete.

@@ -21,6 +21,9 @@ def call_settings(options: Mapping[str, Any]) -> CallSettings:
         max_output_tokens=_option(options, "max_output_tokens", int),
         temperature=_option(options, "temperature", int, float),
         top_p=_option(options, "top_p", int, float),
+        top_k=_option(options, "top_k", int),
+        presence_penalty=_option(options, "presence_penalty", int, float),
+        frequency_penalty=_option(options, "frequency_penalty", int, float),
         reasoning_effort=_option(options, "reasoning_effort", str),
         provider_options=_option(options, "provider_options", dict) or {},
     )

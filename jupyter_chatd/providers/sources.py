@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..model_settings import ProviderConfig
 from .credentials import Credentials, CredentialsError
-from .endpoint import Endpoint, Kind, check_api_key, check_base_url
+from .endpoint import BEDROCK_HOST, Endpoint, Kind, check_api_key, check_base_url
 from .errors import config_error, missing_key
-from .presets import DEMO, PRESETS, label_of
+from .presets import DEMO, PRESETS, Preset, label_of, missing_extra
+
+IDENTITY_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Any of these says that the machine has credentials of Amazon's cloud."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,61 +94,112 @@ class Sources:
             endpoint = self._endpoint(provider, row)
         except (ValueError, CredentialsError) as problem:
             raise config_error(f"{label_of(provider)}: {problem}", provider=provider) from None
-        if endpoint.api_key is None and endpoint.is_official:
+        if endpoint.api_key is None and self._needs_key(endpoint):
             raise missing_key(endpoint)
+        if extra := missing_extra(endpoint.kind):
+            raise config_error(
+                f"{endpoint.label} needs code that is not installed. Install it, and restart the server: "
+                f'pip install "jupyter_chatd[{extra}]"',
+                provider=provider,
+            )
         return endpoint
+
+    def _needs_key(self, endpoint: Endpoint) -> bool:
+        preset = PRESETS.get(endpoint.provider)
+        if endpoint.may_use_cloud_identity:
+            return False
+        return endpoint.is_official or (preset is not None and preset.needs_key)
 
     def is_in_environment(self, provider: str) -> bool:
         """Whether the environment names a key or an address for *provider*."""
         preset = PRESETS.get(provider)
-        return preset is not None and bool(
-            self._variable(preset.key_variable) or self._variable(preset.url_variable)
-        )
+        if preset is None:
+            return False
+        named = any(self._variable(name) for name in (*preset.key_variables, preset.url_variable))
+        return named or (preset.kind is Kind.BEDROCK and self._has_cloud_identity())
 
     def _endpoint(self, provider: str, row: ProviderConfig | None) -> Endpoint:
         entry = self._entries.get(provider) or ProviderEntry(provider=provider)
         preset = PRESETS.get(provider)
-        own_url = self._variable(preset.url_variable) if preset else None
-        server_url = entry.base_url or own_url or (preset.base_url if preset else None)
-        chosen_url = check_base_url(row.base_url) if row and row.base_url else None
-        url = chosen_url or server_url
-        if url is None:
-            raise ValueError(
-                "it has no base URL. Enter one in the provider settings, such as http://127.0.0.1:8000/v1."
-            )
-        base_url = check_base_url(url)
-        is_foreign = chosen_url is not None and base_url != (
-            check_base_url(server_url) if server_url else None
-        )
+        server_url = self._server_url(entry, preset)
+        chosen_url = _address(row.base_url, preset) if row and row.base_url else None
+        base_url = chosen_url or server_url
+        if base_url is None:
+            raise ValueError(f"it has no base URL. {preset.address_hint if preset else Preset.address_hint}")
+        is_foreign = chosen_url is not None and not _is_same_service(chosen_url, server_url, preset)
+        is_set_up = row is not None or provider in self._entries
         return Endpoint(
             provider=provider,
             kind=preset.kind if preset else Kind.OPENAI_COMPAT,
             base_url=base_url,
             label=label_of(provider, row.display_name if row else None),
-            api_key=self._key(provider, entry, chosen_url, is_foreign=is_foreign),
+            api_key=self._key(provider, entry, row, is_foreign=is_foreign),
             key_source=self._key_source(provider, is_foreign=is_foreign),
+            may_use_cloud_identity=preset is not None
+            and preset.kind is Kind.BEDROCK
+            and not is_foreign
+            and (is_set_up or self._has_cloud_identity()),
             from_environment=not is_foreign and entry.base_url is None,
         )
 
+    def _server_url(self, entry: ProviderEntry, preset: Preset | None) -> str | None:
+        """The address of the server's configuration or environment, or the vendor's own."""
+        own = (self._variable(preset.url_variable) or preset.find_url(self._environ)) if preset else None
+        url = entry.base_url or own or (preset.base_url if preset else None)
+        return _address(url, preset) if url else None
+
     def _key(
-        self, provider: str, entry: ProviderEntry, chosen_url: str | None, *, is_foreign: bool
+        self, provider: str, entry: ProviderEntry, row: ProviderConfig | None, *, is_foreign: bool
     ) -> str | None:
         """The first key of: configuration with an address, environment, configuration, key file."""
         found: str | None = None
         if not is_foreign:
-            own = self._variable(PRESETS[provider].key_variable) if provider in PRESETS else None
-            found = (entry.api_key if entry.base_url else None) or own or entry.api_key
-        found = found or self._credentials.find(provider, base_url=chosen_url)
+            preset = PRESETS.get(provider)
+            own = [self._variable(name) for name in preset.key_variables] if preset else []
+            found = (entry.api_key if entry.base_url else None) or next(filter(None, own), None)
+            found = found or entry.api_key
+        # As it was entered: what the key was stored with.
+        entered = check_base_url(row.base_url) if row and row.base_url else None
+        found = found or self._credentials.find(provider, base_url=entered)
         return check_api_key(found) if found else None
 
     def _key_source(self, provider: str, *, is_foreign: bool) -> str:
         settings = "the provider settings"
-        if provider not in PRESETS or is_foreign:
+        preset = PRESETS.get(provider)
+        if preset is None or is_foreign or not preset.key_variables:
             return settings
-        return f"{PRESETS[provider].key_variable} in the server's environment, or {settings}"
+        return f"{preset.key_variables[0]} in the server's environment, or {settings}"
+
+    def _has_cloud_identity(self) -> bool:
+        """Whether there seem to be cloud credentials; only using them would tell for sure, and takes time."""
+        if any(self._variable(name) for name in IDENTITY_VARIABLES):
+            return True
+        home = self._variable("HOME")
+        own = Path(home, ".aws", "credentials") if home else None
+        named = self._variable("AWS_SHARED_CREDENTIALS_FILE")
+        file = Path(named) if named else own
+        return file is not None and file.is_file()
 
     def _variable(self, name: str) -> str | None:
         return self._environ.get(name, "").strip() or None
+
+
+def _address(url: str, preset: Preset | None) -> str:
+    """The address to call for what someone entered; see `check_base_url` for what it raises."""
+    checked = url if preset is not None and preset.is_local else check_base_url(url)
+    return check_base_url(preset.normal_url(checked)) if preset else checked
+
+
+def _is_same_service(chosen: str, server: str | None, preset: Preset | None) -> bool:
+    """Whether a key of the server's may go to the address that someone chose.
+
+    Amazon's hosts differ by region and are all Amazon's: choosing one of them gives a key to nobody else.
+    """
+    if chosen == server:
+        return True
+    hosts = [str(urlsplit(url).hostname) for url in (chosen, server or chosen)]
+    are_amazons = chosen.startswith("https://") and all(map(BEDROCK_HOST.fullmatch, hosts))
+    return preset is not None and preset.kind is Kind.BEDROCK and are_amazons
 
 
 def why_unavailable(error: ModelError) -> str:

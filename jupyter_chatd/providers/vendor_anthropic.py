@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx2
-from anthropic import AsyncAnthropic
+from anthropic import AsyncAnthropic, Omit
 from anthropic._utils._prepare import serialize_data
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ThinkingPart
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 
@@ -17,7 +17,7 @@ from .endpoint import Endpoint
 from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
-from .vendor_settings import Option, common_settings, option_settings, same
+from .vendor_settings import Option, common_settings, option_settings, options_of, same
 
 NO_KEY = "no-key"
 
@@ -29,6 +29,8 @@ def _thinking(value: Mapping[str, Any]) -> dict[str, Any]:
     """`{"budget_tokens": n}` as the vendor's own parameter."""
     return {"type": "enabled", **value}
 
+
+OPTIONS_KEYS = ("anthropic", "bedrock")
 
 OPTIONS: dict[str, Option] = {
     "thinking": ("anthropic_thinking", _thinking),
@@ -52,12 +54,17 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
         # Headers of ANTHROPIC_CUSTOM_HEADERS were set for another address; copies of the client would read
         # them again.
         client._custom_headers = {}  # pyright: ignore[reportPrivateUsage]
-    if not endpoint.is_official:
-        # The client sends the key as a bearer token only; gateways know the header of the API's
-        # documentation.
-        client._custom_headers = {**client._custom_headers, "x-api-key": key}  # pyright: ignore[reportPrivateUsage]
-    library_model = _Model(model, provider=AnthropicProvider(anthropic_client=client))
-    return Vendor(model=library_model, settings=_settings, close=client.close, cache_points=True)
+    client._custom_headers = {**client._custom_headers, **_key_headers(endpoint, key)}  # pyright: ignore[reportPrivateUsage]
+    library_model = AnthropicVendorModel(model, provider=AnthropicProvider(anthropic_client=client))
+    return Vendor(model=library_model, close=client.close, **TRAITS)
+
+
+def _key_headers(endpoint: Endpoint, key: str) -> dict[str, Any]:
+    """The header of the API's documentation, which the client of today does not send: see DECISIONS.md."""
+    headers: dict[str, Any] = {"x-api-key": key}
+    if endpoint.is_official:
+        headers["Authorization"] = Omit()
+    return headers
 
 
 class _Client(AsyncAnthropic):
@@ -73,16 +80,32 @@ class _Client(AsyncAnthropic):
         return await super().post(path, body=body, options=options, **kwargs)
 
 
-class _Model(AnthropicModel):
+class AnthropicVendorModel(AnthropicModel):
     """Maps long prompts in a thread."""
 
     async def _map_message(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
         return await run_off_loop(super()._map_message(messages, *args, **kwargs), size=len(messages))
 
 
-def _settings(call: ModelCall) -> Mapping[str, Any]:
+def anthropic_settings(call: ModelCall) -> Mapping[str, Any]:
+    """The library's settings for a call of Claude, wherever it runs."""
     settings = common_settings(call.settings)
     effort = call.settings.reasoning_effort
     if effort is not None:
         settings["thinking"] = EFFORTS.get(effort, effort)
-    return settings | option_settings(call.settings.provider_options.get("anthropic") or {}, OPTIONS)
+    return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)
+
+
+def takes_reasoning(model: Any, part: ThinkingPart) -> bool:
+    """What is signed; gateways to other models may not sign."""
+    return bool(part.signature)
+
+
+TRAITS: Any = {
+    "settings": anthropic_settings,
+    "takes_reasoning": takes_reasoning,
+    "options_keys": OPTIONS_KEYS,
+    "cache_points": True,
+    "cache_system": {"anthropic_cache_instructions": True},
+}
+"""What every way to Claude has in common, as arguments of `Vendor`."""

@@ -1,8 +1,8 @@
 """OpenAI, and everything that speaks chat completions.
 
-OpenAI's own address is called through the responses API, because its models keep their reasoning between
-steps only there. Every other address is called through chat completions, which all of them have. See
-DECISIONS.md.
+OpenAI's own address and Azure's are called through the responses API, because their models keep their
+reasoning between steps only there. Every other address is called through chat completions, which all of them
+have. A model config may choose otherwise (`"api": "chat"`). See DECISIONS.md.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ThinkingPart
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.azure import AzureProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
@@ -22,12 +23,19 @@ from .offload import run_off_loop
 from .openai_client import DirectOpenAI
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
-from .vendor_settings import Option, common_settings, option_settings, same
+from .vendor_settings import Option, common_settings, option_settings, options_of, same
 
 NO_KEY = "no-key"
 """Sent where no key is needed: without one, the client would take whatever is in the environment."""
 
+CHAT_FIELDS = ("reasoning", "reasoning_content")
+"""Where servers put reasoning in chat completions; the library remembers the field as the part's id."""
+
+OPTIONS_KEYS = ("openai", "openaicompat", "azure")
+
 OPTIONS: dict[str, Option] = {
+    "prompt_cache_key": ("openai_prompt_cache_key", same),
+    "user": ("openai_user", same),
     "reasoning_effort": ("openai_reasoning_effort", same),
     "reasoning_summary": ("openai_reasoning_summary", same),
     "max_completion_tokens": ("max_tokens", same),
@@ -41,20 +49,67 @@ OPTIONS: dict[str, Option] = {
 
 def connect(endpoint: Endpoint, model: str) -> Vendor:
     """A client of *endpoint* and the model on it."""
+    client = make_client(endpoint)
+    settings = partial(_settings, endpoint)
+    match endpoint.kind:
+        case Kind.AZURE:
+            provider: Any = _AzureProvider(client)
+        case Kind.OPENAI if endpoint.is_official:
+            provider = OpenAIProvider(openai_client=client)
+        case _:
+            provider = OpenAICompatibleProvider(_service_name(endpoint), openai_client=client)
+            chat = _ChatModel(model, provider=provider)
+            return Vendor(
+                model=chat,
+                settings=settings,
+                close=client.close,
+                options_keys=OPTIONS_KEYS,
+                takes_reasoning=takes_reasoning,
+            )
+    return Vendor(
+        model=_ResponsesModel(model, provider=provider),
+        chat_model=_ChatModel(model, provider=provider),
+        settings=settings,
+        close=client.close,
+        options_keys=OPTIONS_KEYS,
+        takes_reasoning=takes_reasoning,
+    )
+
+
+def takes_reasoning(model: Any, part: ThinkingPart) -> bool:
+    """Reasoning of the same API: items of the responses API, or a field of chat completions' messages.
+
+    Only models that the library knows to reason get items back: requests of others do not ask for the
+    encrypted content that goes with them.
+    """
+    is_field = part.id in CHAT_FIELDS
+    if isinstance(model, OpenAIResponsesModel):
+        return not is_field and model.profile.get("openai_supports_encrypted_reasoning_content", False)
+    return is_field
+
+
+def make_client(endpoint: Endpoint) -> DirectOpenAI:
+    """A client of *endpoint*; whoever gets it closes it."""
     client = DirectOpenAI(
         api_key=endpoint.api_key or NO_KEY,
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
     )
-    if not endpoint.from_environment:
+    if not endpoint.from_environment or endpoint.kind is not Kind.OPENAI:
         _forget_environment(client)
-    if endpoint.kind is Kind.OPENAI and endpoint.is_official:
-        library_model = _ResponsesModel(model, provider=OpenAIProvider(openai_client=client))
-    else:
-        provider = OpenAICompatibleProvider(_service_name(endpoint), openai_client=client)
-        library_model = _ChatModel(model, provider=provider)
-    return Vendor(model=library_model, settings=partial(_settings, endpoint), close=client.close)
+    if endpoint.kind is Kind.AZURE:
+        # Azure's documentation has both; resources behind a gateway of the company often know only this one.
+        client._custom_headers = {**client._custom_headers, "api-key": endpoint.api_key or NO_KEY}  # pyright: ignore[reportPrivateUsage]
+    return client
+
+
+class _AzureProvider(AzureProvider):
+    """The library's knowledge of Azure, with our client: the v1 API is OpenAI's own, not a dated version."""
+
+    def __init__(self, client: DirectOpenAI) -> None:
+        self._client = client
+        self._base_url = str(client.base_url)
 
 
 class _ChatModel(OpenAIChatModel):
@@ -89,5 +144,4 @@ def _settings(endpoint: Endpoint, call: ModelCall) -> Mapping[str, Any]:
         settings["openai_reasoning_effort"] = call.settings.reasoning_effort
     if endpoint.is_official and call.chat_id:
         settings["openai_prompt_cache_key"] = call.chat_id
-    options = call.settings.provider_options
-    return settings | option_settings(options.get("openai") or options.get("openaicompat") or {}, OPTIONS)
+    return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)

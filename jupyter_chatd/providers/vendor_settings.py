@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .protocol import CallSettings
+from .protocol import CallSettings, ModelCall
+
+if TYPE_CHECKING:
+    from pydantic_ai.native_tools import WebSearchTool
 
 Option = tuple[str, Callable[[Any], Any]]
 """The library's setting, and how the option's value becomes its value."""
@@ -22,8 +25,48 @@ def common_settings(settings: CallSettings) -> dict[str, Any]:
         "max_tokens": settings.max_output_tokens,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
+        "top_k": settings.top_k,
+        "presence_penalty": settings.presence_penalty,
+        "frequency_penalty": settings.frequency_penalty,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def options_of(call: ModelCall, keys: Sequence[str]) -> Mapping[str, Any]:
+    """The call's `provider_options` under the first of *keys* that there is; empty when there is none."""
+    given = call.settings.provider_options
+    return next((given[key] for key in keys if given.get(key)), dict[str, Any]())
+
+
+WEB_SEARCH = {
+    "web_search": bool,
+    "web_search_enabled": bool,
+    "search_context_size": str,
+    "allowed_domains": list,
+    "blocked_domains": list,
+}
+"""Options of the search that the vendor itself runs, and their types. Either flag switches it on."""
+
+READ_ELSEWHERE = {*WEB_SEARCH, "api", "send_reasoning"}
+"""Options that are no setting of the library."""
+
+
+def web_search_tool(options: Mapping[str, Any]) -> WebSearchTool | None:
+    """The vendor's own web search, if it is switched on.
+
+    Raises:
+        ValueError: an option has the wrong type, or both lists of domains are given.
+    """
+    from pydantic_ai.native_tools import WebSearchTool
+
+    given = {name: options[name] for name in WEB_SEARCH if options.get(name) is not None}
+    for name, value in given.items():
+        if not isinstance(value, WEB_SEARCH[name]):
+            raise ValueError(f"Provider option {name} must be {WEB_SEARCH[name].__name__}.")
+    is_on = given.pop("web_search", False) | given.pop("web_search_enabled", False)
+    if given.get("allowed_domains") and given.get("blocked_domains"):
+        raise ValueError("Provider options allowed_domains and blocked_domains exclude each other.")
+    return WebSearchTool(**given) if is_on else None
 
 
 def option_settings(options: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
@@ -32,13 +75,16 @@ def option_settings(options: Mapping[str, Any], known: Mapping[str, Option]) -> 
     Raises:
         ValueError: an option is unknown; the text lists those that exist.
     """
-    if unknown := sorted(set(options) - set(known)):
+    names = {*known, *READ_ELSEWHERE}
+    if unknown := sorted(set(options) - names):
         raise ValueError(
-            f"Unknown provider option {', '.join(unknown)}. Known are: {', '.join(sorted(known))}."
+            f"Unknown provider option {', '.join(unknown)}. Known are: {', '.join(sorted(names))}."
         )
+    if options.get("api") not in (None, "chat", "responses"):
+        raise ValueError("Provider option api must be chat or responses.")
     settings: dict[str, Any] = {}
     for name, value in options.items():
-        if value is not None:
+        if value is not None and name in known:
             setting, convert = known[name]
             settings[setting] = convert(value)
     return settings

@@ -18,13 +18,15 @@ from fakes.anthropic_server import FakeAnthropic
 from fakes.openai_server import FakeOpenAI
 from fakes.vendor import FakeVendor
 from pytest_jupyter.jupyter_server import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
+from servers import NO_OLLAMA
 from traitlets.config import Config
 
 from jupyter_chatd.extension import JupyterChatd
+from jupyter_chatd.providers.presets import MODEL_VARIABLES
 
 from .client import BASE, Api
 
-OWN_VARIABLES = ("ANTHROPIC_", "OPENAI_", "JUPYTER_CHATD_")
+OWN_VARIABLES = ("ANTHROPIC_", "AWS_", "OPENAI_", "JUPYTER_CHATD_")
 KEY = "a-key-of-the-tests-4711"
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[FakeVendor]]
@@ -35,8 +37,9 @@ Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[FakeVendor]]
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, address or switch of whoever runs the tests."""
     for name in list(os.environ):
-        if name.startswith(OWN_VARIABLES):
+        if name.startswith(OWN_VARIABLES) or name in MODEL_VARIABLES:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("OLLAMA_HOST", NO_OLLAMA)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class FakeOpenAI(FakeVendor):
                 case Say():
                     yield from (event({"content": piece}) for piece in step.pieces())
                 case Think():
-                    yield from (event({"reasoning_content": piece}) for piece in step.pieces())
+                    yield from (event(delta) for delta in self.thinking(step))
                 case Call():
                     yield from (event({"tool_calls": [delta]}) for delta in self._call_deltas(step, calls))
                     calls += 1
@@ -106,6 +106,10 @@ class FakeOpenAI(FakeVendor):
         if (body.get("stream_options") or {}).get("include_usage"):
             yield sse({**chunk, "choices": [], "usage": _usage(answer)})
         yield b"data: [DONE]\n\n"
+
+    def thinking(self, step: Think) -> Iterator[dict[str, Any]]:
+        """The deltas of reasoning."""
+        return ({"reasoning_content": piece} for piece in step.pieces())
 
     def _call_deltas(self, step: Call, index: int) -> Iterator[dict[str, Any]]:
         call_id = step.tool_call_id or f"call_{len(self.requests)}_{index}"

@@ -81,12 +81,22 @@ class FakeVendor(HttpServer):
         """The events of *answer* as bytes; steps that are no bytes (wait, drop, hang) as they are."""
         raise NotImplementedError
 
+    def is_generation(self, request: Request) -> bool:
+        """Whether *request* asks for an answer."""
+        return request.path in self.generate_paths
+
+    def body_of(self, request: Request) -> dict[str, Any]:
+        """The body of a request for an answer, its model included."""
+        return request.json
+
+    stream_type = "text/event-stream; charset=utf-8"
+
     # What all do.
 
     @property
     def generations(self) -> list[Request]:
         """Requests for an answer, oldest first."""
-        return [request for request in self.requests if request.path in self.generate_paths]
+        return [request for request in self.requests if self.is_generation(request)]
 
     async def handle(self, request: Request, reply: Reply) -> None:
         """Route one request."""
@@ -94,7 +104,7 @@ class FakeVendor(HttpServer):
             await self._refuse(reply, Refuse(status=401, message="invalid api key", code="invalid_api_key"))
         elif request.method == "GET" and request.path == self.models_path:
             await reply.send_json(200, self.models_body(self._models or ["fake-model"]))
-        elif request.method == "POST" and request.path in self.generate_paths:
+        elif request.method == "POST" and self.is_generation(request):
             await self._generate(request, reply)
         else:
             await self._refuse(reply, Refuse(status=404, message=f"no route {request.method} {request.path}"))
@@ -104,7 +114,7 @@ class FakeVendor(HttpServer):
         return {"object": "list", "data": [{"id": name, "object": "model"} for name in models]}
 
     async def _generate(self, request: Request, reply: Reply) -> None:
-        body = request.json
+        body = self.body_of(request)
         if self._models is not None and body["model"] not in self._models:
             message = f"The model `{body['model']}` does not exist or you do not have access to it."
             await self._refuse(reply, Refuse(status=404, message=message, code="model_not_found"))
@@ -134,7 +144,7 @@ class FakeVendor(HttpServer):
                     await reply.send(piece)
                 await reply.end()
             case _:
-                await reply.start(200, {"Content-Type": "text/event-stream; charset=utf-8"})
+                await reply.start(200, {"Content-Type": self.stream_type})
                 await self._stream(reply, self.encode(body, answer))
 
     async def _stream(self, reply: Reply, events: Iterator[bytes | Step]) -> None:

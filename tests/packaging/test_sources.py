@@ -36,8 +36,9 @@ def declared_distributions() -> set[str]:
     """Return what pyproject.toml promises to whoever runs the agent, with the extras that it asks for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared: set[str] = set()
-    optional = project["optional-dependencies"]["mcp"]  # imported on first use only
-    for requirement in map(Requirement, [*project["dependencies"], *optional]):
+    extras = project["optional-dependencies"]
+    optional = [line for name in ("bedrock", "google", "mcp") for line in extras[name]]
+    for requirement in map(Requirement, [*project["dependencies"], *optional]):  # the optional on first use
         declared.add(canonicalize_name(requirement.name))
         for extra in requirement.extras:
             declared |= distributions_of_extra(requirement.name, extra)

@@ -21,12 +21,13 @@ from jupyter_chatd.cli.target import (
 )
 from jupyter_chatd.client.errors import ClientError, NoServerError
 from jupyter_chatd.client.server import Server
+from jupyter_chatd.providers.presets import MODEL_VARIABLES
 
 pytestmark = pytest.mark.anyio
 
 VARIABLES = (
     *("JUPYTER_CHATD_URL", "JPY_PARENT_PID", "JUPYTER_SERVER_URL", "JUPYTERHUB_API_TOKEN"),
-    *("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    *MODEL_VARIABLES,
 )
 OWN = Server(url="http://own/")
 

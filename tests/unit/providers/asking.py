@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from jupyter_chatd.messages import Part, Role, TextPart
+from jupyter_chatd.messages import Part, Role, TextPart, UnknownPart
 from jupyter_chatd.providers.endpoint import Endpoint, Kind
 from jupyter_chatd.providers.protocol import (
     CallSettings,
@@ -88,6 +89,16 @@ def parts_of(events: Sequence[ModelEvent]) -> list[Part]:
     """The finished parts in block order; a later one of the same block replaces an earlier one."""
     done = {event.block: event.part for event in events if isinstance(event, PartDone)}
     return [done[block] for block in sorted(done)]
+
+
+def bare(part: Part) -> Part:
+    """The part without what its vendor wants back."""
+    return part if isinstance(part, UnknownPart) else replace(part, provider_metadata=None)
+
+
+def bare_parts_of(events: Sequence[ModelEvent]) -> list[Part]:
+    """`parts_of`, without what their vendor wants back."""
+    return [bare(part) for part in parts_of(events)]
 
 
 def finished(events: Sequence[ModelEvent]) -> Finished:

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from fakes.anthropic_server import FakeAnthropic
+from fakes.azure_server import FakeAzure
+from fakes.bedrock_server import FakeBedrockClaude, FakeConverse
+from fakes.google_server import FakeGoogle
 from fakes.openai_server import FakeOpenAI
+from fakes.openrouter_server import FakeOpenRouter
 from fakes.steps import Answer, Refuse
 from fakes.vendor import FakeVendor
 
@@ -22,7 +26,28 @@ from jupyter_chatd.providers.scripted import ScriptedModel, fail
 
 from .asking import MODEL, endpoint
 
-FAKES: dict[Kind, type[FakeVendor]] = {Kind.OPENAI_COMPAT: FakeOpenAI, Kind.ANTHROPIC: FakeAnthropic}
+FAKES: dict[Kind, type[FakeVendor]] = {
+    Kind.OPENAI_COMPAT: FakeOpenAI,
+    Kind.ANTHROPIC: FakeAnthropic,
+    Kind.GOOGLE: FakeGoogle,
+    Kind.OPENROUTER: FakeOpenRouter,
+    Kind.AZURE: FakeAzure,
+    Kind.BEDROCK: FakeConverse,
+}
+
+CLAUDE_ON_BEDROCK = "us.anthropic.claude-sonnet-4-6"
+OTHER_ON_BEDROCK = "us.amazon.nova-pro-v1:0"
+
+SUBJECTS = {
+    "openai-compat": (Kind.OPENAI_COMPAT, MODEL),
+    "anthropic": (Kind.ANTHROPIC, MODEL),
+    "google": (Kind.GOOGLE, MODEL),
+    "openrouter": (Kind.OPENROUTER, "vendor/model"),
+    "azure": (Kind.AZURE, MODEL),
+    "bedrock-claude": (Kind.BEDROCK, CLAUDE_ON_BEDROCK),
+    "bedrock-other": (Kind.BEDROCK, OTHER_ON_BEDROCK),
+}
+"""Every way to a vendor, and a model that is called so."""
 
 
 @dataclass
@@ -47,7 +72,7 @@ async def connect(anyio_backend: str) -> AsyncIterator[Call]:
     async with AsyncExitStack() as stack:
 
         async def made(kind: Kind, *answers: Answer, model: str = MODEL, **options: Any) -> Called:
-            fake = FAKES[kind]
+            fake = FakeBedrockClaude if model == CLAUDE_ON_BEDROCK else FAKES[kind]
             vendor = await stack.enter_async_context(fake(answers, **options))
             bridge = BridgeModel(endpoint(kind, vendor.base_url), model)
             stack.push_async_callback(bridge.aclose)
@@ -66,13 +91,14 @@ class Subject:
     """An answer that is a rate limit of 7 s."""
 
 
-@pytest.fixture(params=["scripted", "openai-compat", "anthropic"])
+@pytest.fixture(params=["scripted", *SUBJECTS])
 async def subject(request: pytest.FixtureRequest, connect: Call) -> Subject:
     if request.param == "scripted":
         return _scripted_subject()
 
     async def play(answers: Sequence[Answer]) -> Model:
-        return (await connect(Kind(request.param), *answers)).model
+        kind, model = SUBJECTS[request.param]
+        return (await connect(kind, *answers, model=model)).model
 
     return Subject(play=play, rate_limit=[Refuse(status=429, headers={"retry-after": "7"})])
 

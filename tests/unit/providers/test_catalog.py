@@ -12,6 +12,7 @@ import pytest
 from fakes.anthropic_server import FakeAnthropic
 from fakes.openai_server import FakeOpenAI
 from fakes.steps import say, wait
+from servers import NO_OLLAMA
 
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.messages import ErrorDetail, TextPart
@@ -45,7 +46,8 @@ class World:
         async def stored() -> StoredModels:
             return self.stored
 
-        made = ModelCatalog(environ=environ or {}, stored=stored, credentials=self.credentials, **fields)
+        surroundings = {"OLLAMA_HOST": NO_OLLAMA, **(environ or {})}
+        made = ModelCatalog(environ=surroundings, stored=stored, credentials=self.credentials, **fields)
         self.made.append(made)
         return made
 
@@ -104,7 +106,7 @@ async def test_unknown_names_are_refused_with_the_providers(world: World, name: 
     detail = await refused(world.catalog().canonical_ref(name))
 
     assert detail.kind == "config"
-    assert "anthropic, openai, demo" in detail.message
+    assert "anthropic, openai, google" in detail.message
 
 
 # The default.
@@ -280,9 +282,13 @@ def by_name(listing: tuple[ListedProvider, ...]) -> dict[str, ListedProvider]:
 async def test_the_listing_with_nothing_configured(world: World) -> None:
     listing = by_name(await world.catalog().listing())
 
-    assert list(listing) == ["anthropic", "openai", "demo"]
-    assert listing["openai"].unavailable_reason == "missing_api_key"
-    assert not listing["openai"].available
+    assert {name: listed.unavailable_reason for name, listed in listing.items()} == {
+        **dict.fromkeys(["anthropic", "openai", "google", "openrouter"], "missing_api_key"),
+        **dict.fromkeys(["azure", "bedrock", "vllm", "litellm"], "misconfigured"),
+        "ollama": "not_running",
+        "demo": None,
+    }
+    assert [name for name, listed in listing.items() if listed.available] == ["demo"]
     assert listing["demo"].models[0].id == "demo:demo"
 
 

@@ -12,7 +12,7 @@ from jupyter_chatd.errors import ModelError
 from jupyter_chatd.messages import ReasoningPart, StopReason, TextPart, ToolCallPart
 from jupyter_chatd.providers.protocol import Finished, PartDone, TextDelta, ToolCallDelta
 
-from .asking import args_of, ask, asking, finished, parts_of, streamed
+from .asking import args_of, ask, asking, bare, bare_parts_of, finished, parts_of, streamed
 from .conftest import Subject
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ async def test_text_streams_in_pieces_that_join_to_the_finished_part(subject: Su
     assert [type(event) for event in events[-2:]] == [PartDone, Finished]
     assert sum(isinstance(event, TextDelta) for event in events) > 5
     assert streamed(events, 0) == TEXT
-    assert parts_of(events) == [TextPart(text=TEXT)]
+    assert bare_parts_of(events) == [TextPart(text=TEXT)]
     assert finished(events).stop_reason is StopReason.END
 
 
@@ -37,7 +37,7 @@ async def test_calls_are_announced_streamed_and_parsed(subject: Subject) -> None
     )
 
     text, one, two = parts_of(events)
-    assert text == TextPart(text="Both.")
+    assert bare(text) == TextPart(text="Both.")
     assert isinstance(one, ToolCallPart)
     assert isinstance(two, ToolCallPart)
     assert (one.tool_name, one.args, one.provider_executed) == ("execute", first, False)
@@ -61,7 +61,8 @@ async def test_reasoning_comes_before_the_text_in_its_own_block(subject: Subject
     assert isinstance(reasoning, ReasoningPart)
     assert reasoning.text == streamed(events, 0) == "First this."
     assert reasoning.provider_metadata, "a vendor wants its reasoning back as it was"
-    assert text == TextPart(text="Then that.")
+    assert isinstance(text, TextPart)
+    assert text.text == "Then that."
 
 
 async def test_a_call_without_arguments_has_an_empty_object(subject: Subject) -> None:
@@ -79,7 +80,7 @@ async def test_a_refusal_is_classified_and_the_next_call_works(subject: Subject)
 
     assert (caught.value.error.kind, caught.value.error.retryable) == ("rate_limit", True)
     assert caught.value.retry_after_s == 7.0
-    assert parts_of(await ask(model)) == [TextPart(text="again")]
+    assert bare_parts_of(await ask(model)) == [TextPart(text="again")]
 
 
 async def test_closing_a_stream_early_leaves_the_model_usable(subject: Subject) -> None:
@@ -90,7 +91,7 @@ async def test_closing_a_stream_early_leaves_the_model_usable(subject: Subject) 
     async with asyncio.timeout(2):
         await stream.aclose()  # type: ignore[attr-defined]
 
-    assert parts_of(await ask(model)) == [TextPart(text="next")]
+    assert bare_parts_of(await ask(model)) == [TextPart(text="next")]
 
 
 async def test_cancelling_the_reader_is_a_cancellation_and_quick(subject: Subject) -> None:
@@ -109,7 +110,7 @@ async def test_cancelling_the_reader_is_a_cancellation_and_quick(subject: Subjec
         await task
 
     assert time.perf_counter() - began < 1
-    assert parts_of(await ask(model)) == [TextPart(text="next")]
+    assert bare_parts_of(await ask(model)) == [TextPart(text="next")]
 
 
 async def test_streams_at_the_same_time_do_not_mix(subject: Subject) -> None:

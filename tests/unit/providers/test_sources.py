@@ -116,7 +116,7 @@ def test_any_other_name_is_an_openai_compatible_endpoint(credentials: Credential
     endpoint = found(credentials, "vllm", row=row("vllm", base_url=LOCAL, display_name="My vLLM"))
 
     assert (endpoint.kind, endpoint.label, endpoint.api_key) == (Kind.OPENAI_COMPAT, "My vLLM", None)
-    assert found(credentials, "ollama", entries=[{"provider": "ollama", "base_url": LOCAL}]).label == "ollama"
+    assert found(credentials, "mine", entries=[{"provider": "mine", "base_url": LOCAL}]).label == "mine"
 
 
 def test_what_is_missing_is_told(credentials: Credentials) -> None:

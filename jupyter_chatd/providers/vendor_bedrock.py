@@ -1,0 +1,155 @@
+"""AWS Bedrock: Claude through Anthropic's client, every other model through the Converse API.
+
+Needs the extra `bedrock`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3  # pyright: ignore[reportMissingTypeStubs]
+import httpx2
+from anthropic import AsyncAnthropicBedrock  # pyright: ignore[reportPrivateImportUsage]
+from anthropic._models import FinalRequestOptions
+from anthropic._utils._prepare import serialize_data
+from botocore import UNSIGNED  # pyright: ignore[reportMissingTypeStubs]
+from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
+from pydantic_ai.messages import ModelMessage, ThinkingPart
+from pydantic_ai.models.bedrock import BedrockConverseModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.bedrock import BedrockProvider
+
+from .endpoint import BEDROCK_HOST, Endpoint
+from .offload import LONG_PROMPT, body_size, run_off_loop
+from .protocol import ModelCall
+from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
+from .vendor_anthropic import TRAITS, AnthropicVendorModel
+from .vendor_settings import Option, common_settings, option_settings, options_of, same
+
+NO_KEY = "no-key"
+
+DEFAULT_REGION = "us-east-1"
+"""For signing requests to an address that tells no region, when the environment does not either."""
+
+EFFORTS: dict[str, str | bool] = {"none": False}
+"""Words for reasoning effort that the library spells differently."""
+
+OPTIONS_KEYS = ("bedrock", "anthropic")
+
+OPTIONS: dict[str, Option] = {
+    "additional_model_request_fields": ("bedrock_additional_model_requests_fields", same),
+    "inference_profile": ("bedrock_inference_profile", same),
+    "service_tier": ("bedrock_service_tier", lambda value: {"type": value}),
+}
+
+
+def connect(endpoint: Endpoint, model: str) -> Vendor:
+    """A client of *endpoint* and the model on it."""
+    return _connect_claude(endpoint, model) if "anthropic.claude" in model else _connect_any(endpoint, model)
+
+
+def region_of(endpoint: Endpoint) -> str:
+    """The region that requests are signed for: the address's, else the environment's."""
+    if match := BEDROCK_HOST.fullmatch(str(urlsplit(endpoint.base_url).hostname)):
+        return match["region"]
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+
+
+def _key(endpoint: Endpoint) -> str | None:
+    """The key to send; `None` signs with the machine's own credentials."""
+    return endpoint.api_key or (None if endpoint.may_use_cloud_identity else NO_KEY)
+
+
+# Claude.
+
+
+def _connect_claude(endpoint: Endpoint, model: str) -> Vendor:
+    client = _ClaudeClient(
+        api_key=_key(endpoint),
+        aws_region=region_of(endpoint),
+        base_url=endpoint.base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
+    )
+    if not endpoint.from_environment:
+        client._custom_headers = {}  # pyright: ignore[reportPrivateUsage]  # were set for another address
+    library_model = AnthropicVendorModel(model, provider=AnthropicProvider(anthropic_client=client))
+    return Vendor(model=library_model, close=client.close, **TRAITS)
+
+
+class _ClaudeClient(AsyncAnthropicBedrock):
+    """Prepares long requests in a thread: this client copies them, too."""
+
+    async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        is_long = body_size(options.json_data) > LONG_PROMPT
+        prepared = await run_off_loop(
+            super()._prepare_options(options), size=LONG_PROMPT + 1 if is_long else 0
+        )
+        if is_long:
+            text = await asyncio.to_thread(serialize_data, prepared.json_data, location="body")
+            prepared.content, prepared.json_data = text.encode(), None
+        return prepared
+
+
+# Every other model.
+
+
+def _connect_any(endpoint: Endpoint, model: str) -> Vendor:
+    client = _converse_client(endpoint)
+    return Vendor(
+        model=_ConverseModel(model, provider=BedrockProvider(bedrock_client=client)),
+        settings=_settings,
+        close=lambda: asyncio.to_thread(client.close),
+        options_keys=OPTIONS_KEYS,
+        takes_reasoning=takes_reasoning,
+        cache_points=True,
+        cache_system={"bedrock_cache_instructions": True},
+    )
+
+
+def takes_reasoning(model: Any, part: ThinkingPart) -> bool:
+    """What is signed, if the model is one that knows what to do with it."""
+    return bool(part.signature) and model.profile.get("bedrock_send_back_thinking_parts", False)
+
+
+def _converse_client(endpoint: Endpoint) -> Any:
+    config: dict[str, Any] = {
+        "read_timeout": SILENCE_TIMEOUT,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "retries": {"total_max_attempts": 1},
+    }
+    key = _key(endpoint)
+    if key is not None:
+        config["signature_version"] = UNSIGNED
+    session: Any = boto3.Session(region_name=region_of(endpoint))
+    client: Any = session.client("bedrock-runtime", endpoint_url=endpoint.base_url, config=Config(**config))
+    if key is not None:
+        # The client's own bearer tokens are found in the environment before they are taken from us, and
+        # refuse addresses of this machine, which have no certificate.
+        client.meta.events.register("before-sign.bedrock-runtime", partial(_add_key, key))
+    return client
+
+
+def _add_key(key: str, request: Any, **_: Any) -> None:
+    request.headers["Authorization"] = f"Bearer {key}"
+
+
+class _ConverseModel(BedrockConverseModel):
+    """Maps long prompts in a thread."""
+
+    async def _map_messages(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
+        map_messages: Any = super()._map_messages  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return await run_off_loop(map_messages(messages, *args, **kwargs), size=len(messages))
+
+
+def _settings(call: ModelCall) -> Mapping[str, Any]:
+    settings = common_settings(call.settings)
+    effort = call.settings.reasoning_effort
+    if effort is not None:
+        settings["thinking"] = EFFORTS.get(effort, effort)
+    return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)

@@ -1,0 +1,61 @@
+"""OpenRouter: chat completions with reasoning that is signed by whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models.openrouter import OpenRouterModel
+from pydantic_ai.providers.openrouter import OpenRouterProvider
+
+from .endpoint import Endpoint
+from .offload import run_off_loop
+from .protocol import ModelCall
+from .vendor import Vendor
+from .vendor_openai import make_client
+from .vendor_settings import Option, common_settings, option_settings, options_of, same
+
+EFFORTS: dict[str, str | bool] = {"none": False}
+"""Words for reasoning effort that the library spells differently."""
+
+OPTIONS_KEYS = ("openrouter",)
+
+OPTIONS: dict[str, Option] = {
+    "reasoning": ("openrouter_reasoning", same),
+    "provider": ("openrouter_provider", same),
+    "models": ("openrouter_models", same),
+    "parallel_tool_calls": ("parallel_tool_calls", same),
+    "user": ("openai_user", same),
+    "extra_body": ("extra_body", same),
+}
+
+
+def connect(endpoint: Endpoint, model: str) -> Vendor:
+    """A client of *endpoint* and the model on it."""
+    client = make_client(endpoint)
+    return Vendor(
+        model=_Model(model, provider=OpenRouterProvider(openai_client=client)),
+        settings=_settings,
+        close=client.close,
+        options_keys=OPTIONS_KEYS,
+        cache_points=True,
+        cache_system={"openrouter_cache_instructions": True},
+    )
+
+
+class _Model(OpenRouterModel):
+    """Maps long prompts in a thread."""
+
+    async def _map_messages(self, messages: Sequence[ModelMessage], *args: Any, **kwargs: Any) -> Any:
+        return await run_off_loop(super()._map_messages(messages, *args, **kwargs), size=len(messages))
+
+
+def _settings(call: ModelCall) -> Mapping[str, Any]:
+    settings = common_settings(call.settings)
+    # Tells what it charged, which includes what no list of prices knows.
+    settings["openrouter_usage"] = {"include": True}
+    effort = call.settings.reasoning_effort
+    if effort is not None:
+        settings["thinking"] = EFFORTS.get(effort, effort)
+    return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)
