@@ -16,6 +16,7 @@ from .files import library
 from .loop import answer, compaction, decide, engine, retry, worker
 from .store.conversation import QUEUE_LIMIT
 from .workspace.limits import OutputLimits
+from .workspace.sandbox import SandboxPolicy, SandboxSettings
 
 ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
 """Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
@@ -82,6 +83,18 @@ class Settings(HasTraits):
     extra_environment = List(
         Unicode(),
         help="Names of environment variables that commands see besides the built-in allow-list.",
+    ).tag(config=True)
+
+    sandbox = Enum(
+        [policy.value for policy in SandboxPolicy],
+        SandboxPolicy.PREFERRED.value,
+        help="Whether commands run confined (bubblewrap, Linux): required (else they do not run), preferred "
+        "(where it works), off.",
+    ).tag(config=True)
+    sandbox_network = Bool(True, help="Whether confined commands reach the network.").tag(config=True)
+    sandbox_writable = List(
+        Unicode(),
+        help="Folders that confined commands may write to, besides the workspace's folder and /tmp.",
     ).tag(config=True)
 
     step_limit = Int(decide.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
@@ -161,6 +174,15 @@ class Settings(HasTraits):
     @default("enabled")
     def _default_enabled(self) -> bool:
         return enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is not False
+
+    @property
+    def sandbox_settings(self) -> SandboxSettings:
+        """What confined commands may do."""
+        return SandboxSettings(
+            policy=SandboxPolicy(self.sandbox),
+            network=self.sandbox_network,
+            writable=tuple(str(Path(folder).expanduser()) for folder in self.sandbox_writable),
+        )
 
     @validate("system_prompt")
     def _check_system_prompt(self, proposal: Config) -> str:

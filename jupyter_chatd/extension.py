@@ -189,6 +189,7 @@ class JupyterChatd(Settings, ExtensionApp):
             config_folder=config / "jupyter_chatd",
             protected=self._protected_places(config),
             extra_env_names=self.extra_environment,
+            sandbox=self.sandbox_settings,
             limits=self._workspace_limits(),
         )
 

@@ -23,10 +23,15 @@ from ..errors import ChatdError
 from ..extension import KEY_FILE
 from ..providers.presets import MODEL_VARIABLES
 from ..store.database import NETWORK_FILESYSTEMS, check_schema, connect, filesystem_of, quick_check
+from ..workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings
 from .settings import database_path, load_config, switches
 
 PACKAGES = ("jupyter_server", "jupyterlab", "notebook", "pydantic-ai-slim")
 FRONT_END = Path("labextensions/jupyter-chatd/package.json")
+_UNCONFINED = (
+    "What the agent runs can read all that you can: chats, keys, the server's token. Its commands get a "
+    "scrubbed environment, and its file tools refuse these folders; that is a guard rail, not a boundary."
+)
 
 
 class Level(StrEnum):
@@ -187,10 +192,14 @@ async def _server(record: RunningServer) -> Finding:
 
 
 def _confinement() -> Finding:
-    return Finding(
-        topic="sandbox",
-        text="unconfined. What the agent runs can read all that you can: chats, keys, the server's token. "
-        "Its commands get a scrubbed environment, and its file tools refuse these folders; that is a guard "
-        "rail, not a boundary.",
-        level=Level.NOTE,
-    )
+    try:
+        policy = SandboxPolicy(load_config().JupyterChatd.get("sandbox", SandboxPolicy.PREFERRED))
+    except ValueError as error:
+        return Finding(topic="sandbox", text=f"c.JupyterChatd.sandbox: {error}", level=Level.FAILED)
+    settings = SandboxSettings(policy=policy)
+    problem = Sandbox(settings, directory=os.getcwd(), hidden=[], env=os.environ).probe()
+    if problem is None:
+        return Finding(topic="sandbox", text="commands are confined by bubblewrap")
+    if policy is SandboxPolicy.REQUIRED:
+        return Finding(topic="sandbox", text=f"required, so no command runs: {problem}", level=Level.FAILED)
+    return Finding(topic="sandbox", text=f"unconfined: {problem}. {_UNCONFINED}", level=Level.NOTE)

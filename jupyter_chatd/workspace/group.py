@@ -59,7 +59,7 @@ class ProcessGroup:
         return True
 
     def survivors(self) -> list[int]:
-        """Return the pids of the session that are alive. Reads all of /proc: call it in a thread.
+        """Return the pids of the session that are alive. Asks about every process: call it in a thread.
 
         Other groups of the session count (`set -m` in a shell makes one per job). Without /proc the answer
         is the group's id or nothing.
@@ -68,7 +68,7 @@ class ProcessGroup:
             return [self.id] if self.exists() else []
         if self._leader_reaped and _pid_exists(self.id):
             return []
-        return [stat.pid for stat in procfs.all_stats() if stat.session == self.id and stat.is_alive]
+        return [stat.pid for stat in procfs.living_members(self.id)]
 
     async def end(self, *, grace_s: float, limit_s: float) -> bool:
         """End the whole session: SIGTERM, after *grace_s* SIGKILL; true when it is gone within *limit_s*.

@@ -126,7 +126,7 @@ def _kill_session(entry: LedgerEntry) -> int:
     leader = procfs.find_stat(entry.group)
     if leader is not None and leader.started_ticks != entry.started_ticks:
         return 0  # the number is a stranger's now
-    members = [stat for stat in procfs.all_stats() if stat.session == entry.group and stat.is_alive]
+    members = procfs.living_members(entry.group)
     if leader is None:
         # Another leader may have come and gone under this number: only what carries our mark is ours.
         members = [s for s in members if procfs.has_variable(s.pid, PROCESS_ID_VARIABLE, entry.process_id)]

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from .group import ProcessGroup
 from .limits import OutputLimits
@@ -33,6 +33,7 @@ class Process:
         process_id: str,
         spec: ProcessSpec,
         *,
+        argv: Sequence[str],
         work_dir: str,
         env: Mapping[str, str],
         limits: OutputLimits,
@@ -57,7 +58,7 @@ class Process:
         self._exit_code: int | None = None
         self._exited_at: float | None = None
         self._loop = asyncio.get_running_loop()
-        self._shell, self._pipe = _start_shell(spec.command, work_dir, env)
+        self._shell, self._pipe = _start_shell(argv, work_dir, env)
         self._started_at = time.time()
         self.group = ProcessGroup(self._shell.pid)
         self._rest_timer: asyncio.TimerHandle | None = None
@@ -193,8 +194,10 @@ class Process:
             self._poll_timer = None
 
 
-def _start_shell(command: str, work_dir: str, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start `sh -c` as leader of a new session; return it and the reading end of its output.
+def _start_shell(
+    argv: Sequence[str], work_dir: str, env: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the shell, or its sandbox, as leader of a new session; return it and the end to read from.
 
     No `preexec_fn`: without one Python uses vfork, which takes about a millisecond however large the server
     is.
@@ -202,7 +205,7 @@ def _start_shell(command: str, work_dir: str, env: Mapping[str, str]) -> tuple[s
     reading, writing = os.pipe()
     try:
         shell = subprocess.Popen(
-            ["/bin/sh", "-c", command],
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=writing,
             stderr=writing,

@@ -29,6 +29,7 @@ from .warden import Warden
 log = logging.getLogger(__name__)
 
 _LINGER_LOOKS = 2.0  # seconds between two looks at what a command left behind
+_SETTLING = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)  # seconds
 _SIGNALS = {ProcessSignal.TERMINATE: signal.SIGTERM, ProcessSignal.KILL: signal.SIGKILL}
 
 
@@ -56,8 +57,8 @@ class ProcessTable:
         self._starting = asyncio.Lock()
         self._closed = False
 
-    async def start(self, spec: ProcessSpec, *, work_dir: str) -> str:
-        """Start a command and return its id; cancelled before that, nothing was started.
+    async def start(self, spec: ProcessSpec, *, argv: Sequence[str], work_dir: str) -> str:
+        """Start *argv*, which runs the command, and return its id; cancelled before, nothing was started.
 
         Raises:
             WorkspaceError: it could not be started.
@@ -68,7 +69,7 @@ class ProcessTable:
             await asyncio.sleep(0)
             if self._closed:
                 raise WorkspaceError("The workspace is closing; nothing can be started any more.")
-            return self._start(spec, work_dir).id
+            return self._start(spec, argv, work_dir).id
 
     def list(self, chat_id: str) -> Sequence[ProcessInfo]:
         """Return the chat's processes, oldest first."""
@@ -171,13 +172,14 @@ class ProcessTable:
             )
         return process
 
-    def _start(self, spec: ProcessSpec, work_dir: str) -> Process:
+    def _start(self, spec: ProcessSpec, argv: Sequence[str], work_dir: str) -> Process:
         process_id = str(uuid.uuid4())
         env = {**self._env, **spec.env, **environment.of_command(spec.chat_id, process_id)}
         try:
             process = Process(
                 process_id,
                 spec,
+                argv=argv,
                 work_dir=work_dir,
                 env=env,
                 limits=self._output_limits,
@@ -247,7 +249,16 @@ def _may_live(process: Process) -> bool:
 
 
 async def _leaves_something(process: Process) -> bool:
-    return process.group.exists() and bool(await asyncio.to_thread(process.group.survivors))
+    """Whether anything that *process* started is alive, now that its shell has exited."""
+    # One process may be the first one of a sandbox, which ends a moment after the shell that it reports.
+    for pause in _SETTLING:
+        if not process.group.exists():
+            return False
+        survivors = await asyncio.to_thread(process.group.survivors)
+        if len(survivors) != 1:
+            return bool(survivors)
+        await asyncio.sleep(pause)
+    return True
 
 
 def _why_not_started(spec: ProcessSpec, error: OSError | ValueError) -> str:

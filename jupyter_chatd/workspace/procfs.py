@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +44,21 @@ def find_stat(pid: int) -> ProcessStat | None:
     )
 
 
-def all_stats() -> Iterator[ProcessStat]:
-    """Every process that can be seen, in no order. Blocks for about 10 µs each."""
+def living_members(session: int) -> list[ProcessStat]:
+    """Return the processes of that session that are alive, in no order. Blocks for about 1 µs a process.
+
+    The kernel is asked for the session first: reading the facts of every process costs ten times as much.
+    """
     names = os.listdir(PROC) if PROC.is_dir() else []
-    for name in names:
-        if name.isdigit() and (stat := find_stat(int(name))) is not None:
-            yield stat
+    members = (find_stat(pid) for pid in map(int, filter(str.isdigit, names)) if _session_of(pid) == session)
+    return [stat for stat in members if stat is not None and stat.session == session and stat.is_alive]
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:  # gone meanwhile, or not ours to ask about
+        return None
 
 
 def has_variable(pid: int, name: str, value: str) -> bool:

@@ -143,6 +143,8 @@ class ProcessSpec:
     background: bool = False
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     """Added to the allow-listed environment."""
+    read_only: bool = False
+    """Where there is a sandbox: nothing can be written but an empty /tmp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,11 +31,13 @@ from .protocol import (
     WorkspaceError,
     WorkspaceFacts,
 )
+from .sandbox import Sandbox, SandboxPolicy, SandboxSettings
 from .warden import Warden
 
 _FILE_THREADS = 8  # of their own: a hung network file system must not take the threads of others
 
 _LIMITS = AgentLimits()
+_UNCONFINED = SandboxSettings(policy=SandboxPolicy.OFF)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +55,7 @@ class ServerAgent:
             config folders, the key file. They need not exist yet.
         extra_env_names: Variables that commands see besides the built-in allow-list; never one that looks
             secret.
+        sandbox: What commands may do; the protected places are empty for them.
         limits: Every number.
     """
 
@@ -65,6 +68,7 @@ class ServerAgent:
         config_folder: str | os.PathLike[str] | None = None,
         protected: Sequence[str | os.PathLike[str]] = (),
         extra_env_names: Iterable[str] = (),
+        sandbox: SandboxSettings = _UNCONFINED,
         limits: AgentLimits = _LIMITS,
     ) -> None:
         self._directory = os.path.abspath(directory)
@@ -78,6 +82,9 @@ class ServerAgent:
         self._own_files = Files(Guard([]), limits.files)
         self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="jupyter_chatd files")
         env = environment.scrubbed(os.environ, extra_names=extra_env_names)
+        self._sandbox = Sandbox(
+            sandbox, directory=self._directory, hidden=[*protected, self._state_folder], env=env
+        )
         self._closed = False
         self._processes = ProcessTable(
             env=env,
@@ -89,7 +96,13 @@ class ServerAgent:
 
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
-        return WorkspaceFacts(os=platform.system().lower(), directory=self._directory, home=self._home)
+        problem = await self._in_thread(self._sandbox.probe)
+        return WorkspaceFacts(
+            os=platform.system().lower(),
+            directory=self._directory,
+            home=self._home,
+            confined="bubblewrap" if problem is None else None,
+        )
 
     async def sweep_orphans(self) -> int:
         """End what servers that died left running; return how many processes. Call it once, at the start."""
@@ -134,8 +147,8 @@ class ServerAgent:
 
     async def start_process(self, spec: ProcessSpec) -> str:
         """Start a process in a group of its own and return its id."""
-        work_dir = await self._in_thread(self._work_dir, spec.work_dir)
-        return await self._processes.start(spec, work_dir=work_dir)
+        work_dir, argv = await self._in_thread(self._prepare, spec)
+        return await self._processes.start(spec, argv=argv, work_dir=work_dir)
 
     async def wait_process(self, chat_id: str, process_id: str, *, timeout_s: float) -> ProcessOutput:
         """Wait until it exits, at most *timeout_s*, and return what there is."""
@@ -164,6 +177,10 @@ class ServerAgent:
         self._closed = True
         await self._processes.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _prepare(self, spec: ProcessSpec) -> tuple[str, list[str]]:
+        work_dir = self._work_dir(spec.work_dir)
+        return work_dir, self._sandbox.argv(spec.command, work_dir=work_dir, read_only=spec.read_only)
 
     def _work_dir(self, wanted: str | None) -> str:
         """Return the folder to start in: the wanted one, else the agent's, else home."""

@@ -94,7 +94,7 @@ def test_children_of_a_gone_leader_are_known_by_their_mark(state: Path) -> None:
     assert ours.stdout is not None
     assert ours.stdout.readline() == b"\n"
     ours.wait()
-    members = [stat.pid for stat in procfs.all_stats() if stat.session == ours.pid and stat.is_alive]
+    members = [stat.pid for stat in procfs.living_members(ours.pid)]
     assert len(members) == 2
     note_of_a_dead_server(state, f"add {ours.pid} 1 someone-else\n")
     assert sweep(state) == 0

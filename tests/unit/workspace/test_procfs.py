@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -30,8 +31,19 @@ def test_an_ended_process_is_not_alive() -> None:
     assert procfs.find_stat(process.pid) is None
 
 
-def test_all_processes_include_this_one() -> None:
-    assert os.getpid() in [stat.pid for stat in procfs.all_stats()]
+def test_a_session_has_its_living_members_only() -> None:
+    command = "sleep 60 & sleep 0 & echo ready; wait"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command], start_new_session=True, stdout=subprocess.PIPE
+    ) as leader:
+        assert leader.stdout is not None
+        leader.stdout.readline()
+        members = [stat.pid for stat in procfs.living_members(leader.pid)]
+        assert leader.pid in members
+        assert os.getpid() not in members
+        os.killpg(leader.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOWAIT)
+        assert leader.pid not in [stat.pid for stat in procfs.living_members(leader.pid)]
 
 
 def test_variables_of_a_process_are_known() -> None:
@@ -48,4 +60,4 @@ def test_without_proc_nothing_is_known(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(procfs, "PROC", tmp_path / "none")
     assert procfs.place() == ""
     assert procfs.find_stat(os.getpid()) is None
-    assert list(procfs.all_stats()) == []
+    assert procfs.living_members(os.getsid(0)) == []
