@@ -284,6 +284,12 @@ class ChatdHandler(ChatdMixin, APIHandler):
             )
         return int(text)
 
+    if TYPE_CHECKING:  # APIHandler's own: whatever a handler has set, JSON is what it says
+
+        def finish(
+            self, chunk: str | bytes | dict[str, Any] | None = None, *, set_content_type: str = ...
+        ) -> asyncio.Future[None]: ...
+
     def reply(self, value: object, *, status: int = 200) -> None:
         """Answer with JSON."""
         self.send_json(value, status=status)

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actions, base, chats, context, files, messages, models, search, stream, usage, watch
+from . import (
+    actions,
+    base,
+    chats,
+    context,
+    description,
+    files,
+    messages,
+    models,
+    search,
+    stream,
+    usage,
+    watch,
+)
 
 ROUTES: list[tuple[str, type[Any]]] = [
+    *description.ROUTES,
     *watch.ROUTES,
     *models.ROUTES,
     *files.ROUTES,

@@ -14,6 +14,8 @@ import pytest
 from tornado.httpclient import HTTPClientError
 from tornado.websocket import WebSocketClientConnection
 
+from .description import check_frame, check_reply
+
 BASE = "api/experimental/chats"
 PATIENCE = 15.0  # seconds until a test gives up on something that should come at once
 MAX_MESSAGE = 2**26  # bytes in one message of a WebSocket
@@ -49,6 +51,8 @@ class Api:
         self.url = url
         """The address of the chats."""
         self.headers = dict(headers)
+        self.is_described = True
+        """Whether every reply must be as openapi.yaml says; not where the extension is switched off."""
 
     def with_headers(self, **headers: str) -> Api:
         """The same routes with other headers: `_` stands for `-`; an empty value takes one away."""
@@ -75,6 +79,8 @@ class Api:
             allow_nonstandard_methods=True,
             follow_redirects=False,
         )
+        if self.is_described:
+            check_reply(method, path, reply.code, reply.headers, reply.body or b"")
         return Reply(reply.code, (reply.body or b"").decode(), reply.headers)
 
     async def _expect(self, status: int, method: str, path: str, body: Json = None, **kwargs: Any) -> Json:
@@ -155,6 +161,8 @@ class Api:
                 pass
         response = caught.value.response
         assert response is not None
+        if self.is_described:
+            check_reply("GET", path, response.code, response.headers, response.body)
         return Reply(response.code, response.body.decode(), response.headers)
 
     @asynccontextmanager
@@ -214,7 +222,10 @@ class Follower:
             TimeoutError: nothing came.
         """
         async with asyncio.timeout(seconds):
-            return await self._frames.get()
+            frame = await self._frames.get()
+        if frame["type"] != "end":
+            check_frame("/{chat_id}/stream", {key: value for key, value in frame.items() if key != "id"})
+        return frame
 
     async def more(self, *, seconds: float = PATIENCE) -> list[Event]:
         """The events of the next data frame."""

@@ -46,6 +46,7 @@ def page_config(app: Any) -> str:
 
 
 async def check_off(api: Api, app: Any, data_dir: Path) -> None:
+    api.is_described = False
     for method, template in routes():
         reply = await api.call(method, path_of(template), {} if method in ("POST", "PATCH") else None)
         assert (method, template, reply.status) == (method, template, 404)
@@ -234,8 +235,15 @@ def note_others() -> None:
 
 def children() -> set[int]:
     """The child processes of this one."""
-    lists = (Path(task, "children").read_text() for task in Path("/proc/self/task").iterdir())
-    return {int(pid) for pids in lists for pid in pids.split()}
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in children_of(task)}
+
+
+def children_of(task: Path) -> list[int]:
+    """The processes that a thread started; none of one that has ended meanwhile."""
+    try:
+        return [int(pid) for pid in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 @NOT_STARTED

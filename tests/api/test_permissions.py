@@ -28,6 +28,7 @@ CHAT = "/{chat_id}"
 PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("GET", ""): ("read", "chats"),
     ("POST", ""): ("write", "chats"),
+    ("GET", "/openapi.yaml"): ("read", "chats"),
     ("GET", "/watch"): ("read", "chats"),
     ("GET", "/models"): ("read", "chats"),
     ("POST", "/files"): ("write", "chats"),
@@ -72,7 +73,7 @@ def template_of(pattern: str) -> str:
         before, _, rest = path.partition("(?P<")
         name, _, after = rest.partition(">[^/]+)")
         path = f"{before}{{{name}}}{after}"
-    return path
+    return path.replace(r"\.", ".")
 
 
 def routes() -> list[Route]:

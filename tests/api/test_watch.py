@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from tornado.websocket import WebSocketClientConnection
 
 from .client import Api, Json
+from .description import check_frame
 
 
 class Watcher:
@@ -23,6 +24,7 @@ class Watcher:
         async with asyncio.timeout(10):
             frame = json.loads(await self._socket.read_message() or "null")
         assert frame["type"] == "data"
+        check_frame("/watch", frame)
         return frame["data"]["kind"], frame["data"]["chat"]
 
     async def until(self, kind: str, **fields: object) -> Json:
