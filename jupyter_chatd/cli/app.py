@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -242,6 +244,44 @@ async def show(chat: str, server: str, as_json: bool) -> None:
         return
     view = ChatView(chat_id=row.id, status=row.status.value, messages=messages, error=row.last_error)
     click.echo(plain_text(row, view, messages=sys.maxsize, characters=sys.maxsize))
+
+
+def _day(name: str, text: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help=text)
+
+
+@chatd.command()
+@click.argument("chat", metavar="[CHAT]", required=False)
+@_day("from", "The first day that counts, in UTC; else 29 days before the last.")
+@_day("to", "The last day that counts; else today.")
+@_server_option(f"{_SERVER} When none runs, the database is read.")
+@_JSON
+@_guarded
+async def usage(chat: str | None, server: str, as_json: bool, **days: datetime | None) -> None:
+    """Say what CHAT and its subagents used and cost so far; without CHAT, what all chats did in some days."""
+    first, last = _days(chat, days["from"], days["to"])
+    found = await find_running(server, cwd=Path.cwd())
+    if found is None:
+        with archive.open_archive(database_path(load_config())) as conn:
+            report = archive.usage(conn, chat, first, last)
+    else:
+        async with AsyncClient(found) as client:
+            if chat is None:
+                report = await client.usage(first, last)
+            else:
+                report = await client.chat_usage((await _find_chat(client, chat)).id)
+    click.echo(wire.dump_json(asdict(report)) if as_json else report)
+
+
+def _days(chat: str | None, first: datetime | None, last: datetime | None) -> tuple[date, date]:
+    """Return the days that count: 30 unless said otherwise. A chat is told of as a whole."""
+    if chat is not None and (first or last):
+        raise click.UsageError("Expected a chat or days, came both: a chat's usage is told as a whole.")
+    end = last.date() if last else datetime.now(UTC).date()
+    start = first.date() if first else end - timedelta(days=29)
+    if start > end:
+        raise click.UsageError(f"Expected days in order, came {start} to {end}.")
+    return start, end
 
 
 @chatd.command()

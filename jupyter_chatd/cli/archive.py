@@ -9,12 +9,16 @@ import sqlite3
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 from ..client.errors import ClientError
+from ..client.usage import UsageReport, period
 from ..messages import Chat, Message
 from ..store import reads
 from ..store.database import check_schema, connect
+from ..store.usage_report import chat_usage, whole_usage
 from .output import NEWEST, pick
 
 
@@ -72,3 +76,15 @@ def is_chat_id(word: str) -> bool:
 def messages(conn: sqlite3.Connection, chat_id: str) -> tuple[Message, ...]:
     """Return what clients may see of a chat, oldest first."""
     return reads.client_messages(conn, chat_id)
+
+
+def usage(conn: sqlite3.Connection, word: str | None, first: date, last: date) -> UsageReport:
+    """Return what a chat used, or without one all chats on those days.
+
+    Raises:
+        ClientError, ChatNotFoundError: as `find_chat`.
+    """
+    if word is not None:
+        return UsageReport.of_json(asdict(chat_usage(conn, find_chat(conn, word).id)))
+    summary = whole_usage(conn, first_day=first.isoformat(), last_day=last.isoformat())
+    return UsageReport.of_json({**asdict(summary), **period(first, last)})

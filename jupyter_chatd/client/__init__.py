@@ -19,6 +19,7 @@ from .errors import ChatFailedError, ClientError, NoServerError, RefusedError, U
 from .server import Server
 from .session import ChatSession
 from .stream import Update, follow
+from .usage import UsageReport
 from .view import ChatView, LiveBlock
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ToolCalls",
     "UnreachableError",
     "Update",
+    "UsageReport",
     "find_own_server",
     "follow",
     "tool_calls",

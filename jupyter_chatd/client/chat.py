@@ -6,10 +6,11 @@ import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any, Self, TypeVar
 
 from ..messages import Chat as ChatRow
-from ..messages import Message, QueuedMessage, Role, Usage
+from ..messages import Message, QueuedMessage, Role
 from . import display, live
 from .background import BackgroundLoop, background
 from .caller import CallerThread
@@ -21,7 +22,7 @@ from .functions import function_tools
 from .server import Server
 from .session import ChatSession
 from .text import last_answer
-from .usage import total_usage
+from .usage import UsageReport
 from .view import ChatView
 
 T = TypeVar("T")
@@ -94,6 +95,18 @@ class Chat:
         client = _client(url, token)
         chats = background().run(client.list(limit=limit))
         return ChatList(cls._of(client, chat) for chat in chats)
+
+    @classmethod
+    def all_usage(
+        cls,
+        first: date | None = None,
+        last: date | None = None,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+    ) -> UsageReport:
+        """Return what all chats used on the UTC days from *first* to *last*, by default the last 30."""
+        return background().run(_client(url, token).usage(first, last))
 
     @classmethod
     def _of(cls, client: AsyncClient, chat: ChatRow, tools: Sequence[Callable[..., Any]] = ()) -> Self:
@@ -243,9 +256,9 @@ class Chat:
         return self._view().queue
 
     @property
-    def usage(self) -> Usage:
-        """Tokens of all model calls together."""
-        return total_usage(self._view().messages)
+    def usage(self) -> UsageReport:
+        """What the chat and its subagents used and cost so far."""
+        return self._call(self._session.client.chat_usage(self.id))
 
     def __repr__(self) -> str:
         return f"<Chat {self.id} {self.title!r} {self.last_status}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from ..wire.values import plain
 from .restapi import RestApi
 from .server import Server
 from .stream import GIVE_UP, Update, follow
+from .usage import UsageReport, period
 from .view import ChatView
 
 Content: TypeAlias = str | Sequence[Mapping[str, Any]]
@@ -220,6 +222,16 @@ class AsyncClient:
             for answer in answers
         ]
         await self._api.post(f"{_path(chat_id)}/tool-results", {"client": client, "results": results})
+
+    # Tokens and money
+
+    async def chat_usage(self, chat_id: str) -> UsageReport:
+        """Return what a chat and its children used so far."""
+        return UsageReport.of_json(await self._api.get(f"{_path(chat_id)}/usage"))
+
+    async def usage(self, first: date | None = None, last: date | None = None) -> UsageReport:
+        """Return what all chats used on the UTC days from *first* to *last*, by default the last 30."""
+        return UsageReport.of_json(await self._api.get("/cost/me/summary", period(first, last)))
 
     async def models(self) -> Mapping[str, Any]:
         """Return `{providers: [{provider, available, models: [{id, …}], …}], default_model}`."""

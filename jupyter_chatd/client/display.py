@@ -26,7 +26,7 @@ from ..messages import (
     ToolResultPart,
 )
 from .calls import ToolCall, calls_of, live_calls
-from .usage import total_usage
+from .usage import dollars, message_costs
 from .view import ChatView
 
 SHOWN_MESSAGES = 60  # older ones are only counted
@@ -82,10 +82,12 @@ def _cell(value: object) -> str:
 
 
 def _state_line(chat: Chat, view: ChatView) -> str:
-    usage = total_usage(view.messages)
-    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    told = [message.usage for message in view.messages if message.usage is not None]
+    tokens = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in told)
+    cost = message_costs(view.messages)
     facts = [STATUS_WORDS.get(view.status, view.status), chat.model]
     facts += [f"{tokens:,} tokens"] if tokens else []
+    facts += [dollars(cost)] if cost is not None else []
     facts += [f"{len(view.queue)} queued"] if view.queue else []
     return " · ".join(facts)
 

@@ -19,8 +19,10 @@ from ..messages import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    Usage,
 )
 from ..providers.partial import clean_partial
+from ..providers.prices import cost_micros
 from ..providers.protocol import (
     Finished,
     Model,
@@ -106,17 +108,19 @@ class Answer:
         if not was_streamed:
             self._publish(Role.TOOL if isinstance(part, ToolResultPart) else Role.ASSISTANT, part, index)
 
-    def row(self, *, model: str, model_config_id: str | None) -> NewMessage:
-        """Return the assistant row of an answer that ended well."""
+    def row(self, model: Model, *, model_config_id: str | None) -> NewMessage:
+        """Return the assistant row of an answer that ended well, with what it cost."""
         assert self.finished is not None
+        usage = _with_context_limit(self.finished.usage, model)
         return NewMessage(
             role=Role.ASSISTANT,
             parts=tuple(
                 self._blocks[index].part for index in sorted(self._blocks) if self._blocks[index].done
             ),
-            model=model,
+            model=model.ref,
             model_config_id=model_config_id,
-            usage=self.finished.usage,
+            usage=usage,
+            total_cost_micros=cost_micros(model.ref, usage, model.prices),
             provider_response_id=self.finished.response_id,
             stop_reason=self.finished.stop_reason,
             runtime_ms=int((time.monotonic() - self._began) * 1000),
@@ -135,6 +139,13 @@ class Answer:
             stop_reason=StopReason.INTERRUPTED,
             runtime_ms=int((time.monotonic() - self._began) * 1000),
         )
+
+
+def _with_context_limit(usage: Usage | None, model: Model) -> Usage | None:
+    """Return what the vendor told, with what else is known where it does not tell the limit."""
+    if usage is None or usage.context_limit is not None:
+        return usage
+    return replace(usage, context_limit=model.context_limit)
 
 
 def _so_far(block: _Block) -> Part:

@@ -146,7 +146,7 @@ async def summarise(model: Model, call: ModelCall, *, patience: Patience, timeou
         raise _failure(
             f"The model did not summarise the conversation within {timeout_s:g} seconds."
         ) from None
-    return answer.row(model=model.ref, model_config_id=None)
+    return answer.row(model, model_config_id=None)
 
 
 def _failure(message: str) -> ModelError:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from .. import wire
@@ -27,11 +28,12 @@ from ..messages import (
     ToolResultPart,
     ToolRun,
 )
-from ..providers.protocol import Model, ModelCall, PromptMessage
+from ..providers.protocol import ModelCall, PromptMessage
 from ..store import Claim, reads
 from ..store.actions import Ask, EnterAction
 from ..store.calls import INTERRUPTED, NOT_RUN, error_result, result_row
 from ..store.store import TransitionLike
+from ..store.usage import PaidCall, count_call
 from ..store.work import (
     Abandon,
     BeginAttempt,
@@ -406,10 +408,30 @@ class Runner:
             return
         try:
             committed = await self._apply(CommitStep(claim=self._claim(), rows=(row,)))
-        except (asyncio.CancelledError, StaleWorkError):
+        except asyncio.CancelledError:
             self._keep([row])
             raise
+        except StaleWorkError:
+            await self._keep_or_count(row)
+            raise
         self._adopt(committed)
+
+    async def _keep_or_count(self, row: NewMessage) -> None:
+        """Of an answer that came too late: an interruption takes it; of all else the cost is left."""
+        version = await self._engine.store.read(lambda conn: reads.find_history_version(conn, self.chat_id))
+        if version == self._chat.history_version:
+            self._keep([row])
+        else:
+            await self._count_unstored([row])
+
+    async def _count_unstored(self, rows: Sequence[NewMessage]) -> None:
+        """Count what was answered and will be read by nobody: it was paid for all the same."""
+        store, chat = self._engine.store, self._chat
+        now = store.clock()
+        for row in rows:
+            if row.role is Role.ASSISTANT:
+                call = PaidCall.of(row)
+                await store.write(partial(count_call, chat=chat, call=call, now=now))
 
     async def _attempt(self, call: Callable[[Turn], Awaitable[T]]) -> T:
         """Make one model call: after the pause that is due, counted, and within the capacity.
@@ -447,10 +469,10 @@ class Runner:
         try:
             await read_answer(model, call, answer, self._engine.patience)
         except asyncio.CancelledError:
-            partial = answer.partial_row(model=model.ref, model_config_id=config_id)
-            self._keep([partial] if partial else [])
+            cut = answer.partial_row(model=model.ref, model_config_id=config_id)
+            self._keep([cut] if cut else [])
             raise
-        return _with_context_limit(answer.row(model=model.ref, model_config_id=config_id), model)
+        return answer.row(model, model_config_id=config_id)
 
     async def _with_files(self, messages: Sequence[PromptMessage]) -> tuple[PromptMessage, ...]:
         owner_id = self._chat.owner_id
@@ -478,7 +500,11 @@ class Runner:
         except ModelError as error:
             await self._after_failed_compaction(error, requested=requested)
             return
-        await self._apply(CommitStep(claim=self._claim(), rows=rows, compacted=True))
+        try:
+            await self._apply(CommitStep(claim=self._claim(), rows=rows, compacted=True))
+        except StaleWorkError:
+            await self._count_unstored(rows)
+            raise
         await self._load()
 
     async def _summarise(self, turn: Turn) -> tuple[NewMessage, ...]:
@@ -500,7 +526,11 @@ class Runner:
         answer = await summarise(
             turn.model, call, patience=self._engine.patience, timeout_s=self._engine.compaction_timeout_s
         )
-        return compaction.rows(replace(answer, model_config_id=turn.model_config_id))
+        try:
+            return compaction.rows(replace(answer, model_config_id=turn.model_config_id))
+        except ModelError:
+            await self._count_unstored([answer])
+            raise
 
     async def _after_failed_compaction(self, error: ModelError, *, requested: bool) -> None:
         """Try again when that may help; else go on as it is, unless the user asked for it."""
@@ -541,9 +571,3 @@ def _result_rows(results: Sequence[Result]) -> tuple[NewMessage, ...]:
 
 def _note(text: str | None) -> tuple[NewMessage, ...]:
     return () if text is None else (NewMessage(role=Role.ASSISTANT, parts=(TextPart(text=text),)),)
-
-
-def _with_context_limit(row: NewMessage, model: Model) -> NewMessage:
-    if row.usage is None or row.usage.context_limit is not None:
-        return row
-    return replace(row, usage=replace(row.usage, context_limit=model.context_limit))

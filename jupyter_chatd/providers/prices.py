@@ -76,8 +76,7 @@ def _price(name: str, value: Any) -> Decimal:
 def cost_micros(ref: str, usage: Usage | None, prices: Prices | None) -> int | None:
     """What one call cost, in millionths of a dollar rounded up; `None` when tokens or prices are not known.
 
-    Reasoning is part of the output. With *prices* the list is not asked. The first call loads the list
-    (0.25 s), unless a model of the same process was called before.
+    Reasoning is part of the output. With *prices* the list is not asked; it takes 0.2 ms once it is loaded.
 
     Args:
         ref: `provider:model`.
@@ -88,6 +87,11 @@ def cost_micros(ref: str, usage: Usage | None, prices: Prices | None) -> int | N
         return None
     dollars = _listed(ref, usage) if prices is None else _configured(usage, prices)
     return None if dollars is None else int((dollars * 1_000_000).to_integral_value(ROUND_CEILING))
+
+
+def load_prices() -> None:
+    """Load the list: 50 ms, and 0.25 s without the model library. For the worker thread that loads that."""
+    _listed("openai:gpt-4o", Usage(input_tokens=1))
 
 
 def _tokens(usage: Usage) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .endpoint import Endpoint, Kind
+from .prices import load_prices
 from .protocol import ModelCall
 from .vendor_settings import options_of
 
@@ -78,6 +79,7 @@ def open_vendor(endpoint: Endpoint, model: str) -> Vendor:
         is_new = name not in sys.modules
         vendor = importlib.import_module(name).connect(endpoint, model)
         if is_new:
+            load_prices()
             _spare_collector()
         return vendor
 

@@ -25,7 +25,7 @@ from .calls import NOT_RUN, closing_result, result_row
 from .files import MAX_CHAT_FILES, link_files
 from .machine import State, Transition, state_of
 from .rows import IS_UNREAD, insert_message, message_from_row, queued_from_row, tool_run_from_row
-from .usage import Call, count_call
+from .usage import PaidCall, count_call
 
 if TYPE_CHECKING:
     from .transaction import Transaction
@@ -170,13 +170,7 @@ class Cell:
     def _count_call(self, message: Message) -> None:
         """Add what a model said to the sums; a note of our own has no model."""
         if self.counts_usage and message.role is Role.ASSISTANT and message.model is not None:
-            call = Call(
-                model=message.model,
-                usage=message.usage,
-                cost_micros=message.total_cost_micros,
-                runtime_ms=message.runtime_ms,
-            )
-            count_call(self.tx.conn, self._chat, call, now=message.created_at)
+            count_call(self.tx.conn, self._chat, PaidCall.of(message), now=message.created_at)
 
     def _hold_files(self, parts: Sequence[Part]) -> None:
         """Let the chat hold the files that are said in it; one that comes from elsewhere keeps them all."""

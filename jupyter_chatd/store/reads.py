@@ -62,6 +62,12 @@ def get_chat(conn: sqlite3.Connection, chat_id: str, *, owner_id: str | None = N
     return chat_from_row(row)
 
 
+def find_history_version(conn: sqlite3.Connection, chat_id: str) -> int | None:
+    """Return the version of a chat's history; `None` when there is no such chat."""
+    row = conn.execute("SELECT history_version FROM chats WHERE id = ?", (chat_id,)).fetchone()
+    return row["history_version"] if row else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatQuery:
     """Which chats to list, newest change first."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Self
 
-from ..messages import Chat, Usage
+from ..messages import Chat, Message, NewMessage, Usage
 
 _COUNT = """
 INSERT INTO usage (
@@ -31,7 +32,7 @@ ON CONFLICT DO UPDATE SET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class PaidCall:
     """One model call that has ended, whatever became of its answer."""
 
     model: str | None
@@ -41,8 +42,18 @@ class Call:
     """`None` when it is not known."""
     runtime_ms: int | None = None
 
+    @classmethod
+    def of(cls, answer: Message | NewMessage) -> Self:
+        """Return the call that gave this answer."""
+        return cls(
+            model=answer.model,
+            usage=answer.usage,
+            cost_micros=answer.total_cost_micros,
+            runtime_ms=answer.runtime_ms,
+        )
 
-def count_call(conn: sqlite3.Connection, chat: Chat, call: Call, *, now: float) -> None:
+
+def count_call(conn: sqlite3.Connection, chat: Chat, call: PaidCall, *, now: float) -> None:
     """Add a call to the sums of its chat, on the day of *now* (UTC seconds)."""
     usage = call.usage or Usage()
     is_priced = call.cost_micros is not None

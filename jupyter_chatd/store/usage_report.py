@@ -42,6 +42,11 @@ def owner_usage(conn: sqlite3.Connection, owner_id: str, *, first_day: str, last
     return _summary(conn, "owner_id = :owner AND day BETWEEN :first AND :last", values)
 
 
+def whole_usage(conn: sqlite3.Connection, *, first_day: str, last_day: str) -> UsageSummary:
+    """Return what the chats of all owners used on those days."""
+    return _summary(conn, "day BETWEEN :first AND :last", {"first": first_day, "last": last_day})
+
+
 def _summary(conn: sqlite3.Connection, where: str, values: Mapping[str, str]) -> UsageSummary:
     """Return the sums over rows of usage. One scan over few rows each, in one snapshot."""
     with snapshot_of(conn):

@@ -186,6 +186,17 @@ def test_a_chat_goes_on_from_the_terminal(terminal: Terminal) -> None:
     assert any(line.startswith(prefix) for line in terminal.run("list").stdout.splitlines())
 
 
+def test_usage_is_told_of_a_chat_and_of_all(terminal: Terminal) -> None:
+    chat = json.loads(terminal.run("run", "--json", "-m", "demo:demo", "say one").stdout)
+    told = terminal.run("usage", chat["id"][:8])
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["calls", "demo:demo", "all", "The"]
+    assert json.loads(terminal.run("usage", chat["id"], "--json").stdout)["message_count"] == 1
+    assert json.loads(terminal.run("usage", "--json").stdout)["message_count"] > 0
+    assert terminal.run("usage", "--to", "2020-01-31").stdout.startswith(
+        "From 2020-01-02 to 2020-01-31 (UTC days)"
+    )
+
+
 def test_tail_follows_what_others_do(terminal: Terminal) -> None:
     chat = json.loads(terminal.run("run", "--json", "-m", "demo:demo", "say begin").stdout)["id"]
     with terminal.start("tail", chat) as follower:

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -214,7 +216,23 @@ def test_usage_adds_up(begin: Callable[..., Chat]) -> None:
     chat = begin("run `true`").wait()
     spent = [message.usage.output_tokens or 0 for message in chat.messages if message.usage]
     assert len(spent) == 2
-    assert chat.usage.output_tokens == sum(spent) > 0
+    usage = chat.usage
+    assert usage.total_output_tokens == sum(spent) > 0
+    assert (usage.message_count, usage.cost_usd) == (2, None)
+    assert "The price of 2 of 2 calls is not known." in repr(usage)
+    assert "demo:demo" in usage._repr_html_()
+
+
+def test_usage_of_all_chats_by_day(begin: Callable[..., Chat], shared_server: JupyterServer) -> None:
+    chat = begin("say one two three").wait()
+    today = datetime.now(UTC).date()
+    of_days = partial(Chat.all_usage, url=shared_server.url, token=shared_server.token)
+    usage = of_days(today, today)
+    assert [day.day for day in usage.by_day] == [str(today)]
+    assert chat.id in [row.chat_id for row in usage.by_chat]
+    assert usage.by_day[0].message_count == usage.message_count > 0
+    assert of_days(today - timedelta(days=2), today - timedelta(days=1)).message_count == 0
+    assert of_days().message_count >= usage.message_count
 
 
 async def _answer(chat: Chat) -> tuple[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fakes.steps import Spend, say
 
 from .client import Api
+from .conftest import Serve
 
 TODAY = datetime.now(UTC).date()
 NOTHING = {
@@ -101,3 +103,28 @@ async def test_costs_of_others_are_refused(api: Api) -> None:
 
 async def test_there_is_no_usage_of_no_chat(api: Api) -> None:
     assert (await api.call("GET", "/no-such-chat/usage")).status == 404
+
+
+SPENT = Spend(input_tokens=1000, output_tokens=100, cache_read_tokens=5000)
+
+
+async def test_a_known_model_costs_what_its_vendor_asks(api: Api, openai: Serve) -> None:
+    """Of gpt-4o: 2.50, cached 1.25, out 10 dollars per million. From the wire to the sums."""
+    micros = 2_500 + 6_250 + 1_000
+    async with openai([[say("Hi."), SPENT]], models=["gpt-4o"]):
+        chat = await api.finished("hello", model="openai:gpt-4o")
+    (_, answer) = await api.messages(chat["id"])
+    assert answer["total_cost_micros"] == micros
+    assert (await api.get(f"/{chat['id']}/usage"))["total_cost_micros"] == micros
+    (today,) = (await api.get("/cost/me/summary"))["by_day"]
+    assert (today["total_cost_micros"], today["total_cache_read_tokens"]) == (micros, 5000)
+
+
+async def test_prices_of_a_model_config_count_before_the_vendors(api: Api, openai: Serve) -> None:
+    cost = {"input_price_per_million_tokens": 1, "output_price_per_million_tokens": 0}
+    config = {"provider": "openai", "model": "gpt-4o", "context_limit": 1000, "options": {"cost": cost}}
+    async with openai([[say("Hi."), SPENT]], models=["gpt-4o"]):
+        config_id = (await api.post("/model-configs", config, status=201))["id"]
+        chat = await api.finished("hello", model_config_id=config_id)
+    (_, answer) = await api.messages(chat["id"])
+    assert answer["total_cost_micros"] == 1_000 + 5_000

@@ -12,8 +12,10 @@ from click.testing import CliRunner, Result
 
 from jupyter_chatd.cli.app import chatd
 from jupyter_chatd.loop.service import ChatService, NewChat
-from jupyter_chatd.messages import TextPart
+from jupyter_chatd.messages import TextPart, Usage
 from jupyter_chatd.store import Store
+from jupyter_chatd.store.reads import get_chat
+from jupyter_chatd.store.usage import PaidCall, count_call
 
 Run = Callable[..., Result]
 
@@ -62,6 +64,9 @@ def ids(folder: Path) -> list[str]:
         ["send", "--busy", "never", "last", "x"],
         ["list", "--limit", "0"],
         ["tail", "--messages", "-1", "last"],
+        ["usage", "--from", "yesterday"],
+        ["usage", "--from", "2026-02-01", "--to", "2026-01-01"],
+        ["usage", "last", "--to", "2026-01-01"],
     ],
 )
 def test_wrong_usage_has_code_2(run: Run, args: list[str]) -> None:
@@ -90,6 +95,23 @@ def test_a_chat_is_meant_by_id_by_its_beginning_or_as_the_last(run: Run, ids: li
     assert "> about pears" in run("show", "last").stdout
     shown = json.loads(run("show", "--json", "last").stdout)
     assert [message["content"][0]["text"] for message in shown["messages"]] == ["about pears"]
+
+
+def test_usage_is_read_from_the_database(run: Run, folder: Path, ids: list[str]) -> None:
+    asyncio.run(_pay(folder / "data" / "jupyter_chatd" / "chats.db", ids[0]))
+    assert json.loads(run("usage", ids[0], "--json").stdout)["total_cost_micros"] == 1_234_567
+    assert json.loads(run("usage", ids[1], "--json").stdout)["message_count"] == 0
+    whole = run("usage", "--from", "2026-01-01", "--to", "2026-01-02").stdout.splitlines()
+    assert whole[0] == "From 2026-01-01 to 2026-01-02 (UTC days)"
+    assert whole[-1].split() == ["all", "1", "1,000", "0", "20", "$1.23"]
+    assert json.loads(run("usage", "--to", "2026-01-01", "--json").stdout)["message_count"] == 0
+
+
+async def _pay(path: Path, chat_id: str) -> None:
+    """Let a chat have had a call on the 2nd of January 2026."""
+    call = PaidCall(model="x:y", usage=Usage(input_tokens=1000, output_tokens=20), cost_micros=1_234_567)
+    async with Store(path) as store:
+        await store.write(lambda conn: count_call(conn, get_chat(conn, chat_id), call, now=1_767_312_000.0))
 
 
 @pytest.mark.parametrize("word", ["zzzz", "abc", "00000000-0000-4000-8000-000000000000"])

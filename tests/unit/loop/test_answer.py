@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from world import script
+
 from jupyter_chatd.loop.answer import Answer
 from jupyter_chatd.messages import (
     Part,
@@ -37,7 +39,7 @@ def taken(*events: ModelEvent) -> tuple[Answer, Told]:
 
 
 def row_of(answer: Answer) -> Any:
-    return answer.row(model="m", model_config_id=None)
+    return answer.row(script(), model_config_id=None)
 
 
 def test_text_is_told_in_deltas_and_kept_as_it_was_finished() -> None:

@@ -272,7 +272,7 @@ async def test_a_slow_vendor_is_not_silent() -> None:
     slow = [step for _ in range(8) for step in (wait(0.05), delta("a"))]
     done = PartDone(block=0, part=TextPart(text="a" * 8))
     answer = await collected([*slow, done], Patience(first_part_s=0.2, silence_s=0.2))
-    assert answer.row(model="m", model_config_id=None).parts == (TextPart(text="a" * 8),)
+    assert answer.row(script(), model_config_id=None).parts == (TextPart(text="a" * 8),)
 
 
 async def test_an_answer_that_just_stops_is_tried_again() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -98,3 +100,16 @@ def test_a_configured_model_knows_its_prices() -> None:
 
     assert ConfiguredModel(inner, settings=CallSettings(), context_limit=None, prices=OWN).prices is OWN
     assert inner.prices is None
+
+
+def test_whoever_loads_model_code_loads_the_list_too() -> None:
+    """In its worker thread: it takes 50 ms, which the event loop does not have."""
+    code = (
+        "import sys; from jupyter_chatd.providers.endpoint import Endpoint, Kind\n"
+        "from jupyter_chatd.providers.vendor import open_vendor\n"
+        "openai = Endpoint(provider='openai', kind=Kind.OPENAI, label='', api_key='k',\n"
+        "    base_url='http://127.0.0.1:9')\n"
+        "open_vendor(openai, 'gpt-4o')\n"
+        "assert 'genai_prices.data' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -13,7 +13,7 @@ from jupyter_chatd.messages import CallKey, Chat, NewMessage, Usage
 from jupyter_chatd.store import Store
 from jupyter_chatd.store.conversation import CreateChat, EditMessage, ImportChat, PurgeChat, SetArchived
 from jupyter_chatd.store.reads import get_chat
-from jupyter_chatd.store.usage import Call, count_call
+from jupyter_chatd.store.usage import PaidCall, count_call
 from jupyter_chatd.store.usage_report import chat_usage, owner_usage
 from jupyter_chatd.store.work import Acquire, CommitStep, FinishTurn
 from jupyter_chatd.usage import ChatTotals, DayTotals, ModelTotals, UsageSummary
@@ -196,7 +196,7 @@ async def test_a_call_that_left_no_message_counts(ledger: Ledger) -> None:
     """A title, or a summary that came to nothing."""
     await ledger.begin()
     chat = await ledger.chat("c")
-    call = Call(model="openai:mini", usage=Usage(input_tokens=2), cost_micros=7)
+    call = PaidCall(model="openai:mini", usage=Usage(input_tokens=2), cost_micros=7)
     await ledger.store.write(lambda conn: count_call(conn, chat, call, now=NEWS_YEAR))
     summary = await ledger.of_chat()
     assert (summary.total_cost_micros, summary.total_input_tokens, summary.message_count) == (7, 2, 1)
