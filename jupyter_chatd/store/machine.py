@@ -148,8 +148,21 @@ _LETTERS = {
 _BY_NAME = {state.value: state for state in State}
 
 
-def state_of(status: ChatStatus, *, has_queue: bool, archived: bool) -> State:
-    """Return the state that the columns spell; `IMPOSSIBLE` for a combination outside the table."""
-    letter = _LETTERS[status]
+def _spell(letter: str, *, has_queue: bool, archived: bool) -> State:
     digit = str(int(has_queue)) if letter != "W" or has_queue else ""
     return _BY_NAME.get(("X" if archived else "") + letter + digit, State.IMPOSSIBLE)
+
+
+_STATES = {
+    status: tuple(
+        _spell(letter, has_queue=has_queue, archived=archived)
+        for archived in (False, True)
+        for has_queue in (False, True)
+    )
+    for status, letter in _LETTERS.items()
+}
+
+
+def state_of(status: ChatStatus, *, has_queue: bool, archived: bool) -> State:
+    """Return the state that the columns spell; `IMPOSSIBLE` for a combination outside the table."""
+    return _STATES[status][2 * archived + has_queue]

@@ -26,7 +26,6 @@ from .rows import (
     tool_run_from_row,
 )
 from .search import match_expression
-from .transaction import next_change_id
 
 _SELECT_CHATS = f"SELECT *, {IS_UNREAD} FROM chats"  # noqa: S608 - built of literals
 
@@ -317,7 +316,7 @@ def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str,
     if wrong:
         raise ValueError(f"{sorted(wrong)} are not metadata")
     columns = chat_columns(values)
-    columns["change_id"] = next_change_id(conn)
+    columns["change_id"] = _next_change_id(conn)
     if "pin_order" in columns:
         columns["pin_order"] = place_pin(conn, chat_id, columns["pin_order"], change_id=columns["change_id"])
     assignments = ", ".join(f"{name} = ?" for name in columns)
@@ -326,6 +325,11 @@ def update_metadata(conn: sqlite3.Connection, chat_id: str, values: Mapping[str,
         [*columns.values(), chat_id],
     )
     return get_chat(conn, chat_id)
+
+
+def _next_change_id(conn: sqlite3.Connection) -> int:
+    conn.execute("UPDATE counters SET value = value + 1 WHERE name = 'change'")
+    return last_change_id(conn)
 
 
 def mark_read(conn: sqlite3.Connection, chat_id: str) -> None:

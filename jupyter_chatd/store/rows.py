@@ -141,11 +141,19 @@ def _usage(tokens: dict[str, int | None]) -> Usage | None:
     return Usage(**known) if known else None
 
 
+_NO_TOKENS = (None,) * len(USAGE_COLUMNS)
+
+
+def _tokens(usage: Usage | None) -> tuple[int | None, ...]:
+    """Return the columns of a usage."""
+    return _NO_TOKENS if usage is None else tuple(getattr(usage, name) or None for name in USAGE_COLUMNS)
+
+
 def insert_message(
     conn: sqlite3.Connection, new: NewMessage, *, message_id: int, chat_id: str, now: float, revision: int
 ) -> Message:
-    """Insert one row, content version 1, and its searchable text; return it as it is now stored."""
-    tokens = {name: getattr(new.usage, name, None) for name in USAGE_COLUMNS}
+    """Insert one row, content version 1; return it as it is now stored."""
+    tokens = _tokens(new.usage)
     message = Message(
         id=message_id,
         chat_id=chat_id,
@@ -156,7 +164,7 @@ def insert_message(
         visibility=new.visibility,
         model=new.model,
         model_config_id=new.model_config_id,
-        usage=_usage(tokens),
+        usage=None if new.usage is None else _usage(dict(zip(USAGE_COLUMNS, tokens, strict=True))),
         compressed=new.compressed,
         covers_until=new.covers_until,
         total_cost_micros=new.total_cost_micros,
@@ -181,7 +189,7 @@ def insert_message(
             new.visibility.value,
             new.model,
             new.model_config_id,
-            *(count or None for count in tokens.values()),
+            *tokens,
             int(new.compressed),
             new.covers_until,
             new.total_cost_micros,
@@ -195,15 +203,7 @@ def insert_message(
             revision,
         ),
     )
-    _index_text(conn, message)
     return message
-
-
-def _index_text(conn: sqlite3.Connection, message: Message) -> None:
-    if message.role in (Role.USER, Role.ASSISTANT) and message.visibility is not Visibility.MODEL:
-        text = message.text
-        if text.strip():
-            conn.execute("INSERT INTO message_search (rowid, text) VALUES (?, ?)", (message.id, text))
 
 
 def queued_from_row(row: sqlite3.Row) -> QueuedMessage:

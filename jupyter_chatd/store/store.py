@@ -19,8 +19,9 @@ from typing import Any, Literal, Protocol, TypeVar
 from ..events import Change
 from . import reads
 from .database import OpenedFile, connect, open_file, quick_check
+from .group import Group
 from .machine import Transition
-from .transaction import MessageIds, Transaction
+from .transaction import Transaction
 from .writer import Writer
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class Store:
         """Once open: a process did not close the file, or one has it still. Then `quick_check` is due."""
         self._journal = journal
         self._probe = probe
-        self._ids = MessageIds()
+        self._group = Group()
         self._listeners: list[Callable[[Change], None]] = []
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
@@ -89,7 +90,7 @@ class Store:
         self._writer = Writer(
             connection=self._file.connection,
             loop=asyncio.get_running_loop(),
-            commits=_CommitLog(self._announce, seen=reads.last_change_id(self._file.connection)),
+            commits=_CommitLog(self._announce, self._group, seen=reads.last_change_id(self._file.connection)),
             probe=self._probe,
         )
         self._writer.start()
@@ -141,7 +142,7 @@ class Store:
         now = self.clock()
 
         def run(conn: sqlite3.Connection) -> tuple[T, tuple[Change, ...]]:
-            tx = Transaction(conn, transition=transition.transition, now=now, ids=self._ids)
+            tx = Transaction(conn, transition=transition.transition, now=now, group=self._group)
             result = transition.apply(tx)
             return result, tx.finish()
 
@@ -150,7 +151,18 @@ class Store:
 
     async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Write something that is not execution state: settings, heartbeats. *run* may run twice."""
-        return await self._open_writer().submit(run)
+        return await self._open_writer().submit(self._aside(run))
+
+    def _aside(self, run: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+        """Return *run* as the transitions of the same commit can bear it: it may write whatever it likes."""
+
+        def run_aside(conn: sqlite3.Connection) -> T:
+            try:
+                return run(conn)
+            finally:
+                self._group.look_again()
+
+        return run_aside
 
     async def write_metadata(
         self,
@@ -168,7 +180,9 @@ class Store:
         def run(conn: sqlite3.Connection) -> Change:
             return Change(chat=reads.update_metadata(conn, chat_id, values), kind=kind)
 
-        return await self._open_writer().submit(run, after=lambda change: self._announce((change,)))
+        return await self._open_writer().submit(
+            self._aside(run), after=lambda change: self._announce((change,))
+        )
 
     def _open_writer(self) -> Writer:
         if self._writer is None:
@@ -198,9 +212,14 @@ class Store:
 class _CommitLog:
     """Finds the chats that other processes changed by the database-wide change number."""
 
-    def __init__(self, announce: Callable[[tuple[Change, ...]], None], *, seen: int) -> None:
+    def __init__(self, announce: Callable[[tuple[Change, ...]], None], group: Group, *, seen: int) -> None:
         self._announce = announce
+        self._group = group
         self._seen = seen
+
+    def look_again(self) -> None:
+        """Trust nothing that was read before."""
+        self._group.look_again()
 
     def read_foreign(self, conn: sqlite3.Connection) -> Callable[[], None]:
         """Read the chats that changed after everything known."""
@@ -209,9 +228,15 @@ class _CommitLog:
 
     def before_commit(self, conn: sqlite3.Connection) -> int:
         """Return the newest change number."""
+        self._group.settle(conn)
         return reads.last_change_id(conn)
 
     def after_commit(self, mark: object) -> None:
         """Know everything up to *mark*."""
         assert isinstance(mark, int)
         self._seen = mark
+        self._group.end()
+
+    def after_loss(self) -> None:
+        """Nothing since the last commit has happened."""
+        self._group.drop()

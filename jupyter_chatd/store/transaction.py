@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from ..errors import ChatNotFoundError, ConflictError, StaleWorkError
@@ -25,6 +26,7 @@ from .calls import (
     result_row,
 )
 from .cell import Cell
+from .group import Group, KnownChat
 from .machine import QUIET, TABLE, State, Transition
 from .rows import IS_UNREAD, chat_columns, chat_from_row, messages_from_rows
 
@@ -34,7 +36,6 @@ __all__ = [
     "UNKNOWN_OUTCOME",
     "Cell",
     "Claim",
-    "MessageIds",
     "Transaction",
     "actions_of",
     "closing_result",
@@ -56,36 +57,16 @@ class Claim:
     status: ChatStatus = ChatStatus.RUNNING
 
 
-class MessageIds:
-    """Allots message ids that are never reused, not even after a rollback (rule 4). One per store."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def begin(self, conn: sqlite3.Connection) -> None:
-        """Rise to what is stored: another process may have written since."""
-        row = conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
-        self._last = max(self._last, row[0] if row else 0)
-
-    def allot(self) -> int:
-        """Return the next id: above every id stored and every id allotted by this process."""
-        self._last += 1
-        return self._last
-
-
 class Transaction:
-    """One transition, running in a savepoint of the writer's connection."""
+    """One transition, running on the writer's connection; when it raises, what it wrote is undone."""
 
-    def __init__(
-        self, conn: sqlite3.Connection, *, transition: Transition, now: float, ids: MessageIds
-    ) -> None:
+    def __init__(self, conn: sqlite3.Connection, *, transition: Transition, now: float, group: Group) -> None:
         self.conn = conn
         self.transition = transition
         self.now = now
         self.cells: dict[str, Cell] = {}
         """The chats that this transition changes."""
-        self._ids = ids
-        self._has_ids = False
+        self._group = group
         self._seen: dict[str, Cell] = {}
 
     # Chats
@@ -117,21 +98,25 @@ class Transaction:
         """
         if chat_id in self._seen:
             return self._seen[chat_id]
+        known = self._group.find_chat(chat_id) or self._read_chat(chat_id)
+        cell = self._seen[chat_id] = self._cell(known, before=known.chat)
+        return cell
+
+    def _read_chat(self, chat_id: str) -> KnownChat:
         row = self.conn.execute(_SELECT_CHAT, (chat_id,)).fetchone()
         if row is None:
             raise ChatNotFoundError(chat_id)
-        chat = chat_from_row(row)
-        cell = self._seen[chat_id] = self._cell(chat, before=chat, had_queue=self.has_queue(chat_id))
-        return cell
+        return KnownChat(chat=chat_from_row(row), has_queue=self.has_queue(chat_id), calls_closed=False)
 
-    def _cell(self, chat: Chat, *, before: Chat | None, had_queue: bool) -> Cell:
+    def _cell(self, known: KnownChat, *, before: Chat | None) -> Cell:
         return Cell(
             self,
             self.transition,
             before,
-            chat,
-            had_queue=had_queue,
-            snapshot_version=chat.snapshot_version + 1,
+            known.chat,
+            had_queue=known.has_queue,
+            calls_closed=known.calls_closed,
+            snapshot_version=known.chat.snapshot_version + 1,
         )
 
     def claimed(self, claim: Claim) -> Cell:
@@ -173,7 +158,7 @@ class Transaction:
             f"INSERT INTO chats ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 - names are ours
             list(columns.values()),
         )
-        return self._open(self._cell(chat, before=None, had_queue=False))
+        return self._open(self._cell(KnownChat(chat=chat, has_queue=False, calls_closed=True), before=None))
 
     def find(self, chat_id: str) -> Chat | None:
         """Return a chat; `None` when there is none of that id."""
@@ -204,10 +189,7 @@ class Transaction:
 
     def next_message_id(self) -> int:
         """Allot a message id."""
-        if not self._has_ids:
-            self._ids.begin(self.conn)
-            self._has_ids = True
-        return self._ids.allot()
+        return self._group.next_message_id(self.conn)
 
     def conflict(self, cell: Cell, detail: str | None = None) -> ConflictError:
         """Return the refusal of this transition in the cell's state."""
@@ -230,8 +212,22 @@ class Transaction:
         """
         if not self.cells:
             return ()
-        change_id = next_change_id(self.conn)
-        return tuple(self._finish_cell(cell, change_id) for cell in self.cells.values())
+        change_id = self._group.next_change_id(self.conn)
+        changes = tuple(self._finish_cell(cell, change_id) for cell in self.cells.values())
+        self._leave()
+        return changes
+
+    def _leave(self) -> None:
+        """Hand on what the next transition need not read again."""
+        cells = self.cells.values()
+        if any(cell.purged or cell.history_reset for cell in cells):
+            self._group.look_again()  # messages are gone, and chats that referred to a purged one changed
+        for cell in cells:
+            self._group.index(cell.inserted)
+            if not cell.purged:
+                self._group.keep(
+                    KnownChat(chat=cell.chat, has_queue=cell.has_queue, calls_closed=cell.calls_closed)
+                )
 
     def _finish_cell(self, cell: Cell, change_id: int) -> Change:
         before, after = cell.state_before, State.N if cell.purged else cell.state
@@ -244,12 +240,8 @@ class Transaction:
         return self._change(cell)
 
     def _write(self, cell: Cell, change_id: int) -> None:
-        columns = chat_columns(cell.changed) | {"change_id": change_id}
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        self.conn.execute(
-            f"UPDATE chats SET {assignments} WHERE id = ?",  # noqa: S608 - names are ours
-            [*columns.values(), cell.id],
-        )
+        columns = chat_columns(cell.changed)
+        self.conn.execute(_update_chat(tuple(columns)), (*columns.values(), change_id, cell.id))
 
     def _change(self, cell: Cell) -> Change:
         before, chat = cell.before, cell.chat
@@ -274,6 +266,13 @@ class Transaction:
         return () if waited else None
 
 
+@cache
+def _update_chat(columns: tuple[str, ...]) -> str:
+    """Return the statement that writes these columns of a chat, then its change id."""
+    assignments = ", ".join(f"{name} = ?" for name in (*columns, "change_id"))
+    return f"UPDATE chats SET {assignments} WHERE id = ?"  # noqa: S608 - names are ours
+
+
 def _shown(chat: Chat) -> tuple[object, ...]:
     """What a status event tells: the status, and whether somebody works on it."""
     return (chat.status, chat.worker_id is None, chat.archived)
@@ -288,15 +287,6 @@ def _change_kind(
     if before.archived != chat.archived:
         return "deleted" if chat.archived else "created"
     return "status_change" if status_changed else "updated"
-
-
-def next_change_id(conn: sqlite3.Connection) -> int:
-    """Allot the next database-wide number, by which other processes find what changed.
-
-    It is counted apart from the chats: purging the newest one must not free its number.
-    """
-    conn.execute("UPDATE counters SET value = value + 1 WHERE name = 'change'")
-    return conn.execute("SELECT value FROM counters WHERE name = 'change'").fetchone()[0]
 
 
 def visible_messages(conn: sqlite3.Connection, chat_id: str, *, after_id: int = 0) -> tuple[Message, ...]:

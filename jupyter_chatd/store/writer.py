@@ -1,8 +1,9 @@
 """One thread owns the connection that writes; whatever has queued up while a commit ran is the next commit.
 
-Each job runs in a savepoint of its own, so that one failing job leaves its neighbours alone. Some errors (a
-full disk, an interrupt) roll back the whole transaction: then the batch is run again, one job at a time.
-There is no gathering delay. Rules: spec "Group commit".
+A failing job leaves its neighbours alone. Most fail before they have written anything, so the jobs of a group
+run without savepoints at first; when one has to be undone, the group is run again with a savepoint for each
+(`DECISIONS.md`). Some errors (a full disk, an interrupt) roll back the whole transaction: then the batch is
+run again, one job at a time. There is no gathering delay. Rules: spec "Group commit".
 
 What other processes commit is read on this thread too, between its own commits: so everything is announced in
 commit order, and nothing of ours is taken for somebody else's.
@@ -32,17 +33,29 @@ log = logging.getLogger(__name__)
 class CommitLog(Protocol):
     """Tells the commits of other processes from ours. Called on the writer's thread only."""
 
+    def look_again(self) -> None:
+        """Another process has committed: trust nothing that was read before."""
+        ...
+
     def read_foreign(self, conn: sqlite3.Connection) -> Callable[[], None]:
         """Read what others committed since the last look; return what announces it on the loop."""
         ...
 
     def before_commit(self, conn: sqlite3.Connection) -> object:
-        """Return a mark that covers all that is about to be committed."""
+        """Write what was held back, and return a mark that covers all that is about to be committed."""
         ...
 
     def after_commit(self, mark: object) -> None:
         """What *mark* covers is ours."""
         ...
+
+    def after_loss(self) -> None:
+        """The transaction was rolled back."""
+        ...
+
+
+class _HalfDoneError(Exception):
+    """A job of an unprotected group failed after it had written."""
 
 
 @dataclass(slots=True)
@@ -63,7 +76,8 @@ class Writer:
     loop: asyncio.AbstractEventLoop
     commits: CommitLog
     probe: Callable[[str], None] | None = None
-    """Test seam: called with `savepoint`, `release` or `commit` right before each; may raise."""
+    """Test seam: called with `begin` and `end` around each job, with `undo` when one has to be undone, and
+    with `commit` right before that; may raise."""
     poll_s: float = POLL_INTERVAL
     _jobs: queue.SimpleQueue[_Job | None] = field(default_factory=lambda: queue.SimpleQueue[_Job | None]())
     _thread: threading.Thread | None = None
@@ -81,8 +95,8 @@ class Writer:
     ) -> asyncio.Future[T]:
         """Queue a job and return its future; call it on the loop.
 
-        *run* gets the connection inside a savepoint and may be run more than once. A cancelled caller does
-        not cancel the job.
+        *run* gets the connection inside a transaction and may be run more than once; when it raises, what it
+        wrote is undone. A cancelled caller does not cancel the job.
 
         Raises:
             RuntimeError: the writer is closed.
@@ -130,9 +144,13 @@ class Writer:
                 return batch, False
         return batch, True
 
-    def _commit_batch(self, batch: list[_Job]) -> None:
+    def _commit_batch(self, batch: list[_Job], *, with_savepoints: bool = False) -> None:
         try:
-            self._transact(batch)
+            self._transact(batch, self._run_in_savepoint if with_savepoints else self._run_job)
+        except _HalfDoneError:
+            self._roll_back()
+            if len(batch) > 1:
+                self._commit_batch(batch, with_savepoints=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' answer
             self._roll_back()
             if len(batch) == 1:
@@ -142,24 +160,38 @@ class Writer:
             for job in batch:
                 self._commit_batch([job])
 
-    def _transact(self, batch: list[_Job]) -> None:
+    def _transact(self, batch: list[_Job], run: Callable[[_Job], None]) -> None:
         """Run the jobs and commit.
 
         Raises:
+            _HalfDoneError: a job failed, noted why, and has to be undone.
             Exception: the transaction as a whole is lost.
         """
         self.connection.execute("BEGIN IMMEDIATE")
         self._look_for_foreign_commits()
         for job in batch:
-            self._run_job(job)
+            job.error = None
+            self._reach("begin")
+            run(job)
+            self._reach("end")
         mark = self.commits.before_commit(self.connection)
         self._reach("commit")
         self.connection.execute("COMMIT")
         self.commits.after_commit(mark)
 
     def _run_job(self, job: _Job) -> None:
-        job.error = None
-        self._reach("savepoint")
+        written = self.connection.total_changes
+        try:
+            job.result = job.run(self.connection)
+        except Exception as error:
+            if not self.connection.in_transaction:
+                raise
+            job.error = error
+            if self.connection.total_changes != written:
+                self._reach("undo")
+                raise _HalfDoneError from error
+
+    def _run_in_savepoint(self, job: _Job) -> None:
         self.connection.execute("SAVEPOINT job")
         try:
             job.result = job.run(self.connection)
@@ -168,7 +200,6 @@ class Writer:
                 raise
             self.connection.execute("ROLLBACK TO job")
             job.error = error
-        self._reach("release")
         self.connection.execute("RELEASE job")
 
     def _roll_back(self) -> None:
@@ -177,6 +208,7 @@ class Writer:
                 self.connection.execute("ROLLBACK")
         except sqlite3.Error:
             log.exception("A failed group of writes could not be rolled back")
+        self.commits.after_loss()
 
     def _reach(self, point: str) -> None:
         if self.probe is not None:
@@ -197,6 +229,7 @@ class Writer:
         if version == self._data_version:
             return
         self._data_version = version
+        self.commits.look_again()
         try:
             announce = self.commits.read_foreign(self.connection)
         except Exception:

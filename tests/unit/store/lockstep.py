@@ -152,6 +152,8 @@ class Lockstep:
         self.changes: list[Change] = []
         """Everything announced since the last `do` began."""
         self.probe = Probe()
+        self.points: Sequence[str] = ()
+        """Where the writer came by in the last run."""
         self.store: Store | None = None
 
     # Lifetime
@@ -221,7 +223,7 @@ class Lockstep:
         """Make several in one group commit that fails at these moments; return results and exceptions."""
         self.now += 1.0
         outcomes = await self._run(jobs, faults)
-        expected, databases = simulate(self.database, jobs, faults, self.now)
+        expected, databases = simulate(self.database, jobs, faults, self.now, self.points)
         assert [plain(outcome) for outcome in outcomes] == expected
         assert by_transition(self.changes, databases) == changes_of(databases)
         self.database = databases[-1]
@@ -237,10 +239,11 @@ class Lockstep:
             async with held_writer(self._open_store()) as held:
                 running = [asyncio.ensure_future(self._submit(job)) for job in jobs]
                 await asyncio.sleep(0)
-                self.probe.arm(faults, skip=2)  # the release and the commit of what holds the writer
+                self.probe.arm(faults, skip=2)  # the end and the commit of what holds the writer
                 held.set()
                 return await asyncio.gather(*running, return_exceptions=True)
         finally:
+            self.points = self.probe.points
             self.probe.arm({})
 
     async def _submit(self, job: Job) -> Any:
@@ -276,7 +279,8 @@ class Lockstep:
         row = self._witness.execute(
             "SELECT snapshot_version FROM chats WHERE id = ?", (change.chat.id,)
         ).fetchone()
-        assert row is None or row["snapshot_version"] >= change.chat.snapshot_version
+        # A chat that was purged may have been made anew in the same commit.
+        assert change.purged or row is None or row["snapshot_version"] >= change.chat.snapshot_version
         self.changes.append(change)
 
     @staticmethod
@@ -312,20 +316,29 @@ class held_writer:  # noqa: N801 - reads like a function
 
 
 def simulate(
-    database: Database, jobs: Sequence[Job], faults: Mapping[int, bool], now: float
+    database: Database, jobs: Sequence[Job], faults: Mapping[int, bool], now: float, points: Sequence[str]
 ) -> tuple[list[Any], list[Database]]:
     """Return what each job's caller is told, and the database after each job that was committed.
 
-    The group commit of the specification: all jobs in one transaction, and when that is lost, one by one.
+    The group commit of the specification: all jobs in one transaction, when that is lost, one by one. When
+    a job has to be undone, all are run again first, in savepoints. Whether a refused transition had written
+    before, and so had to be undone, is known from the *points* that the writer came by: it must not matter.
     """
-    moments = itertools.count()
+    moment = 0
 
-    def attempt(start: Database, batch: Sequence[Job]) -> tuple[list[Any] | None, list[Database]]:
+    def fails() -> bool:
+        nonlocal moment
+        moment += 1
+        return moment - 1 in faults
+
+    def attempt(
+        start: Database, batch: Sequence[Job], *, in_savepoints: bool = False
+    ) -> tuple[list[Any] | None, list[Database]]:
         """Outcomes are None when the transaction was lost; the last database then has the ids it used up."""
         outcomes: list[Any] = []
         states = [start]
         for job in batch:
-            if next(moments) in faults:
+            if fails():
                 return None, states
             if isinstance(job, Poison):
                 outcomes.append(Refusal.INJECTED)
@@ -335,9 +348,18 @@ def simulate(
                 after, outcome = step(states[-1], job, now)
                 states.append(after)
                 outcomes.append(outcome)
-            if next(moments) in faults:
+            if not in_savepoints and (
+                isinstance(job, Poison) or list(points[moment : moment + 1]) == ["undo"]
+            ):
+                states = [replace(start, last_message_id=states[-1].last_message_id)]
+                if fails():
+                    return None, states
+                return (
+                    (outcomes, states) if len(batch) == 1 else attempt(states[0], batch, in_savepoints=True)
+                )
+            if fails():
                 return None, states
-        if next(moments) in faults:
+        if fails():
             return None, states
         return outcomes, states
 
@@ -357,7 +379,7 @@ def simulate(
             committed.append(lost)
         else:
             told += outcomes
-            committed += states[1:]
+            committed += states
     return told, committed
 
 

@@ -97,7 +97,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(seed=SEED, faults=st.dictionaries(st.integers(0, 2), st.booleans(), min_size=1, max_size=1))
     def move_that_fails(self, seed: int, faults: Mapping[int, bool]) -> None:
-        """A transition whose savepoint, release or commit fails."""
+        """A transition before, after or in the commit of which something fails."""
         self._remember_claims()
         job = self._moves(seed).next()
         note(repr(job))

@@ -47,7 +47,7 @@ async def test_callers_of_the_same_moment_share_a_commit(probed: tuple[Store, Pr
     """50 at once: the first may go alone, the others gather while it is synced."""
     store, probe = probed
     await asyncio.gather(*(store.apply(creating(number)) for number in range(50)))
-    assert probe.points.count("savepoint") == 50
+    assert probe.points.count("begin") == 50
     assert probe.points.count("commit") <= 8
 
 
