@@ -117,6 +117,14 @@ class Settings(HasTraits):
         max=compaction.OFF,
         help="Percent of a model's context at which older history is summarised; 100 is never.",
     ).tag(config=True)
+    compaction_model = Unicode(
+        "",
+        help="Model that writes the summaries, as provider:model. Empty: each chat's own. "
+        "A model config may name another.",
+    ).tag(config=True)
+    compaction_timeout = Float(
+        compaction.TIMEOUT, min=1.0, help="Seconds that a model may take for a summary."
+    ).tag(config=True)
     queue_limit = Int(QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(config=True)
     max_model_calls = Int(
         engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."

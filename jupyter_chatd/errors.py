@@ -123,9 +123,24 @@ class UnknownContentVersionError(StoreError):
 
 
 class ModelError(ChatdError):
-    """A model call failed; `error` holds what to show and whether to try again."""
+    """A model call failed; `error` holds what to show and whether to try again.
 
-    def __init__(self, error: ErrorDetail, *, retry_after_s: float | None = None) -> None:
+    Where the prompt was too long (`is_overflow`), `context_limit` is what the vendor said how many tokens the
+    model can read.
+    """
+
+    OVERFLOW = "context_window"
+    """The `kind` of an error that a shorter prompt would not have had."""
+
+    def __init__(
+        self, error: ErrorDetail, *, retry_after_s: float | None = None, context_limit: int | None = None
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.retry_after_s = retry_after_s
+        self.context_limit = context_limit
+
+    @property
+    def is_overflow(self) -> bool:
+        """Whether the prompt was longer than the model can read."""
+        return self.error.kind == self.OVERFLOW

@@ -157,6 +157,8 @@ class JupyterChatd(Settings, ExtensionApp):
             patience=Patience(first_part_s=self.first_part_timeout, silence_s=self.silence_timeout),
             retry=RetryPolicy(first_s=self.retry_first_delay, longest_s=self.retry_longest_delay),
             compaction_threshold=self.compaction_threshold,
+            compaction_timeout_s=self.compaction_timeout,
+            compaction_model=self.compaction_model or None,
             queue_limit=self.queue_limit,
             max_model_calls=self.max_model_calls,
             max_output_tokens=self.max_output_tokens,

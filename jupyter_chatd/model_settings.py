@@ -45,6 +45,15 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompactionChoice:
+    """What a model config says about summarising long histories; `None` leaves it to the server."""
+
+    threshold_percent: int | None = None
+    model: str | None = None
+    """The model that writes the summary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredModels:
     """What the store holds about models, read together."""
 

@@ -49,6 +49,8 @@ class Options:
     compaction_threshold: int = compaction.THRESHOLD
     """Percent of the model's context; 100 is off."""
     compaction_timeout_s: float = compaction.TIMEOUT
+    compaction_model: str | None = None
+    """`provider:model`; `None` is the chat's own."""
     queue_limit: int = QUEUE_LIMIT
     max_model_calls: int = MODEL_CALLS
     max_output_tokens: int = 32_000
@@ -158,6 +160,7 @@ class Runtime:
             retry=options.retry,
             compaction_threshold=options.compaction_threshold,
             compaction_timeout_s=options.compaction_timeout_s,
+            compaction_model=options.compaction_model,
             action_timeout_s=options.action_timeout_s,
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),

@@ -272,6 +272,8 @@ class ModelOptions:
     presence_penalty: Finite | None = None
     frequency_penalty: Finite | None = None
     reasoning_effort: ReasoningEffort | None = None
+    compaction_model: Name | None = None
+    """Writes the summaries of chats with this model, as provider:model."""
     cost: ModelCost | None = None
     provider_options: FreeObject | None = None
 

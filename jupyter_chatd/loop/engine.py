@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..files import FileLibrary
 from ..messages import Chat, ToolCallPart
+from ..model_settings import CompactionChoice
 from ..providers.protocol import Model, ToolDefinition
 from ..store import Store
 from ..stream import Feeds
@@ -16,6 +17,7 @@ from ..tools.protocol import Tool
 from ..workspace.protocol import WorkspaceAgent
 from . import compaction
 from .answer import Patience
+from .context_limits import ContextLimits
 from .decide import CallSite, Limits
 from .retry import RetryPolicy
 
@@ -33,6 +35,10 @@ class Models(Protocol):
         Raises:
             ModelError: there is no such model, or no key for it; the message says what to do.
         """
+        ...
+
+    async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
+        """Return what is set up about summarising the histories of chats with this model."""
         ...
 
 
@@ -66,6 +72,9 @@ class Engine:
     compaction_threshold: int = compaction.THRESHOLD
     """Percent of the model's context at which the history is compacted by itself; 100 is off."""
     compaction_timeout_s: float = compaction.TIMEOUT
+    compaction_model: str | None = None
+    """Writes the summaries, unless a model config says otherwise; `None` is the turn's own model."""
+    context_limits: ContextLimits = field(default_factory=ContextLimits)
     action_timeout_s: float = ACTION_TIMEOUT
     max_output_tokens: int = 32_000
     capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))

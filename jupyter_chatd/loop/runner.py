@@ -51,7 +51,8 @@ from ..stream import LiveEpisode
 from ..tools.protocol import ToolContext
 from .answer import Answer, Publish, read_answer
 from .attachments import with_files
-from .compaction import Compaction, find_fullness, is_over_threshold, summarise
+from .compaction import Compaction, find_fullness
+from .context_watch import ContextWatch
 from .decide import (
     AskClients,
     CallModel,
@@ -68,6 +69,7 @@ from .decide import (
 from .engine import ChatTools, Engine
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
+from .summary import SummaryRequest
 from .toolphase import Call, Result, ToolPhase
 from .turn import Turn, prepare_turn
 
@@ -103,8 +105,7 @@ class Runner:
         self._turn: Turn | None = None
         self._partial: tuple[int, tuple[NewMessage, ...]] = (-1, ())
         """What was cut off by an interruption, and the history version that it belongs to."""
-        self._not_compacted: int | None = None
-        """The history version that could not be compacted: it goes on as it is."""
+        self._context = ContextWatch(engine)
         self._live: LiveEpisode | None = None
         self._work: asyncio.Task[None] | None = None
         self._is_cancelled = False
@@ -167,7 +168,9 @@ class Runner:
     async def _drive(self) -> None:
         await self._load()
         while True:
-            decision = self._decide()
+            decision = self._decide(
+                is_over_threshold=await self._context.should_compact(self._chat, self._history)
+            )
             if isinstance(decision, Rest):
                 return
             if self._stopping.is_set() and not isinstance(decision, CloseInterruption):
@@ -195,12 +198,12 @@ class Runner:
         self._history, self._builder = history, builder
         self._journal = {run.key: run for run in view.journal}
 
-    def _decide(self) -> Decision:
-        is_over = self._not_compacted != self._chat.history_version and is_over_threshold(
-            self._history, threshold_percent=self._engine.compaction_threshold
-        )
+    def _decide(self, *, is_over_threshold: bool) -> Decision:
         now = Situation(
-            chat=self._chat, history=self._history, journal=self._journal, is_over_threshold=is_over
+            chat=self._chat,
+            history=self._history,
+            journal=self._journal,
+            is_over_threshold=is_over_threshold,
         )
         return decide(now, self._tools(), self._engine.limits)
 
@@ -462,7 +465,7 @@ class Runner:
         call = ModelCall(
             messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),
-            settings=turn.settings,
+            settings=self._engine.context_limits.fit(turn.settings, turn.model),
             chat_id=self.chat_id,
         )
         model, config_id = turn.model, turn.model_config_id
@@ -472,16 +475,23 @@ class Runner:
             cut = answer.partial_row(model=model.ref, model_config_id=config_id)
             self._keep([cut] if cut else [])
             raise
-        return answer.row(model, model_config_id=config_id)
+        return self._engine.context_limits.note(answer.row(model, model_config_id=config_id), model)
 
     async def _with_files(self, messages: Sequence[PromptMessage]) -> tuple[PromptMessage, ...]:
         owner_id = self._chat.owner_id
         return await with_files(messages, lambda ids: self._engine.files.contents(ids, owner_id=owner_id))
 
     async def _after_model_error(self, error: ModelError) -> None:
-        self._turn = None
+        turn, self._turn = self._turn, None
         self._end_episode()
         detail = error.error
+        if (
+            error.is_overflow
+            and turn is not None
+            and await self._context.can_go_on(error, turn, self._chat, self._history)
+        ):
+            log.info("The prompt of chat %s was too long", self.chat_id)
+            return
         if not detail.retryable:
             self._chat = await self._apply(FinishError(claim=self._claim(), error=detail))
             return
@@ -513,34 +523,32 @@ class Runner:
             return ()
         compaction = Compaction(
             source="automatic" if self._chat.compaction_requested_at is None else "manual",
-            threshold_percent=self._engine.compaction_threshold,
+            threshold_percent=await self._context.threshold(self._chat, self._history),
             covers_until=covers_until,
             fullness=find_fullness(self._history),
         )
         self._begin_episode(attempt=self._chat.generation_attempt)(Role.ASSISTANT, compaction.call, 0)
-        call = ModelCall(
-            messages=await self._with_files(compaction.prompt(self._history, turn.system)),
-            settings=turn.settings,
+        request = SummaryRequest(
+            engine=self._engine,
             chat_id=self.chat_id,
+            compaction=compaction,
+            history=self._history,
+            turn=turn,
+            tools=self._tools().definitions(),
+            model=await self._context.summary_model(self._chat, self._history),
+            with_files=self._with_files,
+            count_unstored=self._count_unstored,
         )
-        answer = await summarise(
-            turn.model, call, patience=self._engine.patience, timeout_s=self._engine.compaction_timeout_s
-        )
-        try:
-            return compaction.rows(replace(answer, model_config_id=turn.model_config_id))
-        except ModelError:
-            await self._count_unstored([answer])
-            raise
+        return await request.rows()
 
     async def _after_failed_compaction(self, error: ModelError, *, requested: bool) -> None:
-        """Try again when that may help; else go on as it is, unless the user asked for it."""
+        """Try again when that may help; else go on as it is, unless that cannot work, or the user asked."""
         if error.error.retryable and self._chat.generation_attempt < self._engine.limits.attempts:
             await self._after_model_error(error)
             return
         log.warning("Chat %s could not be compacted: %s", self.chat_id, error.error.kind)
         self._end_episode()
-        self._not_compacted = self._chat.history_version
-        if requested:
+        if self._context.has_failed(self._chat) or requested:
             detail = replace(error.error, message=f"The chat could not be compacted. {error.error.message}")
             self._chat = await self._apply(FinishError(claim=self._claim(), error=detail))
 

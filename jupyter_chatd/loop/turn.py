@@ -35,8 +35,7 @@ async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
         ModelError: the model is unknown or has no key.
     """
     options = (row.turn_options if row else None) or TurnOptions()
-    model_name = options.model or chat.model
-    config_id = options.model_config_id if options.model else chat.model_config_id
+    model_name, config_id = model_of(chat, row)
     model = await engine.models.resolve(model_name, config_id)
     return Turn(
         row_id=row.id if row else 0,
@@ -47,6 +46,14 @@ async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
         ),
         system=await _look_around(engine, chat),
     )
+
+
+def model_of(chat: Chat, row: Message | None) -> tuple[str, str | None]:
+    """Return the model that the turn of *row* runs with, and the id of its config."""
+    options = row.turn_options if row else None
+    if options is not None and options.model:
+        return options.model, options.model_config_id
+    return chat.model, chat.model_config_id
 
 
 async def _look_around(engine: Engine, chat: Chat) -> tuple[str, ...]:

@@ -151,6 +151,8 @@ class BridgeModel:
             raise config_error(str(problem), provider=self._endpoint.provider) from None
         if prompt.cache_system:
             settings = {**settings, **vendor.cache_system}
+        if not call.may_call_tools:
+            settings = {**settings, "tool_choice": "none"}
         return settings, _parameters(call, native_tools=[search] if search else ())
 
     def _check_end(self, response: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ModelError
-from ..model_settings import ModelConfig, ProviderConfig, StoredModels
+from ..model_settings import CompactionChoice, ModelConfig, ProviderConfig, StoredModels
 from .bridge import BridgeModel
 from .configured import ConfiguredModel
 from .credentials import Credentials
@@ -20,7 +20,7 @@ from .errors import config_error
 from .presets import DEMO, PRESETS, label_of
 from .prices import prices_of
 from .protocol import Model
-from .settings import call_settings
+from .settings import call_settings, compaction_choice
 from .sources import Sources, provider_entries, why_unavailable
 
 DEMO_REF = "demo:demo"
@@ -102,14 +102,28 @@ class ModelCatalog:
             ModelError: there is no such model, or its provider cannot be used; says what to do.
         """
         stored = await self._stored()
-        config = find_config(stored, model_config_id)
-        ref = config.ref if config else await self.canonical_ref(model, stored=stored)
-        config = config or next(
-            (known for known in stored.models if known.enabled and known.ref == ref), None
-        )
+        ref, config = await self._find(model, model_config_id, stored)
         provider, _, name = ref.partition(":")
         found = self._demo if provider == DEMO else await self._connect(provider, name, stored)
         return _configure(found, config) if config else found
+
+    async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
+        """What the model config that `resolve` would take says about compaction; nothing without one."""
+        try:
+            _, config = await self._find(model, model_config_id, await self._stored())
+        except ModelError:  # `resolve` will tell
+            config = None
+        return compaction_choice(config) if config else CompactionChoice()
+
+    async def _find(
+        self, model: str, model_config_id: str | None, stored: StoredModels
+    ) -> tuple[str, ModelConfig | None]:
+        """`provider:model` and the config that belongs to it."""
+        config = find_config(stored, model_config_id)
+        if config is not None:
+            return config.ref, config
+        ref = await self.canonical_ref(model, stored=stored)
+        return ref, next((known for known in stored.models if known.enabled and known.ref == ref), None)
 
     async def canonical_ref(self, model: str, *, stored: StoredModels | None = None) -> str:
         """`provider:model` for a full name, or for the bare name of a known model.

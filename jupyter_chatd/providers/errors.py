@@ -18,6 +18,7 @@ from typing import Any, cast
 from ..errors import ModelError
 from ..messages import ErrorDetail
 from .endpoint import Endpoint
+from .overflow import find_limit, is_overflow
 
 MAX_DETAIL = 500  # characters
 REMOVED = "[key removed]"
@@ -29,7 +30,7 @@ class Cause(StrEnum):
     AUTH = "auth"
     CONFIG = "config"
     UNKNOWN_MODEL = "unknown_model"
-    CONTEXT_WINDOW = "context_window"
+    CONTEXT_WINDOW = ModelError.OVERFLOW
     RATE_LIMIT = "rate_limit"
     USAGE_LIMIT = "usage_limit"
     OVERLOADED = "overloaded"
@@ -81,7 +82,8 @@ def model_error(failure: Failure, *, endpoint: Endpoint, model: str) -> ModelErr
         status_code=failure.status_code,
         detail=scrub(failure.text, endpoint.api_key)[:MAX_DETAIL] or None,
     )
-    return ModelError(detail, retry_after_s=failure.retry_after_s)
+    limit = find_limit(failure.text) if cause is Cause.CONTEXT_WINDOW else None
+    return ModelError(detail, retry_after_s=failure.retry_after_s, context_limit=limit)
 
 
 def missing_key(endpoint: Endpoint) -> ModelError:
@@ -182,6 +184,8 @@ def _api_failure(error: Any) -> Failure:
 def _cause(error: Any, status: int | None, text: str) -> Cause:
     from pydantic_ai import exceptions
 
+    if is_overflow(status, text):  # first: local servers say it with any status
+        return Cause.CONTEXT_WINDOW
     match error:
         case exceptions.ModelQuotaExceededError():
             return Cause.USAGE_LIMIT
@@ -218,7 +222,7 @@ RULES: tuple[tuple[Cause, tuple[int, ...], str], ...] = (
         (404,),
         r"(invalid|unknown|unsupported) model|\bmodel\b.{0,120}(not found|not exist|not supported|unknown)",
     ),
-    (Cause.CONTEXT_WINDOW, (413,), r"context.?(length|window)|prompt is too long"),
+    (Cause.CONTEXT_WINDOW, (413,), r"request_too_large"),
     (Cause.AUTH, (403,), r"forbidden"),
     (Cause.RATE_LIMIT, (429,), r"rate.?limit|too many requests"),
     (Cause.CONFIG, (400, 405, 409, 415, 422), r"(malformed|invalid) (request|config)"),
@@ -243,6 +247,8 @@ def classify(status: int | None, text: str) -> Cause:
     >>> classify(None, "upstream: 502 Bad Gateway")
     <Cause.TIMEOUT: 'timeout'>
     """
+    if is_overflow(status, text):
+        return Cause.CONTEXT_WINDOW
     if status is None and (match := _STATUS.search(text)):
         status = int(match[0])
     for cause, statuses, words in RULES:

@@ -52,6 +52,8 @@ class ModelCall:
 
     messages: tuple[PromptMessage, ...]
     tools: tuple[ToolDefinition, ...] = ()
+    may_call_tools: bool = True
+    """False: the tools are told only because the prompt holds calls of them, which vendors then insist on."""
     settings: CallSettings = CallSettings()
     chat_id: str = ""
     """For the vendor's prompt-cache key and for logs; never shown to the model."""

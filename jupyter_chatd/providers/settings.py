@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..model_settings import ModelConfig, ProviderConfig, StoredModels
+from ..model_settings import CompactionChoice, ModelConfig, ProviderConfig, StoredModels
 from .protocol import CallSettings
 
-__all__ = ["ModelConfig", "ProviderConfig", "StoredModels", "call_settings"]
+__all__ = ["ModelConfig", "ProviderConfig", "StoredModels", "call_settings", "compaction_choice"]
 
 
 def call_settings(options: Mapping[str, Any]) -> CallSettings:
@@ -26,6 +26,14 @@ def call_settings(options: Mapping[str, Any]) -> CallSettings:
         frequency_penalty=_option(options, "frequency_penalty", int, float),
         reasoning_effort=_option(options, "reasoning_effort", str),
         provider_options=_option(options, "provider_options", dict) or {},
+    )
+
+
+def compaction_choice(config: ModelConfig) -> CompactionChoice:
+    """What a model config says about compaction; an option of the wrong type counts as absent."""
+    model = config.options.get("compaction_model")
+    return CompactionChoice(
+        threshold_percent=config.compression_threshold, model=model if isinstance(model, str) else None
     )
 
 

@@ -19,6 +19,7 @@ from tornado import httpserver, netutil, web
 from jupyter_chatd import wire
 from jupyter_chatd.loop.service import ChatService, NewChat
 from jupyter_chatd.messages import TextPart, TurnOptions
+from jupyter_chatd.model_settings import CompactionChoice
 from jupyter_chatd.providers.demo import DemoModel
 from jupyter_chatd.providers.protocol import Model
 from jupyter_chatd.runtime import Options, Runtime
@@ -33,6 +34,9 @@ class DemoOnly:
 
     def __init__(self) -> None:
         self._model = DemoModel()
+
+    async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
+        return CompactionChoice()
 
     async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
         return self._model

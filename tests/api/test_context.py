@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes.openai_server import FakeOpenAI
-from fakes.steps import Refuse, say
+from fakes.steps import Hang, Refuse, Spend, call, say
 from fakes.vendor import FakeVendor
 
 from .client import Api, Json, text_part
@@ -126,3 +126,88 @@ async def test_bad_requests(api: Api, path: str) -> None:
     assert (await api.post(f"/{chat['id']}/{path}", {"now": True}, status=400))["detail"].startswith("now: ")
     await api.post(f"/00000000-0000-0000-0000-000000000000/{path}", status=404)
     assert len(await api.messages(chat["id"])) == 2
+
+
+# On the wire: what vendors insist on, and how they refuse
+
+
+ASKED = [call("execute", {"command": "echo 42"})]
+TOO_LONG = {
+    "anthropic": Refuse(status=400, message="prompt is too long: 208310 tokens > 200000 maximum"),
+    "openai": Refuse(
+        status=400,
+        message="This model's maximum context length is 128000 tokens. However, your messages resulted in "
+        "130001 tokens.",
+        code="context_length_exceeded",
+    ),
+}
+LIMITS = {"anthropic": 200_000, "openai": 128_000}
+
+
+@pytest.fixture
+def vendors(openai: Serve, anthropic: Serve) -> dict[str, Serve]:
+    return {"openai": openai, "anthropic": anthropic}
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+async def test_a_summary_is_asked_for_with_the_tools_told_and_forbidden(
+    api: Api, vendors: dict[str, Serve], vendor: str
+) -> None:
+    async with vendors[vendor]([ASKED, [say("42")], [say("it was 42")]]) as server:
+        chat = await api.finished("what is it?", model=f"{vendor}:fake-model")
+        await api.post(f"/{chat['id']}/compact")
+        assert (await api.settle(chat["id"]))["last_error"] is None
+        first, _, summary = (request.json for request in server.generations)
+    assert summary["tools"] == first["tools"]
+    assert summary["tool_choice"] == ({"type": "none"} if vendor == "anthropic" else "none")
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+async def test_a_prompt_that_is_too_long_is_compacted_and_the_turn_goes_on(
+    api: Api, vendors: dict[str, Serve], vendor: str
+) -> None:
+    answers = [ASKED, [TOO_LONG[vendor]], [say("it was 42")], [say("42")]]
+    async with vendors[vendor](answers) as server:
+        chat = await api.finished("what is it?", model=f"{vendor}:fake-model")
+        assert len(server.generations) == 4
+    assert (chat["status"], chat["last_error"]) == ("waiting", None)
+    messages = await api.messages(chat["id"])
+    assert messages[-1]["content"] == [text_part("42")]
+    assert messages[-1]["usage"]["context_limit"] == LIMITS[vendor]
+    assert ("tool-result", "chat_summarized") in tools_shown(messages)
+
+
+async def test_a_model_config_says_when_and_by_whom_a_chat_is_compacted(api: Api, openai: Serve) -> None:
+    summaries = FakeOpenAI([[say("a summary")]], models=["small"])
+    answers = [[*ASKED, Spend(input_tokens=60)], [say("42")]]
+    async with openai(answers, models=["large"]), summaries as small:
+        await api.post("/providers", {"provider": "mine", "base_url": small.base_url}, status=201)
+        config = {"provider": "openai", "model": "large", "context_limit": 100, "compression_threshold": 60}
+        options = {"compaction_model": "mine:small"}
+        made = await api.post("/model-configs", {**config, "options": options}, status=201)
+        assert made["options"] == options
+        chat = await api.finished("what is it?", model_config_id=made["id"])
+        assert chat["status"] == "waiting"
+        assert len(small.generations) == 1
+    (result,) = [part for part in await api.results(chat["id"]) if part["tool_name"] == "chat_summarized"]
+    assert result["result"] == {
+        "summary": "a summary",
+        "source": "automatic",
+        "threshold_percent": 60,
+        "usage_percent": 60.0,
+        "context_tokens": 60,
+        "context_limit_tokens": 100,
+    }
+
+
+@pytest.mark.parametrize("settings", [{"compaction_timeout": 1.0}])
+async def test_a_vendor_that_does_not_summarise_in_time_is_not_waited_for(api: Api, openai: Serve) -> None:
+    async with openai([[say("noted")], [Hang()], [say("still here")]]):
+        chat_id = await talked(api)
+        await api.post(f"/{chat_id}/compact")
+        error = (await api.settle(chat_id))["last_error"]
+        assert error["message"] == (
+            "The chat could not be compacted. The model did not summarise the conversation within 1 seconds."
+        )
+        await api.send(chat_id, "and now?")
+        assert (await api.settle(chat_id))["status"] == "waiting"

@@ -25,6 +25,7 @@ from jupyter_chatd.messages import (
     ToolResultPart,
     TurnOptions,
 )
+from jupyter_chatd.model_settings import CompactionChoice
 from jupyter_chatd.providers.protocol import (
     Finished,
     Model,
@@ -99,6 +100,9 @@ class OneModel:
 
     def __init__(self) -> None:
         self.model: Model = InstantModel(steps=0)
+
+    async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
+        return CompactionChoice()
 
     async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
         return self.model

@@ -65,6 +65,12 @@ class FakeAnthropic(FakeVendor):
                 raise BadHistoryError(f"`tool_use` ids {asked} are answered by `tool_result` ids {answered}")
             asked = [block["id"] for block in content if block["type"] == "tool_use"]
         everything = [block for _, content in blocks for block in content]
+        if not body.get("tools") and any(
+            block["type"] in ("tool_use", "tool_result") for block in everything
+        ):
+            raise BadHistoryError(
+                "Requests which include `tool_use` or `tool_result` blocks must define tools"
+            )
         if any(block["type"] == "text" and not block["text"].strip() for block in everything):
             raise BadHistoryError("messages: text content blocks must contain non-whitespace text")
         system = [block for block in _blocks(body.get("system", [])) if block["text"]]

@@ -31,6 +31,7 @@ from jupyter_chatd.messages import (
     ToolRun,
     TurnOptions,
 )
+from jupyter_chatd.model_settings import CompactionChoice
 from jupyter_chatd.providers.protocol import Model, ToolDefinition
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel
 from jupyter_chatd.runtime import DATABASE, Options, Runtime
@@ -54,18 +55,23 @@ def script(*answers: Answer) -> ScriptedModel:
 
 
 class OneModel:
-    """Resolves every name to the same model."""
+    """Resolves every name to the same model, but for those that a test names."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.asked: list[str] = []
         self.error: Exception | None = None
+        self.others: dict[str, Model] = {}
+        self.choice = CompactionChoice()
+
+    async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
+        return self.choice
 
     async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
         self.asked.append(model)
         if self.error is not None:
             raise self.error
-        return self.model
+        return self.others.get(model, self.model)
 
 
 class FunctionTool:

@@ -115,7 +115,8 @@ async def test_the_model_summarises_what_it_has_read(start: Start) -> None:
     assert chat.compaction_requested_at is None
 
     asked: ModelCall = world.model.calls[2]
-    assert asked.tools == ()
+    assert [tool.name for tool in asked.tools] == [tool.name for tool in world.model.calls[0].tools]
+    assert (world.model.calls[0].may_call_tools, asked.may_call_tools) == (True, False)
     assert [message.role for message in asked.messages[-5:]] == [
         "user",
         "assistant",
