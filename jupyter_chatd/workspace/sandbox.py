@@ -113,7 +113,9 @@ class Sandbox:
         self._program = shutil.which(PROGRAM, path=self._env.get("PATH"))
         if self._program is None:
             return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap)"
-        for folder in self._hidden:
+        for folder in _outermost(
+            self._hidden
+        ):  # what lies in one of them is hidden with it, and may be a file
             _make_missing(folder)
         try:
             subprocess.run(

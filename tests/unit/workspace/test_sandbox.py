@@ -268,3 +268,12 @@ async def test_a_bubblewrap_that_does_not_work_is_told(tmp_path: Path) -> None:
 async def test_off_is_off(make_agent: MakeAgent, secrets: Path) -> None:
     agent = make_agent(SandboxSettings(policy=SandboxPolicy.OFF))
     assert (await run(agent, f"cat {secrets}/key.json")).output == "sk-secret"
+
+
+async def test_a_hidden_file_that_does_not_exist_is_not_made_a_folder(tmp_path: Path, folder: Path) -> None:
+    """The key file is hidden with its folder before anybody has entered a key."""
+    data = tmp_path / "own"
+    hidden = [data, data / "keys.json"]
+    sandbox = Sandbox(REQUIRED, directory=str(folder), hidden=hidden, env={"PATH": os.environ["PATH"]})
+    assert sandbox.probe() is None
+    assert [path.exists() for path in hidden] == [True, False]
