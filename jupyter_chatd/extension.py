@@ -21,6 +21,8 @@ from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.retry import RetryPolicy
 from .loop.service import default_system_prompt
+from .mcp.secret_file import FILE_NAME as SECRETS_FILE
+from .mcp.trust import FILE_NAME as TRUST_FILE
 from .runtime import DATABASE, Options, Runtime
 from .workspace.limits import AgentLimits, OutputLimits
 
@@ -63,7 +65,8 @@ class JupyterChatd(Settings, ExtensionApp):
         self._changing = asyncio.Lock()
         self._agent = self._build_agent()
         self._catalog = self._build_catalog()
-        self._running = Extension(self._build_runtime(), self._catalog)
+        self._mcp = self._build_mcp()
+        self._running = Extension(self._build_runtime(), self._catalog, self._mcp)
         self._activity = ActivityMark(
             self.settings["last_activity_times"], lambda: self._running.runtime.running
         )
@@ -129,6 +132,7 @@ class JupyterChatd(Settings, ExtensionApp):
         async with self._changing, AsyncExitStack() as stack:
             stack.push_async_callback(self._catalog.aclose)
             stack.push_async_callback(self._agent.aclose)
+            stack.push_async_callback(self._mcp.aclose)
             stack.callback(self._running.close_sockets)
             stack.push_async_callback(self._running.runtime.stop)
             stack.push_async_callback(self._activity.stop)
@@ -145,6 +149,16 @@ class JupyterChatd(Settings, ExtensionApp):
     @property
     def _folder(self) -> Path:
         return Path(self.data_dir).expanduser().resolve()
+
+    @property
+    def _processes(self) -> Path:
+        """Where running programs are noted, so that the next server can end what this one left."""
+        return self._folder / "processes"
+
+    @property
+    def _directory(self) -> str:
+        assert self.serverapp is not None
+        return self.workspace_dir or self.serverapp.root_dir
 
     def _build_runtime(self) -> Runtime:
         from .tools.registry import Toolbox, builtin_tools
@@ -172,7 +186,31 @@ class JupyterChatd(Settings, ExtensionApp):
             retention_days=self.retention_days,
         )
         return Runtime(
-            options, models=self._catalog, tools=Toolbox(builtin_tools()), workspace=lambda _chat: self._agent
+            options,
+            models=self._catalog,
+            tools=Toolbox(builtin_tools()),
+            workspace=lambda _chat: self._agent,
+            elsewhere=self._build_elsewhere(),
+        )
+
+    def _build_elsewhere(self) -> Any:
+        from .loop.elsewhere import Elsewhere
+        from .skills.library import SkillLibrary
+
+        skills = SkillLibrary(Path(jupyter_config_dir()) / "jupyter_chatd" / "skills")
+        return Elsewhere(self._mcp.source, skills, workspace=lambda _chat: self._agent)
+
+    def _build_mcp(self) -> Any:
+        from .mcp.service import McpService
+        from .workspace.environment import scrubbed
+
+        return McpService(
+            folder=self._folder,
+            store=lambda: self._running.runtime.store,
+            env=scrubbed(os.environ, extra_names=self.extra_environment),
+            state_folder=self._processes,
+            directory=self._directory,
+            workspace=lambda: self._agent,
         )
 
     def _system_prompt(self) -> str:
@@ -182,12 +220,11 @@ class JupyterChatd(Settings, ExtensionApp):
     def _build_agent(self) -> Any:
         from .workspace.server import ServerAgent
 
-        assert self.serverapp is not None
         config = Path(jupyter_config_dir())
         return ServerAgent(
-            directory=self.workspace_dir or self.serverapp.root_dir,
+            directory=self._directory,
             home=Path.home(),
-            state_folder=self._folder / "processes",
+            state_folder=self._processes,
             config_folder=config / "jupyter_chatd",
             protected=self._protected_places(config),
             extra_env_names=self.extra_environment,
@@ -198,7 +235,8 @@ class JupyterChatd(Settings, ExtensionApp):
     def _protected_places(self, config: Path) -> list[Path]:
         """Folders that the file tools refuse, and files that they know by any other name (hard links) too."""
         assert self.serverapp is not None
-        files = [self._folder / KEY_FILE, self._folder / DATABASE, Path(self.serverapp.info_file)]
+        names = (KEY_FILE, SECRETS_FILE, TRUST_FILE, DATABASE)
+        files = [*(self._folder / name for name in names), Path(self.serverapp.info_file)]
         return [self._folder, config, Path(jupyter_runtime_dir()), *files]
 
     def _workspace_limits(self) -> AgentLimits:

@@ -16,6 +16,7 @@ from .loop import compaction
 from .loop.alive import is_free
 from .loop.answer import Patience
 from .loop.decide import Limits
+from .loop.elsewhere import Elsewhere
 from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
 from .loop.retry import RetryPolicy
 from .loop.service import ChatService, default_system_prompt
@@ -77,7 +78,13 @@ class Runtime:
     worker: Worker
 
     def __init__(
-        self, options: Options, *, models: Models, tools: Tools, workspace: Callable[[Chat], WorkspaceAgent]
+        self,
+        options: Options,
+        *,
+        models: Models,
+        tools: Tools,
+        workspace: Callable[[Chat], WorkspaceAgent],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.options = options
         self.store = Store(options.folder / DATABASE, journal=options.journal)
@@ -91,6 +98,7 @@ class Runtime:
         self._models = models
         self._tools = tools
         self._workspace = workspace
+        self._elsewhere = elsewhere
         self._stack = AsyncExitStack()
         self._check: asyncio.Task[None] | None = None
 
@@ -154,6 +162,7 @@ class Runtime:
             models=self._models,
             tools=self._tools,
             workspace=self._workspace,
+            elsewhere=self._elsewhere,
             files=self.files,
             limits=options.limits,
             patience=options.patience,

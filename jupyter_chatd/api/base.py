@@ -25,6 +25,7 @@ from ..errors import (
     StoreError,
 )
 from ..loop.service import ChatService
+from ..mcp.service import McpService
 from ..messages import Chat
 from ..providers.catalog import ModelCatalog, find_config
 from ..runtime import Runtime
@@ -67,9 +68,10 @@ class Closable(Protocol):
 class Extension:
     """What the routes need from the extension. One per server, in the web application's settings."""
 
-    def __init__(self, runtime: Runtime, catalog: ModelCatalog) -> None:
+    def __init__(self, runtime: Runtime, catalog: ModelCatalog, mcp: McpService) -> None:
         self.runtime = runtime
         self.catalog = catalog
+        self.mcp = mcp
         self.problem: str | None = None
         """Why requests cannot be served, once that is known."""
         self._settled = asyncio.Event()

@@ -10,6 +10,7 @@ from typing import Any
 from .. import wire
 from ..errors import ChatNotFoundError, ConflictError, InvalidInputError
 from ..loop.service import NewChat
+from ..mcp.config import default_ids
 from ..messages import Chat, ChatStatus, TurnOptions
 from ..store.reads import ChatQuery
 from . import requests
@@ -98,11 +99,17 @@ class ChatsHandler(ChatdHandler):
                 approval_mode=body.approval_mode or "auto",
                 plan_mode=body.plan_mode,
                 workspace_id=body.workspace_id,
-                mcp_server_ids=body.mcp_server_ids or (),
+                mcp_server_ids=await self._mcp_server_ids(body),
                 options=TurnOptions(reasoning_effort=body.reasoning_effort),
             )
         )
         self.reply(chat_reply(chat), status=201)
+
+    async def _mcp_server_ids(self, body: requests.CreateChat) -> tuple[str, ...]:
+        """Return what was chosen, else what new chats have."""
+        if body.mcp_server_ids is not None:
+            return body.mcp_server_ids
+        return default_ids(await self.extension.mcp.stored.list_bare())
 
 
 def _labels(texts: Sequence[str]) -> dict[str, str]:

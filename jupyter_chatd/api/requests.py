@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from ..mcp.config import CALL_TIMEOUT, CONNECT_TIMEOUT, LONGEST_TIMEOUT
 from ..messages import CallKey, ClientTool
 from ..titles import tidy
 from ..wire import check_free_json
@@ -23,6 +24,7 @@ MAX_LABEL_VALUE = 256  # characters
 MAX_NAME = 200  # characters, of a model, a provider's display name, an id
 MAX_CLIENT_TOOLS = 128
 MAX_MCP_SERVERS = 100
+MAX_TOOL_NAMES = 1000
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -107,6 +109,8 @@ FreeObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(check_free_json
 RowId: TypeAlias = Annotated[int, Field(ge=1, lt=2**63)]
 Index: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 McpServerIds: TypeAlias = Annotated[tuple[Name, ...], Field(max_length=MAX_MCP_SERVERS)]
+ToolNames: TypeAlias = Annotated[tuple[str, ...], Field(max_length=MAX_TOOL_NAMES)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)]
 Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
 Tokens: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
 Price: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -117,6 +121,8 @@ ClientTools: TypeAlias = Annotated[
     Field(max_length=MAX_CLIENT_TOOLS),
     AfterValidator(_distinct),
 ]
+McpTransport: TypeAlias = Literal["stdio", "streamable_http", "sse"]
+McpAvailability: TypeAlias = Literal["force_on", "default_on", "default_off"]
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -306,3 +312,60 @@ class ModelConfigPatch:
     compression_threshold: Percent | None = None
     options: ModelOptions | None = None
     """All options; `{}` resets them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServerCreate:
+    """`POST chats/mcp/servers`; what the fields mean is in `mcp.config`."""
+
+    slug: str
+    display_name: Name | None = None
+    transport: McpTransport = "streamable_http"
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    cwd: str | None = None
+    url: str | None = field(default=None, repr=False)
+    headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    enabled: bool = True
+    availability: McpAvailability = "default_off"
+    allowed_tools: ToolNames = ()
+    denied_tools: ToolNames = ()
+    allow_in_plan_mode: bool = False
+    model_intent: bool = False
+    connect_timeout_s: Seconds = CONNECT_TIMEOUT
+    call_timeout_s: Seconds = CALL_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServerPatch:
+    """`PATCH chats/mcp/servers/{id}`; another transport takes away what the old one needed."""
+
+    slug: str | None = None
+    display_name: Name | None = None
+    transport: McpTransport | None = None
+    command: str | None = None
+    args: tuple[str, ...] | None = None
+    env: dict[str, str] | None = field(default=None, repr=False)
+    """All variables; `{}` removes them."""
+    cwd: str | None = None
+    """Empty for the folder that commands start in."""
+    url: str | None = field(default=None, repr=False)
+    headers: dict[str, str] | None = field(default=None, repr=False)
+    """All headers; `{}` removes them."""
+    enabled: bool | None = None
+    availability: McpAvailability | None = None
+    allowed_tools: ToolNames | None = None
+    denied_tools: ToolNames | None = None
+    allow_in_plan_mode: bool | None = None
+    model_intent: bool | None = None
+    connect_timeout_s: Seconds | None = None
+    call_timeout_s: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """`POST chats/mcp/project`: the decision about a project file, named by the hash of its content."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    trusted: bool

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..files import FileLibrary
-from ..messages import Chat, ToolCallPart
+from ..mcp.offer import SEPARATOR
+from ..mcp.tool import McpTool
+from ..messages import Chat, NewMessage, Part, ToolCallPart
 from ..model_settings import CompactionChoice
 from ..providers.protocol import Model, ToolDefinition
 from ..store import Store
@@ -19,6 +21,7 @@ from . import compaction
 from .answer import Patience
 from .context_limits import ContextLimits
 from .decide import CallSite, Limits
+from .elsewhere import Elsewhere
 from .retry import RetryPolicy
 
 ACTION_TIMEOUT = 300.0  # seconds that a client-side tool has
@@ -64,6 +67,8 @@ class Engine:
     tools: Tools
     workspace: Callable[[Chat], WorkspaceAgent]
     """Looks up the agent of the chat's workspace, at every use."""
+    elsewhere: Elsewhere | None = None
+    """Skills and MCP servers; `None` for neither."""
     files: FileLibrary
     """What users sent and tools attached."""
     limits: Limits = field(default_factory=Limits)
@@ -84,13 +89,17 @@ class Engine:
 class ChatTools:
     """The tools of one chat: the server's and its client's. Answers what `decide` asks."""
 
-    def __init__(self, chat: Chat, tools: Tools) -> None:
+    def __init__(self, chat: Chat, tools: Tools, elsewhere: Sequence[Tool] = ()) -> None:
         self._tools = tools
+        named = {tool.definition.name: tool for tool in elsewhere}
+        self._elsewhere = {name: tool for name, tool in named.items() if tools.find(name) is None}
         self._client = {tool.name: tool for tool in chat.client_tools}
 
     def definitions(self) -> tuple[ToolDefinition, ...]:
         """All tools as the model is told of them; a client's tool hides the server's of the same name."""
-        own = [definition for definition in self._tools.definitions() if definition.name not in self._client]
+        elsewhere = (tool.definition for tool in self._elsewhere.values())
+        known = (*self._tools.definitions(), *elsewhere)
+        own = [definition for definition in known if definition.name not in self._client]
         client = [
             ToolDefinition(name=tool.name, description=tool.description, input_schema=tool.input_schema)
             for tool in self._client.values()
@@ -99,7 +108,7 @@ class ChatTools:
 
     def find(self, name: str) -> Tool | None:
         """Return the server's tool of that name."""
-        return None if name in self._client else self._tools.find(name)
+        return None if name in self._client else self._tools.find(name) or self._elsewhere.get(name)
 
     def site(self, name: str) -> CallSite:
         """Who runs calls of this tool."""
@@ -108,7 +117,16 @@ class ChatTools:
     def is_repeatable(self, name: str) -> bool:
         """Whether a call that may have run can run again."""
         tool = self.find(name)
-        return tool is None or tool.repeatable
+        # Before a turn has looked elsewhere, nobody knows what a tool of a server does.
+        return tool.repeatable if tool is not None else SEPARATOR not in name
+
+    def with_config_ids(self, row: NewMessage) -> NewMessage:
+        """Return an assistant row whose calls of MCP tools name their server."""
+        return replace(row, parts=tuple(self._with_config_id(part) for part in row.parts))
+
+    def _with_config_id(self, part: Part) -> Part:
+        tool = self.find(part.tool_name) if isinstance(part, ToolCallPart) else None
+        return replace(part, mcp_server_config_id=tool.config_id) if isinstance(tool, McpTool) else part
 
     def is_exclusive(self, name: str) -> bool:
         """None of the built-in tools must be called alone."""

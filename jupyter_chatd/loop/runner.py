@@ -27,6 +27,7 @@ from ..messages import (
     ToolCallPart,
     ToolResultPart,
     ToolRun,
+    TurnOptions,
 )
 from ..providers.protocol import ModelCall, PromptMessage
 from ..store import Claim, reads
@@ -66,6 +67,7 @@ from .decide import (
     Situation,
     decide,
 )
+from .elsewhere import TurnTools
 from .engine import ChatTools, Engine
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
@@ -103,6 +105,8 @@ class Runner:
         self._journal: dict[CallKey, ToolRun] = {}
         """Of the newest assistant row, as it was when the chat was read."""
         self._turn: Turn | None = None
+        self._elsewhere: tuple[int, TurnTools] = (-1, TurnTools())
+        """The turn's row, and what it has besides the built-in tools."""
         self._partial: tuple[int, tuple[NewMessage, ...]] = (-1, ())
         """What was cut off by an interruption, and the history version that it belongs to."""
         self._context = ContextWatch(engine)
@@ -208,7 +212,16 @@ class Runner:
         return decide(now, self._tools(), self._engine.limits)
 
     def _tools(self) -> ChatTools:
-        return ChatTools(self._chat, self._engine.tools)
+        return ChatTools(self._chat, self._engine.tools, self._elsewhere[1].tools)
+
+    async def _look_elsewhere(self) -> None:
+        """Find the turn's skills and MCP tools, once; before the model is called, and after a restart."""
+        row = self._history.turn_row
+        turn_id = row.id if row else 0
+        if self._engine.elsewhere is None or self._elsewhere[0] == turn_id:
+            return
+        options = (row.turn_options if row else None) or TurnOptions()
+        self._elsewhere = turn_id, await self._engine.elsewhere.find(self._chat, options)
 
     async def _carry_out(self, decision: Decision) -> None:
         """Do what was decided in a task of its own, so that a change from outside can end it."""
@@ -234,8 +247,10 @@ class Runner:
             case CloseInterruption():
                 await self._close_interruption()
             case RunTools():
+                await self._look_elsewhere()
                 await self._run_tools(decision)
             case CallModel():
+                await self._look_elsewhere()
                 await self._call_model()
             case AskClients():
                 await self._ask_clients(decision)
@@ -461,7 +476,7 @@ class Runner:
 
     async def _stream_answer(self, turn: Turn) -> NewMessage:
         answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
-        messages = self._builder.build(turn.system)
+        messages = self._builder.build((*turn.system, *self._elsewhere[1].system))
         call = ModelCall(
             messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),
@@ -475,7 +490,8 @@ class Runner:
             cut = answer.partial_row(model=model.ref, model_config_id=config_id)
             self._keep([cut] if cut else [])
             raise
-        return self._engine.context_limits.note(answer.row(model, model_config_id=config_id), model)
+        row = self._tools().with_config_ids(answer.row(model, model_config_id=config_id))
+        return self._engine.context_limits.note(row, model)
 
     async def _with_files(self, messages: Sequence[PromptMessage]) -> tuple[PromptMessage, ...]:
         owner_id = self._chat.owner_id

@@ -1,12 +1,18 @@
-"""What of a config is secret, kept out of the database: environment and headers, in a file of mode 0600."""
+"""What of a config is secret and kept out of the database, in a file of mode 0600.
+
+Environment and headers, and what follows the `?` of an address.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from ..wire.jsontext import dump_json
+from .config import McpServerConfig
 from .private_file import PrivateFile
 
 FILE_NAME = "mcp_secrets.json"
@@ -18,10 +24,37 @@ class ServerSecrets:
 
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    query: str = field(default="", repr=False)
+    """Of the address, without its `?`."""
+    place: str = ""
+    """A hash of the program or the address that they were entered for; they are given to no other."""
+
+
+def split_secrets(config: McpServerConfig) -> tuple[McpServerConfig, ServerSecrets]:
+    """Return the two halves of a config: what may be told, and what not."""
+    url, _, query = (config.url or "").partition("?")
+    bare = replace(config, env={}, headers={}, url=url or None)
+    return bare, ServerSecrets(env=config.env, headers=config.headers, query=query, place=_place(bare))
+
+
+def with_secrets(config: McpServerConfig, secrets: ServerSecrets) -> McpServerConfig:
+    """Return the whole config; one without secrets when they were entered for something else."""
+    if secrets.place != _place(config):
+        return config
+    url = f"{config.url}?{secrets.query}" if config.url and secrets.query else config.url
+    return replace(config, env=secrets.env, headers=secrets.headers, url=url)
+
+
+def _place(config: McpServerConfig) -> str:
+    parts = (config.transport, config.command, config.args, config.cwd, config.url)
+    return hashlib.sha256(dump_json(parts).encode()).hexdigest()
 
 
 class SecretFile:
-    """`{config id: {"env": {…}, "headers": {…}}}`. Every method blocks, and may raise `PrivateFileError`."""
+    """`{config id: {"env": {…}, "headers": {…}, "query": "…", "place": "…"}}`.
+
+    Every method blocks, and may raise `PrivateFileError`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._file = PrivateFile(folder / FILE_NAME)
@@ -33,7 +66,12 @@ class SecretFile:
     def set(self, config_id: str, secrets: ServerSecrets) -> None:
         """Store them in place of older ones."""
         with self._file.changed() as entries:
-            entries[config_id] = {"env": dict(secrets.env), "headers": dict(secrets.headers)}
+            entries[config_id] = {
+                "env": dict(secrets.env),
+                "headers": dict(secrets.headers),
+                "query": secrets.query,
+                "place": secrets.place,
+            }
 
     def delete(self, config_id: str) -> None:
         """Forget them; nothing happens when there are none."""
@@ -43,7 +81,17 @@ class SecretFile:
 
 
 def _secrets(entry: Any) -> ServerSecrets:
-    return ServerSecrets(env=_texts(entry, "env"), headers=_texts(entry, "headers"))
+    return ServerSecrets(
+        env=_texts(entry, "env"),
+        headers=_texts(entry, "headers"),
+        query=_text(entry, "query"),
+        place=_text(entry, "place"),
+    )
+
+
+def _text(entry: Any, name: str) -> str:
+    value: Any = cast("dict[str, Any]", entry).get(name) if isinstance(entry, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _texts(entry: Any, name: str) -> dict[str, str]:

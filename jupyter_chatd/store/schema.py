@@ -252,6 +252,30 @@ WHERE m.role = 'assistant' AND m.model IS NOT NULL
 GROUP BY m.chat_id, day, ref
 """
 
+_MCP_SERVERS = """
+CREATE TABLE mcp_servers (
+    id TEXT PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    display_name TEXT,
+    transport TEXT NOT NULL CHECK (transport IN ('stdio', 'streamable_http', 'sse')),
+    command TEXT,
+    args TEXT NOT NULL DEFAULT '[]',
+    cwd TEXT,
+    url TEXT CHECK (url NOT LIKE '%?%'),
+    enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    availability TEXT NOT NULL CHECK (availability IN ('force_on', 'default_on', 'default_off')),
+    allowed_tools TEXT NOT NULL DEFAULT '[]',
+    denied_tools TEXT NOT NULL DEFAULT '[]',
+    allow_in_plan_mode INTEGER NOT NULL DEFAULT 0 CHECK (allow_in_plan_mode IN (0, 1)),
+    model_intent INTEGER NOT NULL DEFAULT 0 CHECK (model_intent IN (0, 1)),
+    connect_timeout_s REAL NOT NULL,
+    call_timeout_s REAL NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+)
+"""
+"""No column for secrets: environment, headers and the query of an address lie in a file of mode 0600."""
+
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
 
 
@@ -289,3 +313,9 @@ def m003_usage(db: Database) -> None:
     for statement in (_USAGE, *_USAGE_INDEXES.split(";"), _USAGE_SO_FAR):
         if statement.strip():
             db.conn.execute(statement)
+
+
+@migrations()
+def m004_mcp_servers(db: Database) -> None:
+    """MCP servers that were set up over REST."""
+    db.conn.execute(_MCP_SERVERS)

@@ -11,6 +11,7 @@ import schemathesis
 KNOWN = "OPENAPI_HOOKS_KNOWN"
 """Environment variable: a chat that waits for a client, and its call, as `{"chat_id", "message_id"}`."""
 
+ABOUT_SERVERS = {"createMcpServer", "changeMcpServer"}
 ABOUT_CALLS = {"sendToolResults", "decideCall", "editMessage"}
 
 
@@ -21,6 +22,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     path = case.path_parameters
     if name == "followChat":
         path["chat_id"] = "none"  # the stream of a chat does not end
+    elif name in ABOUT_SERVERS and isinstance(case.body, dict) and case.body.get("enabled", True) is True:
+        case.body["enabled"] = False  # no turn may start or reach what was made up
     elif name in ABOUT_CALLS and _is_even(case):
         known = json.loads(os.environ[KNOWN])
         path["chat_id"] = known["chat_id"]

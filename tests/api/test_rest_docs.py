@@ -36,6 +36,9 @@ BODIES = {
     "PATCH /providers/{config_id}": requests.ProviderPatch,
     "POST /model-configs": requests.ModelConfigCreate,
     "PATCH /model-configs/{config_id}": requests.ModelConfigPatch,
+    "POST /mcp/servers": requests.McpServerCreate,
+    "PATCH /mcp/servers/{config_id}": requests.McpServerPatch,
+    "POST /mcp/project": requests.Trust,
 }
 
 
