@@ -63,6 +63,10 @@ fix: $(STAMPS)/dev $(NODE_MODULES) ## Format, and mend what can be mended
 bench: $(STAMPS)/dev ## Measure, and write docs/benchmarks.md; ARGS="tools steps" measures some rows
 	python -m tests.bench $(ARGS)
 
+.PHONY: soak
+soak: $(STAMPS)/dev ## An hour of random faults: nothing may be lost, nothing may grow; ARGS="--minutes 2" is a look
+	python -m tests.soak $(ARGS)
+
 .PHONY: bundle
 bundle: $(STAMPS)/front-end ## Build and install the front end, if its sources are newer
 

@@ -149,8 +149,12 @@ class JupyterServer:
     def __exit__(self, *_: object) -> None:
         self.terminate()
 
-    def start(self) -> Self:
-        """Start the server and wait until the agent answers."""
+    def start(self, *, patience_s: float = START_TIMEOUT) -> Self:
+        """Start the server and wait until the agent answers.
+
+        Raises:
+            AssertionError: it does not within that time; the text has the server's log.
+        """
         config = self.dirs.config / "jupyter_server_config.json"
         config.write_text(json.dumps(_merged(SETTINGS, self._settings)))
         command = [sys.executable, "-m", "jupyter_server", "--allow-root", "--ServerApp.open_browser=False"]
@@ -166,7 +170,7 @@ class JupyterServer:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_ready()
+        self._wait_until_ready(patience_s)
         return self
 
     def kill(self) -> None:
@@ -186,9 +190,9 @@ class JupyterServer:
     def _log_path(self) -> Path:
         return self.dirs.root / "server.log"
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, patience_s: float) -> None:
         assert self._process is not None
-        give_up_at = time.monotonic() + START_TIMEOUT
+        give_up_at = time.monotonic() + patience_s
         while time.monotonic() < give_up_at:
             if self._process.poll() is not None:
                 break

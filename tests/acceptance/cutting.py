@@ -8,11 +8,12 @@ from typing import Self
 
 
 class CuttingProxy:
-    """Forwards to a loopback port and cuts each connection after 20 to 250 ms."""
+    """Forwards to a loopback port and cuts each connection after a random time between two, in seconds."""
 
-    def __init__(self, port: int, *, seed: int) -> None:
+    def __init__(self, port: int, *, seed: int, least_s: float = 0.02, most_s: float = 0.25) -> None:
         self._target = port
         self._random = random.Random(seed)
+        self._life = least_s, most_s
         self._tasks: set[asyncio.Task[None]] = set()
         self.cuts = 0
         self.port = 0
@@ -37,7 +38,7 @@ class CuttingProxy:
         pumps = [asyncio.ensure_future(_pump(reader, back)), asyncio.ensure_future(_pump(there, writer))]
         try:
             await asyncio.wait(
-                pumps, timeout=self._random.uniform(0.02, 0.25), return_when=asyncio.FIRST_COMPLETED
+                pumps, timeout=self._random.uniform(*self._life), return_when=asyncio.FIRST_COMPLETED
             )
             self.cuts += 1
         except asyncio.CancelledError:

@@ -77,6 +77,8 @@ class Reply:
                 await self._reader.read(1)
         except TimeoutError:
             return
+        except ConnectionError:
+            raise ClientGoneError from None
         raise ClientGoneError
 
     def drop(self) -> None:
@@ -164,11 +166,11 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
     """The next request of a connection, `None` when the client has closed it."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.strip().split("\r\n")
+        pairs = (line.split(":", 1) for line in lines)
+        headers = {name.strip().lower(): value.strip() for name, value in pairs}
+        raw = await reader.readexactly(int(headers.get("content-length", "0")))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-    first, *lines = head.strip().split("\r\n")
     method, target, _ = first.split(" ", 2)
-    pairs = (line.split(":", 1) for line in lines)
-    headers = {name.strip().lower(): value.strip() for name, value in pairs}
-    raw = await reader.readexactly(int(headers.get("content-length", "0")))
     return Request(method=method, path=urllib.parse.urlsplit(target).path, headers=headers, raw=raw)
