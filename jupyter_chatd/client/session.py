@@ -11,7 +11,7 @@ from typing import Any, Self
 from ..errors import ChatdError
 from ..messages import Chat, ChatStatus, ErrorDetail
 from .client import AsyncClient, Busy, Content, Edited, Interrupted, Page, Sent
-from .errors import ChatFailedError, ClientError
+from .errors import ChatFailedError, ClientError, UnreachableError
 from .functions import FunctionTool, RunSync
 from .stream import GIVE_UP, Update
 from .text import TextGrowth, last_user_id, said_since
@@ -19,6 +19,7 @@ from .toolwork import ToolWork
 from .view import SETTLED, ChatView
 
 CONFIRM_PAUSE = 0.05  # seconds between looks at what is stored
+GONE_PAUSE = 0.5  # seconds between looks for a server that is gone
 
 
 async def run_in_thread(call: Callable[[], Any]) -> Any:
@@ -227,11 +228,17 @@ class ChatSession:
                 await self._changed.wait()
 
     async def _look(self) -> tuple[Chat, Page]:
-        """Return the chat as it is stored now, with its newest message and its queue."""
-        if self._failure is not None:
-            raise self._failure
-        chat = await self.client.get(self.chat_id)
-        return chat, await self.client.messages(self.chat_id, limit=1)
+        """Return the chat as it is stored now, with its newest message and its queue.
+
+        While the server is gone, it is asked again for as long as it is followed.
+        """
+        while self._failure is None:
+            try:
+                chat = await self.client.get(self.chat_id)
+                return chat, await self.client.messages(self.chat_id, limit=1)
+            except UnreachableError:
+                await asyncio.sleep(GONE_PAUSE)
+        raise self._failure
 
     async def views(self) -> AsyncGenerator[ChatView, None]:
         """Yield the chat as it changes, from now until it settles; what was sent from here is always in it.

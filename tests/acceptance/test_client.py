@@ -33,6 +33,7 @@ from jupyter_chatd.client import (
 from jupyter_chatd.client.functions import function_tools
 from jupyter_chatd.client.text import last_answer
 from jupyter_chatd.events import MessageEvent, MessagePartEvent
+from jupyter_chatd.messages import Chat as ChatRecord
 from jupyter_chatd.messages import Role, TextPart
 
 DEMO = "demo:demo"
@@ -431,6 +432,29 @@ async def _follow_to_the_end(server: Server, chat_id: str) -> Seen:
             if update.view.is_settled:
                 return seen
     raise AssertionError("the stream ended")
+
+
+class Flaky(AsyncClient):
+    """Does not reach the server for a while when it asks for a chat."""
+
+    failures = 2
+
+    async def get(self, chat_id: str) -> ChatRecord:
+        if self.failures:
+            self.failures -= 1
+            raise UnreachableError("gone")
+        return await super().get(chat_id)
+
+
+@pytest.mark.anyio
+async def test_waiting_is_as_patient_with_a_server_that_is_gone_as_following(client: AsyncClient) -> None:
+    async with Flaky(client.server) as flaky:
+        chat = await flaky.create("run `sleep 0.5`", model=DEMO)
+        async with ChatSession(flaky, chat.id) as session:
+            assert (await session.send("say queued")).queued_message is not None
+            view = await session.settled()
+    assert flaky.failures == 0
+    assert last_answer(view) == "queued"
 
 
 @pytest.mark.anyio

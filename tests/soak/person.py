@@ -7,6 +7,7 @@ import collections
 import itertools
 import random
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Person:
                 async with Conversation(self._place, self._tally, self._chance, marker) as conversation:
                     await conversation.hold()
             except Exception as error:  # noqa: BLE001 - the others go on, and the soak fails in the end
-                self._tally.problems.append(f"chat {marker}: {type(error).__name__}: {error}")
+                self._tally.problems.append(f"chat {marker}: {''.join(traceback.format_exception(error))}")
 
 
 class Conversation:
