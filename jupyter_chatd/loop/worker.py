@@ -160,9 +160,10 @@ class Worker:
         """Take chats that need a worker; return whether the batch was full, so that there may be more."""
         dead, is_alone = await self._other_workers()
         own = frozenset(self._own)
-        before = math.inf if is_alone else self._engine.store.clock() - OTHERS_GRACE
+        now = self._engine.store.clock()
+        since, until = (math.inf, math.inf) if is_alone else (now - OTHERS_GRACE, now + OTHERS_GRACE)
         if not await self._engine.store.read(
-            lambda conn: reads.has_work(conn, dead, own=own, changed_before=before)
+            lambda conn: reads.has_work(conn, dead, own=own, spare_from=since, spare_until=until)
         ):
             return False
         acquire = Acquire(
@@ -170,7 +171,8 @@ class Worker:
             runner_ids=tuple(uuid.uuid4().hex for _ in range(self._batch)),
             dead_workers=dead,
             own=own,
-            changed_before=before,
+            spare_from=since,
+            spare_until=until,
         )
         taken = await self._engine.store.apply(acquire)
         for chat in taken:

@@ -359,20 +359,26 @@ def impossible_chats(conn: sqlite3.Connection) -> tuple[str, ...]:
 NEEDS_WORKER = """
 status IN ('running', 'interrupting') AND (
     worker_id IN (SELECT value FROM json_each(:dead))
-    OR (worker_id IS NULL AND (updated_at < :changed_before OR id IN (SELECT value FROM json_each(:own))))
+    OR (
+        worker_id IS NULL AND (
+            updated_at NOT BETWEEN :spare_from AND :spare_until
+            OR id IN (SELECT value FROM json_each(:own))
+        )
+    )
 )
 """
 """SQL: what `work.Acquire` may take. Its parameters: `needs_worker`."""
 
 
 def needs_worker(
-    dead_workers: Collection[str], own: Collection[str], changed_before: float
+    dead_workers: Collection[str], own: Collection[str], spare_from: float, spare_until: float
 ) -> dict[str, object]:
     """Return the parameters of `NEEDS_WORKER`; their meaning is that of the fields of `work.Acquire`."""
     return {
         "dead": wire.dump_json(sorted(dead_workers)),
         "own": wire.dump_json(sorted(own)),
-        "changed_before": changed_before,
+        "spare_from": spare_from,
+        "spare_until": spare_until,
     }
 
 
@@ -381,10 +387,11 @@ def has_work(
     dead_workers: Collection[str] = (),
     *,
     own: Collection[str] = (),
-    changed_before: float = math.inf,
+    spare_from: float = math.inf,
+    spare_until: float = math.inf,
 ) -> bool:
     """Whether there is a chat that `work.Acquire` with the same arguments would take."""
-    parameters = needs_worker(dead_workers, own, changed_before)
+    parameters = needs_worker(dead_workers, own, spare_from, spare_until)
     row = conn.execute(f"SELECT 1 FROM chats WHERE {NEEDS_WORKER} LIMIT 1", parameters).fetchone()  # noqa: S608
     return row is not None
 

@@ -38,15 +38,18 @@ class Acquire:
     dead_workers: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
     """Chats that were last changed through this worker's server: they are its to take, at once."""
-    changed_before: float = math.inf
-    """Of the others, take those whose last change is older than that (UTC seconds)."""
+    spare_from: float = math.inf
+    """Of the others, leave alone what was changed between this and `spare_until` (UTC seconds)."""
+    spare_until: float = math.inf
+    """What was changed later than that was changed before the clock was set back."""
 
     transition = Transition.ACQUIRE
 
     def apply(self, tx: Transaction) -> tuple[Chat, ...]:
         rows = tx.conn.execute(
             f"SELECT id FROM chats WHERE {NEEDS_WORKER} ORDER BY updated_at, id LIMIT :limit",  # noqa: S608
-            needs_worker(self.dead_workers, self.own, self.changed_before) | {"limit": len(self.runner_ids)},
+            needs_worker(self.dead_workers, self.own, self.spare_from, self.spare_until)
+            | {"limit": len(self.runner_ids)},
         ).fetchall()
         return tuple(
             self._take(tx, row["id"], runner) for row, runner in zip(rows, self.runner_ids, strict=False)
