@@ -207,8 +207,16 @@ def _cause(error: Any, status: int | None, text: str) -> Cause:
             return Cause.AUTH
         case exceptions.ModelNotFoundError():
             return Cause.UNKNOWN_MODEL
+        case _ if _is_torn(error):
+            return Cause.SERVER
         case _:
             return classify(status, text)
+
+
+def _is_torn(error: BaseException) -> bool:
+    """Whether an event of a stream was no JSON. A page that is no answer at all has no events."""
+    cause = error.__cause__
+    return cause is not None and (isinstance(cause, json.JSONDecodeError) or _is_torn(cause))
 
 
 GATEWAY_STATUSES = (408, 502, 503, 504)

@@ -108,7 +108,7 @@ class Faulty(FakeVendor):
             case "half":
                 return before
             case "garbled":
-                return [*before, b'data: {"type": "no\n\n', *after]
+                return [*before, b'event: content_block_delta\ndata: {"type": "no\n\n', *after]
             case "silent":
                 return [*before, Hang()]
             case "torn arguments":

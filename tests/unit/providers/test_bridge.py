@@ -305,6 +305,23 @@ async def test_a_stream_that_just_ends_is_no_answer(connect: Call) -> None:
 
 
 @both_kinds
+async def test_an_event_that_is_not_json_is_the_vendors_error(
+    connect: Call, kind: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model does answer there, so that it is worth another try."""
+    events = [
+        event for event in FAKES[kind]([]).encode({"model": "m"}, [say("Half.")]) if isinstance(event, bytes)
+    ]
+    body = b"".join([*events[:3], b'event: content_block_delta\ndata: {"type": "no\n\n', *events[3:]])
+    called = await connect(kind, [Raw(body=body)])
+
+    detail = await failing(called.model)
+
+    assert (detail.kind, detail.retryable) == ("generic", True)
+    assert not caplog.records
+
+
+@both_kinds
 async def test_a_web_page_is_no_answer(connect: Call, kind: Kind) -> None:
     page = Raw(body=b"<html><title>Welcome</title></html>", content_type="text/html")
     called = await connect(kind, [page])
