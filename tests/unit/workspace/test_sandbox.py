@@ -41,7 +41,7 @@ async def make_agent(
                 directory=directory,
                 home=tmp_path,
                 state_folder=tmp_path / "state",
-                protected=[secrets, tmp_path / "data" / "not-there-yet"],
+                protected=[secrets, secrets / "file-of-later", tmp_path / "data" / "not-there-yet"],
                 sandbox=settings,
                 limits=LIMITS,
             )
@@ -102,6 +102,13 @@ async def test_nothing_is_left_in_protected_places(
     output = await run(agent, f"mkdir -p $(dirname {place}); echo evil > {place}")
     assert output.exit_code != 0
     assert not _is_there(place)
+
+
+async def test_a_file_that_is_not_there_yet_does_not_become_a_folder(
+    agent: ServerAgent, secrets: Path
+) -> None:
+    await agent.facts()
+    assert not (secrets / "file-of-later").exists()
 
 
 async def test_the_rest_of_the_disk_is_read_only(agent: ServerAgent) -> None:
