@@ -281,10 +281,21 @@ def _messages(body: object) -> Iterator[str]:
         yield body.strip()
     elif isinstance(body, dict):
         known = cast("dict[str, Any]", body)
+        yield from _messages(_passed_on(known))
         for key in ("error", "message", "detail"):
             yield from _messages(known.get(key))
         if known:
             yield json.dumps(known, default=str)
+
+
+def _passed_on(body: dict[str, Any]) -> object:
+    """What the vendor behind a gateway said: OpenRouter's own message is only "Provider returned error"."""
+    metadata = body.get("metadata")
+    raw = cast("dict[str, Any]", metadata).get("raw") if isinstance(metadata, dict) else None
+    try:
+        return json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        return raw
 
 
 _KEY_LIKE = re.compile(r"\b(sk|pk|rk|key|gsk|xai)-[A-Za-z0-9_*.-]{6,}|Bearer\s+[^\s'\"]+")
