@@ -104,14 +104,16 @@ class BridgeModel:
 
         prompt = await self._build(call, vendor)
         settings, parameters = self._settings(call, vendor, prompt)
-        request = model_request_stream(
+        ask = partial(
+            model_request_stream,
             vendor.model_for(call),
             prompt.messages,
             model_settings=settings,  # pyright: ignore[reportArgumentType]
             model_request_parameters=parameters,
             instrument=False,
         )
-        async with request as stream:
+        # Asking looks through the whole prompt; the request is sent when the stream is opened.
+        async with await call_off_loop(ask, size=len(prompt.messages)) as stream:
             reader = AnswerReader(Origin.of(stream))
             async for event in stream:
                 for ours in reader.read(event):
@@ -146,11 +148,12 @@ class BridgeModel:
         self, call: ModelCall, vendor: Vendor, prompt: LibraryPrompt
     ) -> tuple[Mapping[str, Any], ModelRequestParameters]:
         try:
-            settings, search = vendor.settings(call), web_search_tool(vendor.options(call))
+            settings = vendor.settings(call)
+            search = web_search_tool(vendor.options(call), vendor.model_for(call))
         except ValueError as problem:
             raise config_error(str(problem), provider=self._endpoint.provider) from None
-        if prompt.cache_system:
-            settings = {**settings, **vendor.cache_system}
+        if prompt.caches:
+            settings = {**settings, **vendor.cache_settings}
         if not call.may_call_tools:
             settings = {**settings, "tool_choice": "none"}
         return settings, _parameters(call, native_tools=[search] if search else ())

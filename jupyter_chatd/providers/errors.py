@@ -22,6 +22,8 @@ from .overflow import find_limit, is_overflow
 
 MAX_DETAIL = 500  # characters
 REMOVED = "[key removed]"
+SECRET_LENGTH = 7
+"""Characters from which on a key is a secret: local servers get "x", which is part of many words."""
 
 
 class Cause(StrEnum):
@@ -303,6 +305,6 @@ _KEY_LIKE = re.compile(r"\b(sk|pk|rk|key|gsk|xai)-[A-Za-z0-9_*.-]{6,}|Bearer\s+[
 
 def scrub(text: str, api_key: str | None) -> str:
     """Return *text* without the key, and without what looks like one: vendors like to quote it."""
-    if api_key:
+    if api_key and len(api_key) >= SECRET_LENGTH:
         text = text.replace(api_key, REMOVED)
     return _KEY_LIKE.sub(REMOVED, text)

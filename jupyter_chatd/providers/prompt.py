@@ -42,7 +42,7 @@ class LibraryPrompt:
     """A prompt as the library takes it."""
 
     messages: list[library.ModelMessage]
-    cache_system: bool = False
+    caches: bool = False
     """The system prompt ends with a cache mark; the library wants that as a setting."""
 
 
@@ -69,8 +69,8 @@ def build_prompt(
     for message in messages:
         builder.add(message)
     builder.close_response(is_last=True)
-    cache_system = cache_points and any(message.cache for message in messages if message.role is Role.SYSTEM)
-    return LibraryPrompt(messages=builder.messages, cache_system=cache_system)
+    caches = any(message.cache for message in messages if message.role is Role.SYSTEM)
+    return LibraryPrompt(messages=builder.messages, caches=caches)
 
 
 class _Builder:

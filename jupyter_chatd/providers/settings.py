@@ -8,6 +8,9 @@ from typing import Any
 from ..model_settings import CompactionChoice, ModelConfig, ProviderConfig, StoredModels
 from .protocol import CallSettings
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Words for how much a model reasons; each vendor gets the nearest that it has."""
+
 __all__ = ["ModelConfig", "ProviderConfig", "StoredModels", "call_settings", "compaction_choice"]
 
 
@@ -15,8 +18,14 @@ def call_settings(options: Mapping[str, Any]) -> CallSettings:
     """The settings that a model config's options ask for; what is absent leaves the vendor's default.
 
     Raises:
-        ValueError: an option has the wrong type; the text names it.
+        ValueError: an option has the wrong type, or there is no such effort; the text names it.
     """
+    effort = _option(options, "reasoning_effort", str)
+    if effort not in (None, *EFFORTS):
+        raise ValueError(f"Model option reasoning_effort must be one of {', '.join(EFFORTS)}.")
+    given: Mapping[str, Any] = _option(options, "provider_options", dict) or {}
+    for vendor in given:
+        _option(given, vendor, dict, prefix="provider_options.")
     return CallSettings(
         max_output_tokens=_option(options, "max_output_tokens", int),
         temperature=_option(options, "temperature", int, float),
@@ -24,8 +33,8 @@ def call_settings(options: Mapping[str, Any]) -> CallSettings:
         top_k=_option(options, "top_k", int),
         presence_penalty=_option(options, "presence_penalty", int, float),
         frequency_penalty=_option(options, "frequency_penalty", int, float),
-        reasoning_effort=_option(options, "reasoning_effort", str),
-        provider_options=_option(options, "provider_options", dict) or {},
+        reasoning_effort=effort,
+        provider_options=given,
     )
 
 
@@ -37,9 +46,9 @@ def compaction_choice(config: ModelConfig) -> CompactionChoice:
     )
 
 
-def _option(options: Mapping[str, Any], name: str, *types: type) -> Any:
+def _option(options: Mapping[str, Any], name: str, *types: type, prefix: str = "") -> Any:
     value = options.get(name)
     if value is not None and (not isinstance(value, types) or isinstance(value, bool)):
         wanted = " or ".join(kind.__name__ for kind in types)
-        raise ValueError(f"Model option {name} must be {wanted}, but is {type(value).__name__}.")
+        raise ValueError(f"Model option {prefix}{name} must be {wanted}, but is {type(value).__name__}.")
     return value

@@ -54,8 +54,8 @@ class Vendor:
     """Names of this vendor's `provider_options`; the first that a call has counts."""
     cache_points: bool = False
     """Takes explicit prompt-cache points."""
-    cache_system: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Settings that put a cache mark after the system prompt."""
+    cache_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings that put cache marks where no point can stand: after the tools and the system prompt."""
     chat_model: LibraryModel | None = None
     """The same model through chat completions, where a config may choose."""
     takes_reasoning: Callable[[LibraryModel, ThinkingPart], bool] = always

@@ -17,16 +17,15 @@ from .endpoint import Endpoint
 from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
-from .vendor_settings import Option, common_settings, option_settings, options_of, same
+from .vendor_settings import Option, common_settings, effort_settings, option_settings, options_of, same
 
 NO_KEY = "no-key"
 
-EFFORTS: dict[str, str | bool] = {"none": False}
-"""Words for reasoning effort that the library spells differently."""
 
-
-def _thinking(value: Mapping[str, Any]) -> dict[str, Any]:
+def _thinking(value: Any) -> dict[str, Any]:
     """`{"budget_tokens": n}` as the vendor's own parameter."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"Provider option thinking must be an object, but is {type(value).__name__}.")
     return {"type": "enabled", **value}
 
 
@@ -89,10 +88,7 @@ class AnthropicVendorModel(AnthropicModel):
 
 def anthropic_settings(call: ModelCall) -> Mapping[str, Any]:
     """The library's settings for a call of Claude, wherever it runs."""
-    settings = common_settings(call.settings)
-    effort = call.settings.reasoning_effort
-    if effort is not None:
-        settings["thinking"] = EFFORTS.get(effort, effort)
+    settings = common_settings(call.settings) | effort_settings(call.settings)
     return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)
 
 
@@ -106,6 +102,6 @@ TRAITS: Any = {
     "takes_reasoning": takes_reasoning,
     "options_keys": OPTIONS_KEYS,
     "cache_points": True,
-    "cache_system": {"anthropic_cache_instructions": True},
+    "cache_settings": {"anthropic_cache_instructions": True, "anthropic_cache_tool_definitions": True},
 }
 """What every way to Claude has in common, as arguments of `Vendor`."""

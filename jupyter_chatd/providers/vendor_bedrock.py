@@ -16,7 +16,7 @@ import boto3  # pyright: ignore[reportMissingTypeStubs]
 import httpx2
 from anthropic import AsyncAnthropicBedrock  # pyright: ignore[reportPrivateImportUsage]
 from anthropic._models import FinalRequestOptions
-from anthropic._utils._prepare import serialize_data
+from anthropic._utils._json import openapi_dumps
 from botocore import UNSIGNED  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_ai.messages import ModelMessage, ThinkingPart
@@ -29,15 +29,12 @@ from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
 from .vendor_anthropic import TRAITS, AnthropicVendorModel
-from .vendor_settings import Option, common_settings, option_settings, options_of, same
+from .vendor_settings import Option, common_settings, effort_settings, option_settings, options_of, same
 
 NO_KEY = "no-key"
 
 DEFAULT_REGION = "us-east-1"
 """For signing requests to an address that tells no region, when the environment does not either."""
-
-EFFORTS: dict[str, str | bool] = {"none": False}
-"""Words for reasoning effort that the library spells differently."""
 
 OPTIONS_KEYS = ("bedrock", "anthropic")
 
@@ -83,16 +80,17 @@ def _connect_claude(endpoint: Endpoint, model: str) -> Vendor:
 
 
 class _ClaudeClient(AsyncAnthropicBedrock):
-    """Prepares long requests in a thread: this client copies them, too."""
+    """Prepares long requests in a thread: this client copies them twice."""
+
+    async def _copy_and_prepare(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        return await run_off_loop(super()._copy_and_prepare(options), size=body_size(options.json_data))
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
-        is_long = body_size(options.json_data) > LONG_PROMPT
-        prepared = await run_off_loop(
-            super()._prepare_options(options), size=LONG_PROMPT + 1 if is_long else 0
-        )
-        if is_long:
-            text = await asyncio.to_thread(serialize_data, prepared.json_data, location="body")
-            prepared.content, prepared.json_data = text.encode(), None
+        size = body_size(options.json_data)
+        prepared = await run_off_loop(super()._prepare_options(options), size=size)
+        if size > LONG_PROMPT:
+            prepared.content = await asyncio.to_thread(openapi_dumps, prepared.json_data)
+            prepared.json_data = None
         return prepared
 
 
@@ -108,7 +106,7 @@ def _connect_any(endpoint: Endpoint, model: str) -> Vendor:
         options_keys=OPTIONS_KEYS,
         takes_reasoning=takes_reasoning,
         cache_points=True,
-        cache_system={"bedrock_cache_instructions": True},
+        cache_settings={"bedrock_cache_instructions": True, "bedrock_cache_tool_definitions": True},
     )
 
 
@@ -148,8 +146,5 @@ class _ConverseModel(BedrockConverseModel):
 
 
 def _settings(call: ModelCall) -> Mapping[str, Any]:
-    settings = common_settings(call.settings)
-    effort = call.settings.reasoning_effort
-    if effort is not None:
-        settings["thinking"] = EFFORTS.get(effort, effort)
+    settings = common_settings(call.settings) | effort_settings(call.settings)
     return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)

@@ -16,12 +16,9 @@ from .google_client import DirectGemini
 from .offload import run_off_loop
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
-from .vendor_settings import Option, common_settings, option_settings, options_of, same
+from .vendor_settings import Option, common_settings, effort_settings, option_settings, options_of, same
 
 NO_KEY = "no-key"
-
-EFFORTS: dict[str, str | bool] = {"none": False}
-"""Words for reasoning effort that the library spells differently."""
 
 OPTIONS_KEYS = ("google",)
 
@@ -59,8 +56,5 @@ class _Model(GoogleModel):
 
 
 def _settings(call: ModelCall) -> Mapping[str, Any]:
-    settings = common_settings(call.settings)
-    effort = call.settings.reasoning_effort
-    if effort is not None:
-        settings["thinking"] = EFFORTS.get(effort, effort)
+    settings = common_settings(call.settings) | effort_settings(call.settings)
     return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)

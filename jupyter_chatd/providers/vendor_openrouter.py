@@ -14,10 +14,7 @@ from .offload import run_off_loop
 from .protocol import ModelCall
 from .vendor import Vendor
 from .vendor_openai import make_client
-from .vendor_settings import Option, common_settings, option_settings, options_of, same
-
-EFFORTS: dict[str, str | bool] = {"none": False}
-"""Words for reasoning effort that the library spells differently."""
+from .vendor_settings import Option, common_settings, effort_settings, option_settings, options_of, same
 
 OPTIONS_KEYS = ("openrouter",)
 
@@ -30,6 +27,13 @@ OPTIONS: dict[str, Option] = {
     "extra_body": ("extra_body", same),
 }
 
+CACHE = {
+    "openrouter_cache_instructions": True,
+    "openrouter_cache_tool_definitions": True,
+    "openrouter_cache_messages": True,
+}
+"""Points of our own are possible in user messages only; the last of these settings marks tool results too."""
+
 
 def connect(endpoint: Endpoint, model: str) -> Vendor:
     """A client of *endpoint* and the model on it."""
@@ -39,8 +43,7 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
         settings=_settings,
         close=client.close,
         options_keys=OPTIONS_KEYS,
-        cache_points=True,
-        cache_system={"openrouter_cache_instructions": True},
+        cache_settings=CACHE,
     )
 
 
@@ -52,10 +55,7 @@ class _Model(OpenRouterModel):
 
 
 def _settings(call: ModelCall) -> Mapping[str, Any]:
-    settings = common_settings(call.settings)
+    settings = common_settings(call.settings) | effort_settings(call.settings)
     # Tells what it charged, which includes what no list of prices knows.
     settings["openrouter_usage"] = {"include": True}
-    effort = call.settings.reasoning_effort
-    if effort is not None:
-        settings["thinking"] = EFFORTS.get(effort, effort)
     return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)

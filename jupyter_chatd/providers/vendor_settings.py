@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .protocol import CallSettings, ModelCall
 
 if TYPE_CHECKING:
+    from pydantic_ai.models import Model as LibraryModel
     from pydantic_ai.native_tools import WebSearchTool
 
 Option = tuple[str, Callable[[Any], Any]]
@@ -32,6 +33,12 @@ def common_settings(settings: CallSettings) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def effort_settings(settings: CallSettings) -> dict[str, Any]:
+    """The reasoning effort in the library's words, which it translates for each model."""
+    effort = settings.reasoning_effort
+    return {} if effort is None else {"thinking": False if effort == "none" else effort}
+
+
 def options_of(call: ModelCall, keys: Sequence[str]) -> Mapping[str, Any]:
     """The call's `provider_options` under the first of *keys* that there is; empty when there is none."""
     given = call.settings.provider_options
@@ -51,11 +58,11 @@ READ_ELSEWHERE = {*WEB_SEARCH, "api", "send_reasoning"}
 """Options that are no setting of the library."""
 
 
-def web_search_tool(options: Mapping[str, Any]) -> WebSearchTool | None:
+def web_search_tool(options: Mapping[str, Any], model: LibraryModel) -> WebSearchTool | None:
     """The vendor's own web search, if it is switched on.
 
     Raises:
-        ValueError: an option has the wrong type, or both lists of domains are given.
+        ValueError: an option has the wrong type, both lists of domains are given, or *model* has no search.
     """
     from pydantic_ai.native_tools import WebSearchTool
 
@@ -66,6 +73,10 @@ def web_search_tool(options: Mapping[str, Any]) -> WebSearchTool | None:
     is_on = given.pop("web_search", False) | given.pop("web_search_enabled", False)
     if given.get("allowed_domains") and given.get("blocked_domains"):
         raise ValueError("Provider options allowed_domains and blocked_domains exclude each other.")
+    if is_on and WebSearchTool not in model.profile.get("supported_native_tools", ()):
+        raise ValueError(
+            f"The provider runs no web search for {model.model_name}. Take web_search out of the options."
+        )
     return WebSearchTool(**given) if is_on else None
 
 

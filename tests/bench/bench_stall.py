@@ -62,7 +62,7 @@ async def measure(plan: Plan) -> Sequence[Measured]:
     messages = 1 + 2 * plan.size(TURNS, 10)
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(scratch())
-        urls = await stack.enter_async_context(vendor.running(vendor.MODELS))
+        urls = await stack.enter_async_context(vendor.running(vendor.KINDS))
         histories = [(model, messages) for model in vendor.MODELS.values()]
         running, chat_ids = await stack.enter_async_context(
             server.running(folder, env=vendor.environment(urls), histories=histories)

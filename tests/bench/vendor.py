@@ -17,8 +17,12 @@ from typing import Any
 
 from tests.fakes import program
 from tests.fakes.anthropic_server import FakeAnthropic
+from tests.fakes.azure_server import FakeAzure
+from tests.fakes.bedrock_server import FakeBedrock
+from tests.fakes.google_server import FakeGoogle
 from tests.fakes.http import Reply, Request
 from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.openrouter_server import FakeOpenRouter
 from tests.fakes.responder import Conversation
 from tests.fakes.steps import Answer, Say, Step, say
 from tests.fakes.vendor import FakeVendor, sse
@@ -27,9 +31,23 @@ MODELS = {
     "anthropic": "anthropic:claude-sonnet-5",
     "openai": "openai:gpt-4o",
     "responses": "bench:responses",
+    "azure": "azure:gpt-5.4",
+    "google": "google:gemini-3.8-flash",
+    "openrouter": "openrouter:anthropic/claude-sonnet-4.5",
+    "bedrock": "bedrock:us.anthropic.claude-sonnet-4-6",
+    "converse": "bedrock:us.amazon.nova-pro-v1:0",
 }
 """By which model a server calls each kind of vendor."""
-LABELS = {"anthropic": "Anthropic", "openai": "OpenAI chat", "responses": "OpenAI responses"}
+LABELS = {
+    "anthropic": "Anthropic",
+    "openai": "OpenAI chat",
+    "responses": "OpenAI responses",
+    "azure": "Azure OpenAI",
+    "google": "Google",
+    "openrouter": "OpenRouter",
+    "bedrock": "Bedrock, Claude",
+    "converse": "Bedrock, other models",
+}
 RESPONSES_URL = "BENCH_RESPONSES_URL"
 """Where `extension.py` finds the responses API."""
 
@@ -141,7 +159,31 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
-KINDS: dict[str, type[Encoded]] = {"anthropic": Anthropic, "openai": OpenAI, "responses": Responses}
+class Azure(Encoded, FakeAzure):
+    """`POST /openai/v1/responses`."""
+
+
+class Google(Encoded, FakeGoogle):
+    """`POST /v1beta/models/{model}:streamGenerateContent`."""
+
+
+class OpenRouter(Encoded, FakeOpenRouter):
+    """`POST /api/v1/chat/completions`."""
+
+
+class Bedrock(Encoded, FakeBedrock):
+    """`POST /model/{model}/converse-stream`, and Claude's API."""
+
+
+KINDS: dict[str, type[Encoded]] = {
+    "anthropic": Anthropic,
+    "openai": OpenAI,
+    "responses": Responses,
+    "azure": Azure,
+    "google": Google,
+    "openrouter": OpenRouter,
+    "bedrock": Bedrock,
+}
 
 
 @contextlib.asynccontextmanager
@@ -169,6 +211,13 @@ def environment(urls: Mapping[str, str]) -> dict[str, str]:
         "anthropic": {"ANTHROPIC_BASE_URL": urls.get("anthropic", ""), "ANTHROPIC_API_KEY": "k"},
         "openai": {"OPENAI_BASE_URL": f"{urls.get('openai')}/v1", "OPENAI_API_KEY": "k"},
         "responses": {RESPONSES_URL: urls.get("responses", "")},
+        "azure": {"AZURE_OPENAI_ENDPOINT": f"{urls.get('azure')}/openai/v1", "AZURE_OPENAI_API_KEY": "k"},
+        "google": {"GOOGLE_GEMINI_BASE_URL": urls.get("google", ""), "GOOGLE_API_KEY": "k"},
+        "openrouter": {"OPENROUTER_BASE_URL": f"{urls.get('openrouter')}/api/v1", "OPENROUTER_API_KEY": "k"},
+        "bedrock": {
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": urls.get("bedrock", ""),
+            "AWS_BEARER_TOKEN_BEDROCK": "k",
+        },
     }
     return {name: value for kind in urls for name, value in variables[kind].items()}
 

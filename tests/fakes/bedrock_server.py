@@ -125,7 +125,7 @@ class FakeConverse(_Bedrock):
         for step in answer:
             match step:
                 case Say() | Think() | Call():
-                    yield from self._block(step, index)
+                    yield from self._content_block(step, index)
                     index += 1
                 case Break(message=message):
                     yield frame("modelStreamErrorException", {"message": message}, kind="exception")
@@ -137,7 +137,7 @@ class FakeConverse(_Bedrock):
         yield frame("messageStop", {"stopReason": stop_of(answer, calls="tool_use", end="end_turn")})
         yield frame("metadata", {"usage": _usage(answer), "metrics": {"latencyMs": 1}})
 
-    def _block(self, step: Say | Think | Call, index: int) -> Iterator[bytes]:
+    def _content_block(self, step: Say | Think | Call, index: int) -> Iterator[bytes]:
         for delta in self._deltas(step, index):
             event = "contentBlockStart" if "start" in delta else "contentBlockDelta"
             yield frame(event, {"contentBlockIndex": index, **delta})
@@ -157,6 +157,29 @@ class FakeConverse(_Bedrock):
                 text = json.dumps(args)
                 for piece in (text[start : start + 8] for start in range(0, len(text), 8)):
                     yield {"delta": {"toolUse": {"input": piece}}}
+
+
+class FakeBedrock(FakeConverse, FakeBedrockClaude):
+    """Both, as at Amazon's address: Claude by its own messages, every other model by the Converse API."""
+
+    label = "Bedrock"
+    action = "(?:converse-stream|invoke-with-response-stream)"
+
+    def check(self, body: dict[str, Any]) -> None:
+        """As the model's API."""
+        self._kind(body).check(self, body)
+
+    def conversation(self, body: dict[str, Any]) -> Conversation:
+        """As the model's API."""
+        return self._kind(body).conversation(self, body)
+
+    def encode(self, body: dict[str, Any], answer: Answer) -> Iterator[bytes | Step]:
+        """As the model's API."""
+        return self._kind(body).encode(self, body, answer)
+
+    @staticmethod
+    def _kind(body: dict[str, Any]) -> type[FakeConverse | FakeBedrockClaude]:
+        return FakeBedrockClaude if "anthropic.claude" in body["model"] else FakeConverse
 
 
 def frame(event: str, payload: dict[str, Any], *, kind: str = "event") -> bytes:
@@ -192,4 +215,4 @@ def _usage(answer: Answer) -> dict[str, int]:
 if __name__ == "__main__":
     from .program import main
 
-    main(FakeConverse)
+    main(FakeBedrock)

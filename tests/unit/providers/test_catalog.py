@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fakes.anthropic_server import FakeAnthropic
+from fakes.http import HttpServer, Reply, Request
 from fakes.openai_server import FakeOpenAI
 from fakes.steps import say, wait
 from servers import NO_OLLAMA
@@ -332,3 +333,59 @@ async def test_keys_are_in_no_repr(world: World) -> None:
 async def test_a_malformed_trait_stops_the_start(world: World) -> None:
     with pytest.raises(ValueError, match="needs a provider"):
         world.catalog(providers=[{}])
+
+
+# A server of this machine's own.
+
+
+async def test_a_local_ollama_is_found_listed_and_called(world: World) -> None:
+    async with FakeOpenAI([[say("hi")]], models=["qwen3:8b", "nomic-embed-text"]) as vendor:
+        catalog = world.catalog({"OLLAMA_HOST": vendor.origin.removeprefix("http://")})
+
+        ollama = by_name(await catalog.listing())["ollama"]
+        assert (ollama.available, ollama.has_api_key) == (True, False)
+        assert [model.ref for model in ollama.models] == ["ollama:qwen3:8b"]
+        assert await catalog.default_ref() == "ollama:qwen3:8b"
+        assert parts_of(await ask(await catalog.resolve("ollama:qwen3:8b"))) == [TextPart(text="hi")]
+
+    headers = vendor.generations[0].headers
+    assert headers["authorization"] == "Bearer no-key"
+
+
+async def test_a_key_goes_before_a_local_ollama(world: World) -> None:
+    async with FakeOpenAI([], models=["qwen3:8b"]) as vendor:
+        catalog = world.catalog({**ANTHROPIC, "OLLAMA_HOST": vendor.origin})
+
+        assert (await catalog.default_ref()).startswith("anthropic:")
+
+
+async def test_an_ollama_that_is_started_later_is_found_after_a_while(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeOpenAI([], models=["first"]) as vendor:
+        port = vendor.port
+    catalog = world.catalog({"OLLAMA_HOST": f"127.0.0.1:{port}"})
+    assert by_name(await catalog.listing())["ollama"].unavailable_reason == "not_running"
+
+    async with FakeOpenAI([], models=["later"], port=port) as vendor:
+        assert not by_name(await catalog.listing())["ollama"].available
+        assert vendor.requests == [], "it is not asked at every listing"
+        monkeypatch.setattr("jupyter_chatd.providers.catalog.ABSENCE_LIFETIME", 0.0)
+        assert by_name(await catalog.listing())["ollama"].available
+
+
+class Silent(HttpServer):
+    """Takes requests and never answers."""
+
+    async def handle(self, request: Request, reply: Reply) -> None:
+        await reply.pause(None)
+
+
+async def test_a_server_that_accepts_and_is_silent_does_not_hold_up_the_listing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_chatd.providers.discovery.TIMEOUT", 0.2)
+    async with Silent() as server, asyncio.timeout(5):
+        listing = by_name(await world.catalog({"OLLAMA_HOST": server.origin}).listing())
+
+    assert listing["ollama"].unavailable_reason == "not_running"

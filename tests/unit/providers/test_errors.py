@@ -206,3 +206,7 @@ def test_the_innermost_reason_of_a_transport_failure_is_told() -> None:
 
 def test_other_exceptions_are_told_by_name() -> None:
     assert failure_of(KeyError("x")) == Failure(cause=Cause.GENERIC, text="KeyError: 'x'")
+
+
+def test_a_placeholder_for_a_key_does_not_garble_messages() -> None:
+    assert scrub("Check the next key k.", "k") == "Check the next key k."

@@ -24,7 +24,7 @@ from jupyter_chatd.messages import (
 from jupyter_chatd.providers.endpoint import Kind
 from jupyter_chatd.providers.protocol import PromptMessage
 
-from .asking import assistant, collect, parts_of, system, tool, user
+from .asking import TOOLS, assistant, collect, parts_of, system, tool, user
 from .conftest import Call
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ async def sent(connect: Call, kind: Kind, *messages: PromptMessage) -> Any:
     from jupyter_chatd.providers.protocol import ModelCall
 
     to = await connect(kind, [say("ok")], model=CLAUDE if kind is Kind.ANTHROPIC else "gpt-x")
-    events = await collect(to.model.stream(ModelCall(messages=messages)))
+    events = await collect(to.model.stream(ModelCall(messages=messages, tools=TOOLS)))
     assert parts_of(events) == [TextPart(text="ok")]
     return to.body
 
@@ -384,5 +384,5 @@ async def test_long_prompts_are_mapped_off_the_loop(
     turns = tuple(message for n in range(40) for message in (user(f"u{n}"), assistant(f"a{n}")))
     await collect(to.model.stream(ModelCall(messages=(*turns, user("y")))))
 
-    assert len(threaded) == 3, "prompt, mapping and JSON"
-    assert threaded[1] is offload._finish
+    assert len(threaded) == 4, "prompt, asking, mapping and JSON"
+    assert threaded[2] is offload._finish

@@ -32,11 +32,17 @@ def test_options_become_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    "name,value", [("max_output_tokens", "5"), ("temperature", True), ("provider_options", [])]
+    "name,value",
+    [("max_output_tokens", "5"), ("temperature", True), ("provider_options", []), ("top_k", 1.5)],
 )
 def test_options_of_a_wrong_type_are_named(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be"):
         call_settings({name: value})
+
+
+def test_options_of_a_provider_are_an_object() -> None:
+    with pytest.raises(ValueError, match=r"provider_options.openai must be dict, but is bool"):
+        call_settings({"provider_options": {"openai": True}})
 
 
 def test_the_turn_chooses_the_effort_and_the_config_the_rest() -> None:
@@ -60,3 +66,8 @@ async def test_a_configured_model_calls_with_its_settings() -> None:
     assert ConfiguredModel(inner, settings=CallSettings(), context_limit=7).context_limit == 7
     await model.aclose()
     assert not inner.closed, "other models share its connections"
+
+
+def test_an_effort_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ValueError, match="reasoning_effort must be one of none, minimal, low"):
+        call_settings({"reasoning_effort": "very much"})

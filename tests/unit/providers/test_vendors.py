@@ -10,6 +10,7 @@ import pytest
 from fakes.steps import Break, Refuse, Spend, Stop, call, say, think, wait
 
 from jupyter_chatd.errors import ModelError
+from jupyter_chatd.loop.prompt import mark_cache
 from jupyter_chatd.messages import (
     FilePart,
     Part,
@@ -22,7 +23,7 @@ from jupyter_chatd.messages import (
 )
 from jupyter_chatd.providers.bridge import BridgeModel
 from jupyter_chatd.providers.endpoint import ANTHROPIC_URL, Endpoint, Kind
-from jupyter_chatd.providers.protocol import CallSettings, ModelCall
+from jupyter_chatd.providers.protocol import CallSettings, ModelCall, PromptMessage
 
 from .asking import (
     API_KEY,
@@ -234,7 +235,7 @@ async def test_a_stopped_stream_is_noticed_by_the_vendor(connect: Call, name: st
     at = await called(connect, name, [say("one two"), wait(30)])
     stream = at.model.stream(asking())
     await anext(stream)
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
 
     (request,) = at.vendor.generations
     await request.done.wait()
@@ -273,10 +274,28 @@ async def test_google_searches_beside_our_tools(connect: Call) -> None:
     assert any("googleSearch" in entry for entry in body["tools"])
 
 
-async def test_a_search_that_the_vendor_does_not_have_is_told(connect: Call) -> None:
-    at = await called(connect, "bedrock-claude")
+NO_SEARCH = {
+    "bedrock-claude": ("anthropic", CLAUDE_ON_BEDROCK),
+    "bedrock-other": ("bedrock", OTHER_ON_BEDROCK),
+    "openai-compat": ("openaicompat", MODEL),
+}
 
-    assert "WebSearchTool" in await refusal(at, {"anthropic": {"web_search": True}})
+
+@pytest.mark.parametrize("name", list(NO_SEARCH))
+async def test_a_search_that_the_vendor_does_not_have_is_told(connect: Call, name: str) -> None:
+    key, model = NO_SEARCH[name]
+    at = await called(connect, name)
+
+    assert f"no web search for {model}" in await refusal(at, {key: {"web_search": True}})
+    assert at.vendor.requests == []
+
+
+async def test_a_search_without_its_limits_is_not_made(connect: Call) -> None:
+    at = await called(connect, "google")
+
+    assert "allowed_domains" in await refusal(
+        at, {"google": {"web_search": True, "allowed_domains": ["a.org"]}}
+    )
     assert at.vendor.requests == []
 
 
@@ -286,6 +305,7 @@ async def test_a_search_that_the_vendor_does_not_have_is_told(connect: Call) -> 
         ({"web_search": True, "allowed_domains": ["a"], "blocked_domains": ["b"]}, "exclude each other"),
         ({"web_search": "yes"}, "web_search must be bool"),
         ({"api": "telegraph"}, "chat or responses"),
+        ({"thinking": "much"}, "thinking must be an object"),
     ],
 )
 async def test_options_that_make_no_sense_are_refused(
@@ -404,7 +424,13 @@ async def test_bedrock_signs_with_the_machines_credentials_where_it_may(
 
 # Files, and cache marks.
 
-MARKS = {"openrouter": "cache_control", "bedrock-claude": "cache_control", "bedrock-other": "cachePoint"}
+MARKS = {
+    "anthropic": ("cache_control", 4),
+    "bedrock-claude": ("cache_control", 4),
+    "bedrock-other": ("cachePoint", 3),  # Nova does not cache tools
+    "openrouter": ("cache_control", 3),
+}
+"""What a mark looks like, and how many there are: tools, system prompt, the last messages."""
 
 
 @every_vendor
@@ -418,28 +444,37 @@ async def test_files_reach_the_vendor(connect: Call, name: str, file: FilePart) 
     assert str(file.data).rstrip("=") in sent.replace("-", "+").replace("_", "/")
 
 
+def turn_of(count: int) -> list[PromptMessage]:
+    """A turn with calls and results, marked as the loop does it."""
+    ids = [f"call{number}" for number in range(count)]
+    calls = [ToolCallPart(tool_call_id=one, tool_name="execute", args={}) for one in ids]
+    results = [ToolResultPart(tool_call_id=one, tool_name="execute", result={"output": "x"}) for one in ids]
+    steps = [m for c, r in zip(calls, results, strict=True) for m in (assistant("Look.", c), tool(r))]
+    return list(mark_cache([system("Rules."), user("Go."), *steps]))
+
+
 @pytest.mark.parametrize("name", list(MARKS))
-async def test_cache_marks_reach_the_vendor(connect: Call, name: str) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 3])
+async def test_cache_marks_reach_the_vendor(connect: Call, name: str, steps: int) -> None:
     kind, model = SUBJECTS[name]
     model = "anthropic/claude-sonnet-4.5" if name == "openrouter" else model
     at = await connect(kind, [say("a")], model=model)
-    history: Sequence[Any] = (
-        system("Rules.", cache=True),
-        user("one"),
-        assistant("two"),
-        user("3", cache=True),
-    )
 
-    await ask(at.model, *history)
+    await ask(at.model, *turn_of(steps))
 
-    assert at.vendor.generations[-1].raw.decode().count(MARKS[name]) == 2
+    word, count = MARKS[name]
+    missing = 1 if steps == 0 and name != "openrouter" else 0  # only one message to mark
+    assert at.vendor.generations[-1].raw.decode().count(word) == count - missing
 
 
-def names(parts: Sequence[Part]) -> list[str]:
-    return [part.type for part in parts]
+async def test_models_that_cache_by_themselves_get_no_marks(connect: Call) -> None:
+    for name in ("openai-compat", "google", "azure", "openrouter"):
+        at = await called(connect, name, [say("a")])
+        await ask(at.model, *turn_of(1))
+        assert "cache" not in at.vendor.generations[-1].raw.decode().replace("prompt_cache_key", "")
 
 
 async def test_a_model_is_named_as_people_named_it(connect: Call) -> None:
     at = await called(connect, "google", [say("a")])
 
-    assert (at.model.ref, MODEL in at.vendor.base_url) == (f"google:{MODEL}", False)
+    assert at.model.ref == f"google:{MODEL}"
