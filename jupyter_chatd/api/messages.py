@@ -62,6 +62,8 @@ class MessagesHandler(ChatdHandler):
             busy=BusyBehavior(body.busy_behavior),
             options=await self._options(body),
         )
+        if body.mcp_server_ids is not None:
+            await self.service.update(chat_id, {"mcp_server_ids": body.mcp_server_ids})
         self.reply(sent_reply(sent))
 
     async def _options(self, body: requests.SendMessage) -> TurnOptions:
