@@ -24,6 +24,10 @@ from .base import BASE, CHAT, ChatdHandler, permission
 FOREVER = "private, max-age=31536000, immutable"
 SANDBOX = "default-src 'none'; frame-ancestors 'self'; sandbox"
 
+DRAINED = 100 * 1024 * 1024
+"""Bytes up to which the body of a refused upload is read to its end. Who is still sending when the connection
+closes sees a broken connection, and not the sentence that says why (RFC 9112, 9.6)."""
+
 PIECE = 256 * 1024  # bytes that are handed to the socket at once, so that a slow reader costs no memory
 
 
@@ -63,12 +67,12 @@ class FilesHandler(ChatdHandler):
     _received = 0  # bytes
 
     async def prepare(self) -> None:
-        """Refuse what is too large before it is sent, where its length is told."""
+        """Refuse what is much too large before it is sent, where its length is told."""
         await super().prepare()
         self._library = self.extension.runtime.files
         self._pieces: list[bytes] = []
         length = self.request.headers.get("Content-Length", "")
-        if length.isdecimal():
+        if length.isdecimal() and int(length) > DRAINED:
             self._library.check_size(int(length))
 
     def data_received(self, chunk: bytes) -> None:

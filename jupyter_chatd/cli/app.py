@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
@@ -22,7 +22,16 @@ from ..client.view import ChatView
 from ..errors import ChatdError
 from ..messages import Chat, Message
 from . import archive
-from .output import NEWEST, pick, print_chat_json, print_chats, print_chats_json
+from .attach import attach_options, check_one_stdin, upload, with_lines
+from .output import (
+    NEWEST,
+    pick,
+    print_chat_json,
+    print_chats,
+    print_chats_json,
+    print_hits,
+    print_hits_json,
+)
 from .settings import database_path, load_config
 from .talk import converse, follow_chat
 from .target import AUTO, find_running, prefer_running, running_server, server_for_prompt
@@ -50,6 +59,20 @@ def _guarded(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
 
 def _server_option(text: str) -> Callable[[F], F]:
     return click.option("--server", default=AUTO, metavar="WHICH", show_default=True, help=text)
+
+
+def _labels_of(context: click.Context, parameter: click.Parameter, words: Sequence[str]) -> Mapping[str, str]:
+    """Read `name:value` words; a value may have colons."""
+    pairs = [word.partition(":") for word in words]
+    if any(not name or not colon for name, colon, _ in pairs):
+        raise click.BadParameter("Expected name:value.", context, parameter)
+    return {name: value for name, _, value in pairs}
+
+
+def _label(text: str) -> Callable[[F], F]:
+    return click.option(
+        "--label", "labels", multiple=True, metavar="NAME:VALUE", callback=_labels_of, help=text
+    )
 
 
 _RUN_SERVER = (
@@ -88,6 +111,8 @@ def chatd() -> None:
 
 @chatd.command()
 @click.argument("prompt")
+@attach_options
+@_label("Give the chat this label. May be repeated.")
 @_MODEL
 @click.option("--title", help="Title of the chat; else the first words of the prompt.")
 @_server_option(_RUN_SERVER)
@@ -97,6 +122,9 @@ def chatd() -> None:
 @_guarded
 async def run(
     prompt: str,
+    files: tuple[str, ...],
+    lines: tuple[str, ...],
+    labels: Mapping[str, str],
     model: str | None,
     title: str | None,
     server: str,
@@ -110,10 +138,12 @@ async def run(
     own works in the current folder, opens no port, and is gone afterwards. The chat stays: see it in
     JupyterLab or with show last.
     """
-    text = _read(prompt)
+    check_one_stdin(prompt, files)
+    content = with_lines(_read(prompt), lines)
     printer = TurnPrinter(quiet=quiet or as_json)
     async with server_for_prompt(server, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
-        chat = await client.create(text, model=model, title=title)
+        sent = await upload(client, files)
+        chat = await client.create(content, files=sent, model=model, title=title, labels=labels)
         printer.note(f"Chat {chat.id} with {chat.model}")
         async with ChatSession(client, chat.id) as session:
             await converse(session, printer, timeout_s=timeout, as_json=as_json)
@@ -122,6 +152,7 @@ async def run(
 @chatd.command()
 @_CHAT
 @click.argument("text")
+@attach_options
 @_MODEL
 @click.option(
     "--busy",
@@ -139,6 +170,8 @@ async def run(
 async def send(
     chat: str,
     text: str,
+    files: tuple[str, ...],
+    lines: tuple[str, ...],
     model: str | None,
     busy: Busy,
     no_wait: bool,
@@ -151,13 +184,15 @@ async def send(
 
     TEXT may be - for standard input.
     """
-    text = _read(text)
+    check_one_stdin(text, files)
+    content = with_lines(_read(text), lines)
     printer = TurnPrinter(quiet=quiet or as_json)
     choice = await prefer_running(server, cwd=Path.cwd(), may_start=not no_wait)
     async with server_for_prompt(choice, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
         row = await _find_chat(client, chat)
         async with ChatSession(client, row.id) as session:
-            sent = await session.send(text, busy=busy, model=model)
+            uploaded = await upload(client, files)
+            sent = await session.send(content, files=uploaded, busy=busy, model=model)
             if sent.command is not None:  # there is no answer to wait for
                 await until_ctrl_c(session.settled(), stop=session.interrupt)
                 return
@@ -215,20 +250,70 @@ async def tail(chat: str, messages: int, until_idle: bool, server: str) -> None:
     "-n", "--limit", type=click.IntRange(1, NEWEST), default=20, show_default=True, help="Most chats."
 )
 @click.option("--text", metavar="WORDS", help="Only chats whose title or messages have these words.")
+@_label("Only chats with this label. May be repeated: they must have all.")
 @click.option("--archived", is_flag=True, help="Archived chats instead of the others.")
 @_server_option(f"{_SERVER} When none runs, the database is read.")
 @_JSON
 @_guarded
-async def list_(limit: int, text: str | None, archived: bool, server: str, as_json: bool) -> None:
+async def list_(server: str, as_json: bool, **query: Any) -> None:
     """List chats, newest change first."""
     found = await find_running(server, cwd=Path.cwd())
     if found is None:
         with archive.open_archive(database_path(load_config())) as conn:
-            chats = archive.list_chats(conn, limit=limit, text=text, archived=archived)
+            chats = archive.list_chats(conn, **query)
     else:
         async with AsyncClient(found) as client:
-            chats = await client.list(limit=limit, text=text, archived=archived)
+            chats = await client.list(**query)
     (print_chats_json if as_json else print_chats)(chats)
+
+
+@chatd.command()
+@click.argument("words")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Most messages."
+)
+@click.option("--archived", is_flag=True, help="In archived chats instead of the others.")
+@_server_option(f"{_SERVER} When none runs, the database is read.")
+@_JSON
+@_guarded
+async def search(words: str, limit: int, archived: bool, server: str, as_json: bool) -> None:
+    """Find messages that have all WORDS, best match first; the last word may be the beginning of one."""
+    if not words.strip():
+        raise click.UsageError("Expected words to look for.")
+    found = await find_running(server, cwd=Path.cwd())
+    if found is None:
+        with archive.open_archive(database_path(load_config())) as conn:
+            hits = archive.search(conn, words, limit=limit, archived=archived)
+    else:
+        async with AsyncClient(found) as client:
+            hits = await client.search(words, limit=limit, archived=archived)
+    (print_hits_json if as_json else print_hits)(hits)
+
+
+@chatd.command(name="archive")
+@_CHAT
+@click.option("--undo", is_flag=True, help="Take it back out of the archive.")
+@_server_option(_SERVER)
+@_guarded
+async def archive_(chat: str, undo: bool, server: str) -> None:
+    """Put CHAT and its subagents away; what runs is stopped first."""
+    found = await running_server(server, cwd=Path.cwd())
+    async with AsyncClient(found) as client:
+        row = await _find_chat(client, chat, archived=undo)
+        await client.update(row.id, archived=not undo)
+
+
+@chatd.command()
+@_CHAT
+@click.argument("labels", nargs=-1, metavar="[NAME:VALUE]...", callback=_labels_of)
+@_server_option(_SERVER)
+@_guarded
+async def label(chat: str, labels: Mapping[str, str], server: str) -> None:
+    """Give CHAT these labels in place of those it has; without any, take them away."""
+    found = await running_server(server, cwd=Path.cwd())
+    async with AsyncClient(found) as client:
+        row = await _find_chat(client, chat)
+        await client.update(row.id, labels=labels)
 
 
 @chatd.command()
@@ -310,8 +395,10 @@ def _read(text: str) -> str:
     return text
 
 
-async def _find_chat(client: AsyncClient, word: str) -> Chat:
-    return await client.get(word) if archive.is_chat_id(word) else pick(await client.list(limit=NEWEST), word)
+async def _find_chat(client: AsyncClient, word: str, *, archived: bool = False) -> Chat:
+    if archive.is_chat_id(word):
+        return await client.get(word)
+    return pick(await client.list(limit=NEWEST, archived=archived), word)
 
 
 async def _read_chat(server: str, word: str) -> tuple[Chat, tuple[Message, ...]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
@@ -15,9 +15,11 @@ from pathlib import Path
 
 from ..client.errors import ClientError
 from ..client.usage import UsageReport, period
+from ..hits import Hit
 from ..messages import Chat, Message
 from ..store import reads
 from ..store.database import check_schema, connect
+from ..store.search import SearchQuery, search_messages
 from ..store.usage_report import chat_usage, whole_usage
 from .output import NEWEST, pick
 
@@ -40,17 +42,40 @@ def open_archive(path: Path) -> Generator[sqlite3.Connection]:
         conn.close()
 
 
-def list_chats(conn: sqlite3.Connection, *, limit: int, text: str | None, archived: bool) -> tuple[Chat, ...]:
+def list_chats(
+    conn: sqlite3.Connection,
+    *,
+    limit: int,
+    text: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    archived: bool = False,
+) -> tuple[Chat, ...]:
     """Return the newest chats of all owners."""
-    owners = [str(row[0]) for row in conn.execute("SELECT DISTINCT owner_id FROM chats")]
     found = [
         chat
-        for owner in owners
+        for owner in _owners(conn)
         for chat in reads.list_chats(
-            conn, reads.ChatQuery(owner_id=owner, limit=limit, archived=archived, text=text)
+            conn,
+            reads.ChatQuery(owner_id=owner, limit=limit, archived=archived, text=text, labels=labels),
         )
     ]
     return tuple(sorted(found, key=lambda chat: chat.updated_at, reverse=True)[:limit])
+
+
+def search(conn: sqlite3.Connection, words: str, *, limit: int, archived: bool) -> tuple[Hit, ...]:
+    """Return the messages of all owners that have these words: of each owner the best match first."""
+    found = [
+        hit
+        for owner in _owners(conn)
+        for hit in search_messages(
+            conn, SearchQuery(owner_id=owner, text=words, limit=limit, archived=archived)
+        )
+    ]
+    return tuple(found[:limit])
+
+
+def _owners(conn: sqlite3.Connection) -> list[str]:
+    return [str(row[0]) for row in conn.execute("SELECT DISTINCT owner_id FROM chats")]
 
 
 def find_chat(conn: sqlite3.Connection, word: str) -> Chat:
@@ -62,7 +87,7 @@ def find_chat(conn: sqlite3.Connection, word: str) -> Chat:
     """
     if is_chat_id(word):
         return reads.get_chat(conn, word)
-    return pick(list_chats(conn, limit=NEWEST, text=None, archived=False), word)
+    return pick(list_chats(conn, limit=NEWEST), word)
 
 
 def is_chat_id(word: str) -> bool:

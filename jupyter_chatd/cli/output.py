@@ -9,6 +9,7 @@ import click
 
 from .. import wire
 from ..client.errors import ClientError
+from ..hits import Hit
 from ..messages import Chat, Message
 
 SHORTEST_PREFIX = 4  # characters
@@ -52,3 +53,16 @@ def print_chat_json(chat: Chat, messages: Sequence[Message], *, text: str | None
     body = wire.chat_json(chat, pending=False)
     body["messages"] = [wire.message_json(message) for message in messages]
     click.echo(wire.dump_json(body if text is None else {**body, "text": text}))
+
+
+def print_hits(hits: Sequence[Hit]) -> None:
+    """Print a line for each message that was found: how its chat's id begins, who said it, what around."""
+    for hit in hits:
+        pieces = (click.style(piece.text, bold=piece.is_match) for piece in hit.snippet)
+        said = " ".join("".join(pieces).split())
+        click.echo(f"{hit.chat_id[:8]}  {hit.role.value:<9}  {hit.chat_title}: {said}")
+
+
+def print_hits_json(hits: Sequence[Hit]) -> None:
+    """Print what was found as the API shows it."""
+    click.echo(wire.dump_json([wire.hit_json(hit) for hit in hits]))

@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from ..client.display import plain_text, quoted
+from ..client.display import plain_text, quoted, written
 from ..client.errors import ChatFailedError, ClientError
 from ..client.session import ChatSession
 from ..client.text import last_answer, last_user_id
@@ -68,7 +68,7 @@ async def follow_chat(chat: Chat, session: ChatSession, *, messages: int, until_
             view = await session.until(partial(_is_news, turn=turn))
         for message in view.messages:
             if message.role is Role.USER and message.id > turn:
-                click.echo(f"\n{quoted(message.text)}\n")
+                click.echo(f"\n{quoted(written(message))}\n")
 
 
 async def _print_turn(session: ChatSession, printer: TurnPrinter, *, may_fail: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ..client.calls import CallStatus, ToolCall, tool_calls
-from ..client.display import quoted
+from ..client.display import quoted, written
 from ..client.session import ChatSession
 from ..client.text import TextGrowth, last_user_id, said_since
 from ..client.view import ChatView
@@ -81,7 +81,7 @@ class TurnPrinter:
         """Tell of messages that came out of the queue meanwhile."""
         for message in view.messages:
             if message.role is Role.USER and message.id > (self._user_id or 0):
-                self.note(quoted(message.text))
+                self.note(quoted(written(message)))
                 self._user_id = message.id
 
     def _say(self, piece: str) -> None:

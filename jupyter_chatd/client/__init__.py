@@ -12,10 +12,11 @@ but the values (`messages`, `events`) and their JSON (`wire`).
 from __future__ import annotations
 
 from .calls import CallStatus, ToolCall, ToolCalls, tool_calls
-from .chat import Chat, ChatList, TextStream
+from .chat import Chat, ChatList, HitList, TextStream
 from .client import AsyncClient, Edited, Interrupted, Page, Sent, ToolAnswer
 from .discovery import find_own_server
 from .errors import ChatFailedError, ClientError, NoServerError, RefusedError, UnreachableError
+from .files import ChatFile, file_reference, pasted_text
 from .server import Server
 from .session import ChatSession
 from .stream import Update, follow
@@ -27,11 +28,13 @@ __all__ = [
     "CallStatus",
     "Chat",
     "ChatFailedError",
+    "ChatFile",
     "ChatList",
     "ChatSession",
     "ChatView",
     "ClientError",
     "Edited",
+    "HitList",
     "Interrupted",
     "LiveBlock",
     "NoServerError",
@@ -46,7 +49,9 @@ __all__ = [
     "UnreachableError",
     "Update",
     "UsageReport",
+    "file_reference",
     "find_own_server",
     "follow",
+    "pasted_text",
     "tool_calls",
 ]

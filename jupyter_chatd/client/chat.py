@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any, Self, TypeVar
 
+from ..hits import Hit
 from ..messages import Chat as ChatRow
 from ..messages import Message, QueuedMessage, Role
 from . import display, live
@@ -18,6 +19,7 @@ from .calls import ToolCalls, tool_calls
 from .client import AsyncClient, Busy, Content
 from .discovery import find_own_server
 from .errors import ClientError
+from .files import Attachment, ChatFile
 from .functions import function_tools
 from .server import Server
 from .session import ChatSession
@@ -42,11 +44,13 @@ class Chat:
 
     Args:
         text: The first message.
+        files: Paths of files that go with it: images, PDFs, texts.
         model: `provider:model`; the server's default when not given.
         tools: Functions of this process that the agent may call. Their names, signatures and docstrings are
             what the model sees. Plain functions run in the thread that waits (`wait`, `stream`), and in a
             thread of their own while none does; `async` ones in the client's own event loop.
         title: Shown in lists; by default the first words of the text.
+        labels: Words by name to find it by: `Chat.list(labels=…)`.
         url: Address of the server, when it is not this notebook's own.
         token: Its token.
 
@@ -60,15 +64,20 @@ class Chat:
         self,
         text: Content,
         *,
+        files: Sequence[Attachment] = (),
         model: str | None = None,
         tools: Sequence[Callable[..., Any]] = (),
         title: str | None = None,
+        labels: Mapping[str, str] | None = None,
         url: str | None = None,
         token: str | None = None,
     ) -> None:
         declared = [tool.declaration for tool in function_tools(tools).values()]
         client = _client(url, token)
-        chat = background().run(client.create(text, model=model, title=title, client_tools=declared))
+        begun = client.create(
+            text, files=files, model=model, title=title, labels=labels, client_tools=declared
+        )
+        chat = background().run(begun)
         self._bind(client, chat, tools)
         self._call(_start(self._session))
 
@@ -90,11 +99,30 @@ class Chat:
         return cls._of(client, background().run(_open(client, chat_id, tools)), tools)
 
     @classmethod
-    def list(cls, limit: int = 20, *, url: str | None = None, token: str | None = None) -> ChatList:
-        """Return the chats that changed last, at most *limit* (1-200)."""
+    def list(
+        cls,
+        limit: int = 20,
+        *,
+        text: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        archived: bool = False,
+        url: str | None = None,
+        token: str | None = None,
+    ) -> ChatList:
+        """Return the chats that changed last, at most *limit* (1-200).
+
+        With *text* those whose title or messages have these words, with *labels* those that have all of them.
+        """
         client = _client(url, token)
-        chats = background().run(client.list(limit=limit))
+        chats = background().run(client.list(limit=limit, text=text, labels=labels, archived=archived))
         return ChatList(cls._of(client, chat) for chat in chats)
+
+    @classmethod
+    def search(
+        cls, text: str, limit: int = 20, *, url: str | None = None, token: str | None = None
+    ) -> HitList:
+        """Return the messages that have all these words, best match first, at most *limit* (1-100)."""
+        return HitList(background().run(_client(url, token).search(text, limit=limit)))
 
     @classmethod
     def all_usage(
@@ -126,12 +154,19 @@ class Chat:
 
     # Conversing
 
-    def send(self, text: Content, *, busy: Busy = "queue", model: str | None = None) -> Self:
+    def send(
+        self,
+        text: Content,
+        *,
+        files: Sequence[Attachment] = (),
+        busy: Busy = "queue",
+        model: str | None = None,
+    ) -> Self:
         """Send a message. While the agent works it waits in the queue; `busy="interrupt"` stops that work.
 
-        *model* is for this message's turn only.
+        *files* are paths of images, PDFs or texts; *model* is for this message's turn only.
         """
-        self._call(self._session.send(text, busy=busy, model=model))
+        self._call(self._session.send(text, files=files, busy=busy, model=model))
         return self
 
     def edit(self, which: int, text: Content) -> Self:
@@ -174,6 +209,30 @@ class Chat:
     def unqueue(self, queued_id: int) -> Self:
         """Take a message out of the queue."""
         self._call(self._session.client.delete_queued(self.id, queued_id))
+        return self
+
+    def update(
+        self, *, title: str | None = None, labels: Mapping[str, str] | None = None, pin: int | None = None
+    ) -> Self:
+        """Change what is given. *labels* replace all that it had.
+
+        *pin* is the place among the pinned chats, from 1; 0 takes it out of them.
+        """
+        self._call(self._session.client.update(self.id, title=title, labels=labels, pin_order=pin))
+        self._row = self._call(self._session.client.get(self.id))
+        return self
+
+    def archive(self) -> Self:
+        """Put the chat and its subagents away; what runs is stopped first.
+
+        `Chat.list(archived=True)` finds it.
+        """
+        self._call(self._session.client.update(self.id, archived=True))
+        return self
+
+    def unarchive(self) -> Self:
+        """Take the chat and its subagents back out of the archive."""
+        self._call(self._session.client.update(self.id, archived=False))
         return self
 
     # Waiting
@@ -254,6 +313,21 @@ class Chat:
     def queue(self) -> tuple[QueuedMessage, ...]:
         """Messages that wait for the agent, next one first."""
         return self._view().queue
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels, as they were when the object was made or last updated."""
+        return self._row.labels
+
+    @property
+    def files(self) -> tuple[ChatFile, ...]:
+        """The files that messages and tools brought into the chat, oldest first."""
+        return self._call(self._session.client.files(self.id))
+
+    def download(self, file: ChatFile | str) -> bytes:
+        """Return the bytes of a file of the chat; a `str` is its id."""
+        file_id = file.id if isinstance(file, ChatFile) else file
+        return self._call(self._session.client.download(file_id))
 
     @property
     def usage(self) -> UsageReport:
@@ -341,6 +415,16 @@ class ChatList(tuple[Chat, ...]):
     def _repr_html_(self) -> str:
         rows = [(chat.title, chat.last_status, chat.model, chat.id) for chat in self]
         return display.table(("title", "status", "model", "id"), rows)
+
+
+class HitList(tuple[Hit, ...]):
+    """Messages that were found. In a notebook it shows itself as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows = [(hit.chat_title, hit.role.value, hit.text, hit.chat_id) for hit in self]
+        return display.table(("chat", "who", "message", "id"), rows)
 
 
 def _client(url: str | None, token: str | None) -> AsyncClient:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import PurePath
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import quote
 
 from .. import wire
+from ..hits import Hit
 from ..messages import Action, CallKey, Chat, ClientTool, Message, QueuedMessage
 from ..wire.values import plain
-from .restapi import RestApi
+from .files import Attachment, ChatFile, Upload, read_upload
+from .restapi import Params, RestApi
 from .server import Server
 from .stream import GIVE_UP, Update, follow
 from .usage import UsageReport, period
@@ -99,6 +102,7 @@ class AsyncClient:
         self,
         content: Content,
         *,
+        files: Sequence[Attachment] = (),
         model: str | None = None,
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
@@ -107,10 +111,10 @@ class AsyncClient:
     ) -> Chat:
         """Create a chat whose first turn begins at once.
 
-        *model* is `provider:model`; the server's default when not given.
+        *model* is `provider:model`; the server's default when not given. For *files* see `attach`.
         """
         body = {
-            "content": input_parts(content),
+            "content": [*input_parts(content), *await self.attach(files)],
             "model": model,
             "title": title,
             "labels": labels,
@@ -124,12 +128,26 @@ class AsyncClient:
         return wire.chat_from_json(await self._api.get(_path(chat_id)))
 
     async def list(
-        self, *, limit: int = 50, text: str | None = None, archived: bool = False
+        self,
+        *,
+        limit: int = 50,
+        text: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        archived: bool = False,
     ) -> tuple[Chat, ...]:
-        """Return at most *limit* (1-200) chats, newest change first; titles or messages have *text*."""
-        params = {"limit": limit, "archived": "true" if archived else "false"}
-        reply = await self._api.get("", params | ({"q": text} if text else {}))
-        return tuple(map(wire.chat_from_json, reply))
+        """Return at most *limit* (1-200) chats, newest change first.
+
+        Their titles or messages have *text*, and they have all of *labels*.
+        """
+        params: dict[str, Any] = {"limit": limit, "archived": _word(archived)}
+        params |= {"q": text} if text else {}
+        params |= {"label": [f"{name}:{value}" for name, value in labels.items()]} if labels else {}
+        return tuple(map(wire.chat_from_json, await self._api.get("", params)))
+
+    async def search(self, text: str, *, limit: int = 20, archived: bool = False) -> tuple[Hit, ...]:
+        """Return at most *limit* (1-100) messages that have all words of *text*, best match first."""
+        params: Params = {"q": text, "limit": limit, "archived": _word(archived)}
+        return tuple(map(wire.hit_from_json, await self._api.get("/search", params)))
 
     async def update(self, chat_id: str, **changes: Any) -> None:
         """Change `title`, `archived`, `labels`, `model` and the like; `None` leaves a field as it is."""
@@ -176,10 +194,17 @@ class AsyncClient:
         return tuple(found)
 
     async def send(
-        self, chat_id: str, content: Content, *, busy: Busy = "queue", model: str | None = None
+        self,
+        chat_id: str,
+        content: Content,
+        *,
+        files: Sequence[Attachment] = (),
+        busy: Busy = "queue",
+        model: str | None = None,
     ) -> Sent:
-        """Send a message; *model* is for its turn only."""
-        body = {"content": input_parts(content), "busy_behavior": busy, "model": model}
+        """Send a message; *model* is for its turn only. For *files* see `attach`."""
+        parts = [*input_parts(content), *await self.attach(files)]
+        body = {"content": parts, "busy_behavior": busy, "model": model}
         return _sent(await self._api.post(f"{_path(chat_id)}/messages", body))
 
     async def edit(self, chat_id: str, message_id: int, content: Content) -> Edited:
@@ -196,6 +221,31 @@ class AsyncClient:
     async def promote(self, chat_id: str, queued_id: int) -> Sent:
         """Make a queued message the next one, and stop what runs."""
         return _sent(await self._api.post(f"{_path(chat_id)}/queue/{queued_id}/promote"))
+
+    # Files
+
+    async def upload(self, file: str | PurePath | Upload) -> ChatFile:
+        """Send a file of this machine to the server, which keeps it for a message.
+
+        Raises:
+            ClientError: it cannot be read.
+            RefusedError: it is too large, of a type that models do not take, or not what its name says.
+        """
+        sent = file if isinstance(file, Upload) else await read_upload(file)
+        return ChatFile.of_json(await self._api.post_bytes("/files", sent.data, sent.headers))
+
+    async def attach(self, files: Sequence[Attachment]) -> tuple[Mapping[str, Any], ...]:
+        """Return files as parts of a message; those that are paths are uploaded, one after the other."""
+        kept = [file if isinstance(file, ChatFile) else await self.upload(file) for file in files]
+        return tuple(file.part for file in kept)
+
+    async def download(self, file_id: str) -> bytes:
+        """Return the bytes of a file that a message has."""
+        return await self._api.get_bytes(f"/files/{quote(file_id, safe='')}")
+
+    async def files(self, chat_id: str) -> tuple[ChatFile, ...]:
+        """Return the files that a chat holds, oldest first."""
+        return tuple(map(ChatFile.of_json, await self._api.get(f"{_path(chat_id)}/files")))
 
     # Following and acting
 
@@ -236,6 +286,10 @@ class AsyncClient:
     async def models(self) -> Mapping[str, Any]:
         """Return `{providers: [{provider, available, models: [{id, …}], …}], default_model}`."""
         return await self._api.get("/models")
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def input_parts(content: Content) -> list[Mapping[str, Any]]:

@@ -183,12 +183,19 @@ def transcript(view: ChatView, *, messages: int, characters: int) -> Iterator[st
         yield f"… {hidden} earlier messages"
     for place in range(hidden, len(view.messages)):
         message = view.messages[place]
-        if text := _cut(message.text.strip(), characters):
+        if text := written(message, characters):
             yield quoted(text) if message.role is Role.USER else text
         yield from (_call_text(call, characters) for call in calls_of(view, place))
     yield from (_call_text(call, characters) for call in live_calls(view))
     if view.error is not None:
         yield f"Error: {view.error.message}"
+
+
+def written(message: Message, characters: int = SHOWN_CHARACTERS) -> str:
+    """Return what a message says, with the names of the files that go along."""
+    named = [part for part in message.parts if isinstance(part, FilePart | FileReferencePart)]
+    lines = [_cut(message.text.strip(), characters), *(f"[{_mention(part)}]" for part in named)]
+    return "\n".join(line for line in lines if line)
 
 
 def quoted(text: str) -> str:

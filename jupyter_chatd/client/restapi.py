@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import httpx
@@ -15,7 +15,7 @@ from .server import Server
 CONNECT_TIMEOUT = 5.0  # seconds
 REPLY_TIMEOUT = 60.0  # seconds that a server may take to answer
 
-Params = Mapping[str, str | int]
+Params = Mapping[str, str | int | Sequence[str]]
 
 _NO_AGENT = (
     "The server has no agent. Check that jupyter_chatd is installed and enabled where it runs: "
@@ -70,11 +70,31 @@ class RestApi:
         """Send a DELETE."""
         await self._request("DELETE", path)
 
+    async def post_bytes(self, path: str, data: bytes, headers: Mapping[str, str]) -> Any:
+        """Return the decoded reply to a POST of bytes, which *headers* describe."""
+        return _decode(await self._send("POST", path, content=data, headers=headers))
+
+    async def get_bytes(self, path: str) -> bytes:
+        """Return the reply to a GET as it is."""
+        return await self._send("GET", path)
+
     async def _request(
         self, method: str, path: str, *, params: Params | None = None, body: Mapping[str, Any] | None = None
     ) -> Any:
         content = None if body is None else _encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
+        reply = await self._send(method, path, params=params, content=content, headers=headers)
+        return _decode(reply) if reply else None
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        content: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
         try:
             reply = await self._http.request(
                 method, f"{self.server.chats_url}{path}", params=params, content=content, headers=headers
@@ -83,7 +103,7 @@ class RestApi:
             raise unreachable(self.server, error) from error
         if not reply.is_success:
             raise refusal(reply.status_code, reply.content)
-        return None if not reply.content else _decode(reply.content)
+        return reply.content
 
 
 def unreachable(server: Server, error: Exception) -> UnreachableError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from ..errors import ChatdError
 from ..messages import Chat, ChatStatus, ErrorDetail
 from .client import AsyncClient, Busy, Content, Edited, Interrupted, Page, Sent
 from .errors import ChatFailedError, ClientError, UnreachableError
+from .files import Attachment
 from .functions import FunctionTool, RunSync
 from .stream import GIVE_UP, Update
 from .text import TextGrowth, last_user_id, said_since
@@ -90,9 +91,16 @@ class ChatSession:
 
     # What was sent decides what is awaited
 
-    async def send(self, content: Content, *, busy: Busy = "queue", model: str | None = None) -> Sent:
+    async def send(
+        self,
+        content: Content,
+        *,
+        files: Sequence[Attachment] = (),
+        busy: Busy = "queue",
+        model: str | None = None,
+    ) -> Sent:
         """Send a message; see `AsyncClient.send`."""
-        sent = await self.client.send(self.chat_id, content, busy=busy, model=model)
+        sent = await self.client.send(self.chat_id, content, files=files, busy=busy, model=model)
         self.note_sent(sent)
         return sent
 

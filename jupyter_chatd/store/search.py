@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .. import wire
+from ..hits import Hit, SnippetPiece
 from ..messages import Role
 from ..wire import clean_text
 
@@ -43,30 +44,6 @@ class SearchQuery:
     limit: int = 20
     archived: bool | None = False
     """Of archived chats, of others, or `None` of all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnippetPiece:
-    """Part of a snippet."""
-
-    text: str
-    is_match: bool
-    """It is one of the words that were looked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A message that was found."""
-
-    message_id: int
-    chat_id: str
-    chat_title: str
-    archived: bool
-    role: Role
-    created_at: float
-    """UTC seconds."""
-    snippet: tuple[SnippetPiece, ...]
-    """The message around the match, in at most `SNIPPET_WORDS` words."""
 
 
 def search_messages(conn: sqlite3.Connection, query: SearchQuery) -> tuple[Hit, ...]:

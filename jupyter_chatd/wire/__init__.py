@@ -18,13 +18,14 @@ from .public import (
     action_json,
     chat_json,
     error_json,
+    hit_json,
     message_json,
     part_json,
     queued_json,
     retry_json,
     strip_internal,
 )
-from .replies import chat_from_json, event_from_json, message_from_json, queued_from_json
+from .replies import chat_from_json, event_from_json, hit_from_json, message_from_json, queued_from_json
 from .requests import MAX_BODY_BYTES, check_free_json, parse_body
 from .stream import event_json
 from .times import rfc3339, utc_seconds
@@ -49,6 +50,8 @@ __all__ = [
     "error_json",
     "event_from_json",
     "event_json",
+    "hit_from_json",
+    "hit_json",
     "load_json",
     "load_parts",
     "load_value",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..hits import Hit
 from ..messages import (
     Action,
     Chat,
@@ -155,6 +156,19 @@ def chat_json(chat: Chat, *, pending: bool) -> dict[str, Any]:
             mode=chat.mode,
             plan_mode=chat.plan_mode,
         ),
+    }
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """Return a message that was found; the snippet in pieces, so that nobody has to build HTML of it."""
+    return {
+        "chat_id": hit.chat_id,
+        "chat_title": hit.chat_title,
+        "archived": hit.archived,
+        "message_id": hit.message_id,
+        "role": hit.role.value,
+        "created_at": rfc3339(hit.created_at),
+        "snippet": [{"text": piece.text, "match": piece.is_match} for piece in hit.snippet],
     }
 
 

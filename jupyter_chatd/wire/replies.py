@@ -23,6 +23,7 @@ from ..events import (
     StatusEvent,
     StreamEvent,
 )
+from ..hits import Hit
 from ..messages import Action, Chat, ChatStatus, Message, QueuedMessage, RetryState, StopReason
 from .parts import objects, read_part, read_parts
 from .public import PENDING
@@ -57,6 +58,14 @@ def chat_from_json(value: Mapping[str, Any]) -> Chat:
     if fields.get("root_chat_id") == fields.get("id"):
         del fields["root_chat_id"]
     return adapter_of(Chat).validate_python(fields)
+
+
+def hit_from_json(value: Mapping[str, Any]) -> Hit:
+    """Return a message that was found."""
+    pieces = [
+        {"text": piece.get("text"), "is_match": piece.get("match")} for piece in objects(value.get("snippet"))
+    ]
+    return adapter_of(Hit).validate_python({**with_seconds(value, ("created_at",)), "snippet": pieces})
 
 
 def event_from_json(value: Mapping[str, Any]) -> StreamEvent | None:

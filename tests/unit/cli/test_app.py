@@ -64,6 +64,11 @@ def ids(folder: Path) -> list[str]:
         ["send", "--busy", "never", "last", "x"],
         ["list", "--limit", "0"],
         ["tail", "--messages", "-1", "last"],
+        ["run", "-", "--file", "-"],
+        ["run", "x", "--file", "/nowhere/at/all"],
+        ["run", "x", "--label", "blue"],
+        ["search", " "],
+        ["label", "last", ":blue"],
         ["usage", "--from", "yesterday"],
         ["usage", "--from", "2026-02-01", "--to", "2026-01-01"],
         ["usage", "last", "--to", "2026-01-01"],
@@ -95,6 +100,16 @@ def test_a_chat_is_meant_by_id_by_its_beginning_or_as_the_last(run: Run, ids: li
     assert "> about pears" in run("show", "last").stdout
     shown = json.loads(run("show", "--json", "last").stdout)
     assert [message["content"][0]["text"] for message in shown["messages"]] == ["about pears"]
+
+
+def test_the_database_is_searched(run: Run, ids: list[str]) -> None:
+    assert run("search", "pears").stdout.splitlines() == [
+        f"{ids[1][:8]}  user       about pears: about pears"
+    ]
+    (hit,) = json.loads(run("search", "appl", "--json").stdout)
+    assert (hit["chat_id"], hit["snippet"][1]) == (ids[0], {"text": "apples", "match": True})
+    assert run("search", "apples", "--archived").stdout == ""
+    assert run("list", "--label", "team:blue").stdout == ""
 
 
 def test_usage_is_read_from_the_database(run: Run, folder: Path, ids: list[str]) -> None:

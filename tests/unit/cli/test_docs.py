@@ -13,7 +13,7 @@ from jupyter_chatd.cli.app import chatd
 from jupyter_chatd.client import Chat, ChatList
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "cli.md", ROOT / "docs" / "client.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("cli.md", "client.md", "files.md"))]
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 
 _COMMAND = re.compile(r"jupyter chatd ([a-z][^|`\n]*)")
@@ -31,8 +31,10 @@ def all_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("line", all_commands())
-def test_commands_are_understood(line: str) -> None:
+def test_commands_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is parsed with all its options and arguments; nothing is run."""
+    (tmp_path / "plot.png").touch()
+    monkeypatch.chdir(tmp_path)
     name, *args = shlex.split(line, comments=True)
     command = chatd.commands[name]
     command.make_context(name, args)
