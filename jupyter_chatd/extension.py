@@ -133,7 +133,7 @@ class JupyterChatd(Settings, ExtensionApp):
             stack.push_async_callback(self._catalog.aclose)
             stack.push_async_callback(self._agent.aclose)
             stack.push_async_callback(self._mcp.aclose)
-            stack.callback(self._running.close_sockets)
+            stack.callback(self._running.sockets.close)
             stack.push_async_callback(self._running.runtime.stop)
             stack.push_async_callback(self._activity.stop)
 

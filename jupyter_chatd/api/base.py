@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.identity import IdentityProvider
@@ -30,9 +30,9 @@ from ..messages import Chat
 from ..providers.catalog import ModelCatalog, find_config
 from ..runtime import Runtime
 from ..store.configs import stored_models
+from .sockets import Sockets
 
 START_WAIT = 30.0  # seconds that a request waits for the agent to start
-GOING_AWAY = 1001  # closes a WebSocket
 
 LOCAL_OWNER = "local"
 """The owner of all chats on a plain server, where a token's user has a new random name on every request."""
@@ -57,14 +57,6 @@ class FoundModel:
     config_id: str | None = None
 
 
-class Closable(Protocol):
-    """What of a WebSocket the extension needs to know."""
-
-    def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """End it."""
-        ...
-
-
 class Extension:
     """What the routes need from the extension. One per server, in the web application's settings."""
 
@@ -75,13 +67,7 @@ class Extension:
         self.problem: str | None = None
         """Why requests cannot be served, once that is known."""
         self._settled = asyncio.Event()
-        self.sockets: set[Closable] = set()
-        """Open WebSockets. Jupyter closes none when it stops."""
-
-    def close_sockets(self) -> None:
-        """Tell all who follow that the server goes away."""
-        for socket in tuple(self.sockets):
-            socket.close(GOING_AWAY, "the server is stopping")
+        self.sockets = Sockets()
 
     def settle(self, problem: str | None) -> None:
         """Begin to serve requests, or to refuse them for a reason."""

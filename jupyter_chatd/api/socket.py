@@ -15,7 +15,6 @@ from .. import wire
 from ..errors import ChatdError, InvalidInputError
 from .base import ChatdMixin, error_envelope
 
-PING_S = 15.0  # seconds between ping frames; proxies cut sockets that are silent for 60 s
 PING = '{"type":"ping"}'
 PONG_S = 30.0  # seconds between pings of the protocol, and to wait for the pong: finds clients that are gone
 
@@ -31,16 +30,20 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
 
     _track_activity = False  # an open viewer is no activity; what the user does is
     _pump: asyncio.Task[None] | None = None
+    _asked_at = 0.0
+    """When the client was last asked whether it is there, on the loop's clock."""
+    _has_answered = True
+    """It was, or it was never asked."""
 
     @property
     def ping_interval(self) -> float:
-        """Seconds; the mixin's own are milliseconds, which tornado reads as seconds."""
-        return self.settings.get("websocket_ping_interval") or PONG_S
+        """None of tornado's own, which would be a task for each socket; see `keep_open`."""
+        return 0
 
     @property
     def ping_timeout(self) -> float:
-        """Seconds."""
-        return self.settings.get("websocket_ping_timeout") or self.ping_interval
+        """See `ping_interval`."""
+        return 0
 
     async def check_permission(self, action: str, resource: str) -> None:
         """Ask the authorizer: `ws_authenticated` checks identity only. Waits while the agent starts.
@@ -69,7 +72,7 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         """
         if not self.wants_upgrade:
             raise InvalidInputError("Expected a WebSocket: a request with the header Upgrade: websocket.")
-        await ensure_async(WebSocketHandler.get(self, *args, **kwargs))
+        await WebSocketHandler.get(self, *args, **kwargs)
 
     async def deliver(self) -> None:
         """Write frames until there are no more; the socket closes when this returns."""
@@ -82,7 +85,6 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         self._pump = asyncio.create_task(self._run(), name="chatd-socket")
 
     async def _run(self) -> None:
-        pinger = asyncio.create_task(self._ping_forever(), name="chatd-ping")
         try:
             await self.deliver()
             self.close()
@@ -93,8 +95,6 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         except Exception:
             log.exception("A stream broke off")
             await self._fail({"message": "The stream broke off. The server's log says why."})
-        finally:
-            pinger.cancel()
 
     async def _fail(self, envelope: dict[str, object]) -> None:
         """End with a frame that says what happened."""
@@ -104,13 +104,26 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
             return
         self.close(GOING_WRONG)
 
-    async def _ping_forever(self) -> None:
+    def keep_open(self) -> None:
+        """Say something, for proxies; ask whether the client is there, and close if it did not answer."""
         try:
-            while True:
-                await asyncio.sleep(PING_S)
-                await self.write_message(PING)
+            self._ask(asyncio.get_running_loop().time())
+            self.write_message(PING).add_done_callback(_take_note)
         except WebSocketClosedError:
             return
+
+    def _ask(self, now: float) -> None:
+        interval_s = self.settings.get("websocket_ping_interval") or PONG_S
+        timeout_s = self.settings.get("websocket_ping_timeout") or interval_s
+        if not self._has_answered and now - self._asked_at >= timeout_s:
+            self.close(reason="no answer to a ping")
+        elif self._has_answered and now - self._asked_at >= interval_s:
+            self._asked_at, self._has_answered = now, False
+            self.ping()
+
+    def on_pong(self, data: bytes) -> None:
+        """The client is there."""
+        self._has_answered = True
 
     def on_message(self, message: str | bytes) -> None:
         """The stream is one way."""
@@ -121,3 +134,9 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         self.extension.sockets.discard(self)
         if self._pump is not None:
             self._pump.cancel()
+
+
+def _take_note(sending: asyncio.Future[None]) -> None:
+    """Nobody waits for a ping to be sent: when the client has gone, `on_close` will tell."""
+    if not sending.cancelled():
+        sending.exception()

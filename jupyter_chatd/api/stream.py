@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from jupyter_server.auth.decorator import ws_authenticated
 from tornado import web
@@ -14,7 +12,8 @@ from ..errors import InvalidInputError
 from ..events import Episode
 from ..stream import Cursor, Frame, Subscription
 from .base import CHAT
-from .socket import PING_S, TRY_AGAIN_LATER, OneWaySocket
+from .socket import TRY_AGAIN_LATER, OneWaySocket
+from .sockets import PING_S
 
 
 def parse_cursor(after_id: str | None, episode: str | None) -> Cursor:
@@ -80,9 +79,13 @@ class StreamHandler(OneWaySocket):
     async def deliver(self) -> None:
         """Write the frames of the subscription; one that was overrun is told to come again."""
         subscription = await self._subscribe()
-        async with self._reading():
+        opening = self._begin_reading()
+        try:
             async for frame in subscription:
                 await self.write_message(frame.text)
+                del frame  # else an idle stream would keep what it told last in memory
+        finally:
+            await self._end_reading(opening)
         if subscription.overrun:
             self.close(TRY_AGAIN_LATER, "too slow: resume from your cursor")
 
@@ -96,16 +99,15 @@ class StreamHandler(OneWaySocket):
         self._unsubscribe()
         super().on_connection_close()
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncGenerator[None]:
-        """Who opens the stream has read what there is; who closes it, what came meanwhile. Delays nothing."""
-        opening = asyncio.create_task(self._mark_read(), name="chatd-read-mark") if self._is_unread else None
-        try:
-            yield
-        finally:
-            if opening is not None:
-                await opening
-            await self._mark_read()
+    def _begin_reading(self) -> asyncio.Task[None] | None:
+        """Who opens the stream has read what there is: note it, delaying nothing."""
+        return asyncio.create_task(self._mark_read(), name="chatd-read-mark") if self._is_unread else None
+
+    async def _end_reading(self, opening: asyncio.Task[None] | None) -> None:
+        """Who closes the stream has read what came meanwhile."""
+        if opening is not None:
+            await opening
+        await self._mark_read()
 
     async def _mark_read(self) -> None:
         if self.extension.problem is None:  # else the server stops, and the store with it
@@ -125,16 +127,18 @@ class StreamHandler(OneWaySocket):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         pinger = asyncio.create_task(self._comment_forever(), name="chatd-ping")
+        opening = self._begin_reading()
         try:
-            async with self._reading():
-                async for frame in subscription:
-                    self.write(event_text(frame))
-                    await self.flush()
+            async for frame in subscription:
+                self.write(event_text(frame))
+                del frame
+                await self.flush()
         except StreamClosedError:
             pass  # the client went away
         finally:
             pinger.cancel()
             self._unsubscribe()
+            await self._end_reading(opening)
         self.finish()
 
     async def _comment_forever(self) -> None:

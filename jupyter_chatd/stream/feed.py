@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 class Follower:
     """A subscription, and up to where it was told."""
 
+    feed: Feed
     last_id: int
     """The newest durable message told."""
     version: int = 0
@@ -42,6 +43,13 @@ class Follower:
     held: list[tuple[int, Frame | None]] | None = field(default_factory=list[tuple[int, Frame | None]])
     """Commits, by version, that came while a snapshot was being read; `None` when none is."""
     subscription: Subscription = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.subscription = Subscription(self.leave)
+
+    def leave(self) -> None:
+        """Be told no more."""
+        self.feed.leave(self)
 
     def offer(self, version: int, frame: Frame | None) -> bool:
         """Tell the commit of that version, once; false when one before it was missed."""
@@ -100,6 +108,18 @@ class Feed:
         spawn: Runs a coroutine in a task that the owner of the feed keeps.
         on_idle: Called when there is neither subscriber nor episode any more.
     """
+
+    __slots__ = (
+        "_buffer",
+        "_followers",
+        "_on_idle",
+        "_reset",
+        "_spawn",
+        "_store",
+        "_timer",
+        "_told",
+        "chat_id",
+    )
 
     def __init__(self, chat_id: str, *, store: Store, spawn: Spawn, on_idle: Callable[[Feed], None]) -> None:
         self.chat_id = chat_id
@@ -224,8 +244,7 @@ class Feed:
         Raises:
             ChatNotFoundError: no such chat.
         """
-        follower = Follower(last_id=cursor.after_id)
-        follower.subscription = Subscription(lambda: self._leave(follower))
+        follower = Follower(self, last_id=cursor.after_id)
         self._followers.add(follower)
         try:
             await self._synchronise(follower, cursor)
@@ -234,7 +253,8 @@ class Feed:
             raise
         return follower.subscription
 
-    def _leave(self, follower: Follower) -> None:
+    def leave(self, follower: Follower) -> None:
+        """Tell it no more."""
         self._followers.discard(follower)
         self._check_idle()
 

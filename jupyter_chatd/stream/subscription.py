@@ -23,13 +23,18 @@ class Cursor:
 
 
 class Subscription:
-    """One subscriber's frames. Iterate it; `close` ends the iteration and may be called twice."""
+    """One subscriber's frames. Iterate it, once; `close` ends the iteration and may be called twice.
+
+    There are many that nothing happens on, so it keeps nothing while it is empty.
+    """
+
+    __slots__ = ("_backlog", "_frames", "_on_close", "_waiter", "closed", "overrun")
 
     def __init__(self, on_close: Callable[[], None]) -> None:
-        self._frames: deque[tuple[Frame, int]] = deque()
-        """Frames, with what each adds to the backlog."""
+        self._frames: deque[tuple[Frame, int]] | None = None
+        """Frames, with what each adds to the backlog; `None` when there are none."""
         self._backlog = 0
-        self._ready = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._on_close = on_close
         self.closed = False
         self.overrun = False
@@ -53,8 +58,14 @@ class Subscription:
             self._append(frame, 0)
 
     def _append(self, frame: Frame, size: int) -> None:
+        if self._frames is None:
+            self._frames = deque()
         self._frames.append((frame, size))
-        self._ready.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def close(self) -> None:
         """Stop delivery; frames handed over before are still iterated unless it was overrun."""
@@ -62,17 +73,24 @@ class Subscription:
             return
         self.closed = True
         if self.overrun:
-            self._frames.clear()
-        self._ready.set()
+            self._frames = None
+        self._wake()
         self._on_close()
 
-    async def __aiter__(self) -> AsyncIterator[Frame]:
-        while True:
-            while self._frames:
-                frame, size = self._frames.popleft()
-                self._backlog -= size
-                yield frame
+    def __aiter__(self) -> AsyncIterator[Frame]:
+        return self
+
+    async def __anext__(self) -> Frame:
+        while not self._frames:
             if self.closed:
-                return
-            self._ready.clear()
-            await self._ready.wait()
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        frame, size = self._frames.popleft()
+        self._backlog -= size
+        if not self._frames:
+            self._frames = None
+        return frame

@@ -6,11 +6,13 @@ import asyncio
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fakes.steps import Hang, Refuse, call, say, think
 
 from jupyter_chatd.api import socket as socket_module
+from jupyter_chatd.api import sockets as sockets_module
 from jupyter_chatd.api import stream as stream_module
 from jupyter_chatd.extension import JupyterChatd
 
@@ -176,11 +178,47 @@ async def test_pings_keep_a_silent_stream_open(
     api: Api, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
     chat_id = (await api.finished())["id"]
-    for module in (socket_module, stream_module):
+    for module in (sockets_module, stream_module):
         monkeypatch.setattr(module, "PING_S", 0.02)
     async with following(api, transport)(chat_id) as stream:
         assert (await stream.frame())["type"] == "data"
         assert [await stream.frame() for _ in range(2)] == [{"type": "ping"}] * 2
+
+
+async def test_all_sockets_share_one_task_that_pings(api: Api) -> None:
+    chat_id = (await api.finished())["id"]
+    async with api.follow(chat_id) as one, api.follow(chat_id) as two, api.socket("/watch"):
+        await one.frame()
+        await two.frame()
+        assert [task.get_name() for task in asyncio.all_tasks()].count("chatd-ping") == 1
+
+
+async def test_a_client_that_answers_pings_stays(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets_module, "PING_S", 0.02)
+    monkeypatch.setattr(socket_module, "PONG_S", 0.04)
+    chat_id = (await api.finished())["id"]
+    async with api.follow(chat_id) as stream:
+        assert (await stream.frame())["type"] == "data"
+        assert [await stream.frame() for _ in range(10)] == [{"type": "ping"}] * 10
+
+
+async def test_a_client_that_answers_no_ping_is_closed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets_module, "PING_S", 0.02)
+    monkeypatch.setattr(socket_module, "PONG_S", 0.04)
+    chat_id = (await api.finished())["id"]
+    address = urlsplit(f"{api.url}/{chat_id}/stream")
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    wanted = {
+        "Host": address.netloc, "Upgrade": "websocket", "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13",
+        **api.headers,
+    }
+    lines = [f"GET {address.path} HTTP/1.1", *(f"{name}: {value}" for name, value in wanted.items())]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    async with asyncio.timeout(5):
+        await reader.readuntil(b"no answer to a ping")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_what_a_client_writes_closes_the_stream(api: Api) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 
 import pytest
 
@@ -106,7 +107,25 @@ async def test_what_was_read_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> 
         await anext(reading)
         await anext(reading)
     assert not held.overrun
-    await reading.aclose()  # type: ignore[attr-defined]
+
+
+async def test_an_empty_one_keeps_nothing() -> None:
+    """Streams are idle most of the time, and there may be a thousand."""
+    held = Subscription(lambda: None)
+    told = weakref.ref(sent := frame())
+    held.push(sent)
+    del sent
+
+    async def read() -> None:
+        async for each in held:
+            del each
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told() is None
+    held.close()
+    await reading
 
 
 def test_a_frame_is_the_data_envelope() -> None:
