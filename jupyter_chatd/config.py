@@ -125,6 +125,14 @@ class Settings(HasTraits):
     compaction_timeout = Float(
         compaction.TIMEOUT, min=1.0, help="Seconds that a model may take for a summary."
     ).tag(config=True)
+    generate_titles = Bool(
+        True, help="Whether a model writes the titles of new chats. When off they keep their first words."
+    ).tag(config=True)
+    title_model = Unicode(
+        "",
+        help="Model that writes titles, as provider:model. Empty: a small one of the chat's provider, where "
+        "that is the vendor itself, else the chat's own.",
+    ).tag(config=True)
     queue_limit = Int(QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(config=True)
     max_model_calls = Int(
         engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."

@@ -173,6 +173,8 @@ class JupyterChatd(Settings, ExtensionApp):
             compaction_threshold=self.compaction_threshold,
             compaction_timeout_s=self.compaction_timeout,
             compaction_model=self.compaction_model or None,
+            generate_titles=self.generate_titles,
+            title_model=self.title_model or None,
             queue_limit=self.queue_limit,
             max_model_calls=self.max_model_calls,
             max_output_tokens=self.max_output_tokens,

@@ -20,6 +20,7 @@ from .loop.elsewhere import Elsewhere
 from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
 from .loop.retry import RetryPolicy
 from .loop.service import ChatService, default_system_prompt
+from .loop.titling import Titler
 from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Worker
 from .messages import Chat
 from .store import Store
@@ -52,6 +53,9 @@ class Options:
     compaction_timeout_s: float = compaction.TIMEOUT
     compaction_model: str | None = None
     """`provider:model`; `None` is the chat's own."""
+    generate_titles: bool = True
+    title_model: str | None = None
+    """`provider:model`; `None` is a small one of the chat's provider, else the chat's own."""
     queue_limit: int = QUEUE_LIMIT
     max_model_calls: int = MODEL_CALLS
     max_output_tokens: int = 32_000
@@ -75,6 +79,7 @@ class Runtime:
     files: FileLibrary
     feeds: Feeds
     service: ChatService
+    titler: Titler
     worker: Worker
 
     def __init__(
@@ -123,6 +128,13 @@ class Runtime:
         self.service = ChatService(
             self.store, system_prompt=self.options.system_prompt, queue_limit=self.options.queue_limit
         )
+        self.titler = Titler(
+            self.store,
+            self._models,
+            is_enabled=self.options.generate_titles,
+            model=self.options.title_model,
+        )
+        self._stack.push_async_callback(self.titler.close)
         self.worker = Worker(
             self._engine(),
             folder=self._locks,
@@ -170,6 +182,7 @@ class Runtime:
             compaction_threshold=options.compaction_threshold,
             compaction_timeout_s=options.compaction_timeout_s,
             compaction_model=options.compaction_model,
+            on_first_turn=self.titler.begin,
             action_timeout_s=options.action_timeout_s,
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),

@@ -1,4 +1,4 @@
-"""Titles of chats: the first one, made from what the user wrote."""
+"""Titles of chats: the first one, made from what the user wrote, and what a model says for a better one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from .messages import Chat, FileReferencePart, Part, TextPart
 MAX_WORDS = 6
 MAX_LENGTH = 80  # characters, of a title made here
 
+MAX_MODEL_WORDS = 8
+"""A model that says more has not understood that it was to write a title."""
+
+_QUOTES = "\"'`*“”„«»‘’"
 _CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 
 
@@ -21,6 +25,16 @@ def initial_title(parts: Sequence[Part]) -> str:
     words = " ".join(_texts(parts)).split(maxsplit=MAX_WORDS)
     title = " ".join(words[:MAX_WORDS]) + ("…" if len(words) > MAX_WORDS else "")
     return tidy(title[:MAX_LENGTH]) or Chat.DEFAULT_TITLE
+
+
+def generated_title(answer: str) -> str | None:
+    """Return the title that a model's answer is; `None` when it is none.
+
+    >>> generated_title(' "Sorting  large files." ')
+    'Sorting large files'
+    """
+    title = " ".join(tidy(answer).split()).strip(_QUOTES).removesuffix(".").strip(_QUOTES).strip()
+    return title[:MAX_LENGTH] if 0 < len(title.split()) <= MAX_MODEL_WORDS else None
 
 
 def tidy(text: str) -> str:

@@ -25,8 +25,9 @@ CHATS = "api/experimental/chats"
 NO_OLLAMA = "127.0.0.1:9"
 """Where no Ollama runs: one on the machine of whoever runs the tests would offer its models."""
 
-SETTINGS = {"JupyterChatd": {"undumpable": False}}
-"""Settings of every server: coverage and debuggers must be able to look inside."""
+SETTINGS = {"JupyterChatd": {"undumpable": False, "generate_titles": False}}
+"""Settings of every server: coverage and debuggers must be able to look inside, and scripts of fake vendors
+hold no answers for titles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from . import (
     models,
     search,
     stream,
+    title,
     usage,
     watch,
 )
@@ -30,6 +31,7 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *usage.ROUTES,
     *chats.ROUTES,
     *context.ROUTES,
+    *title.ROUTES,
     *messages.ROUTES,
     *actions.ROUTES,
     *stream.ROUTES,

@@ -168,6 +168,10 @@ class AsyncClient:
         """Let the model forget what was said; the messages stay for people."""
         return wire.chat_from_json(await self._api.post(f"{_path(chat_id)}/clear"))
 
+    async def regenerate_title(self, chat_id: str) -> Chat:
+        """Let a model write a title for all that was said; the chat with its new title."""
+        return wire.chat_from_json(await self._api.post(f"{_path(chat_id)}/title/regenerate"))
+
     # Messages
 
     async def messages(

@@ -10,7 +10,7 @@ from typing import Protocol
 from ..files import FileLibrary
 from ..mcp.offer import SEPARATOR
 from ..mcp.tool import McpTool
-from ..messages import Chat, NewMessage, Part, ToolCallPart
+from ..messages import Chat, Message, NewMessage, Part, ToolCallPart
 from ..model_settings import CompactionChoice
 from ..providers.protocol import Model, ToolDefinition
 from ..store import Store
@@ -42,6 +42,16 @@ class Models(Protocol):
 
     async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
         """Return what is set up about summarising the histories of chats with this model."""
+        ...
+
+    async def title_models(
+        self, model: str, model_config_id: str | None = None
+    ) -> Sequence[tuple[str, str | None]]:
+        """Return models that may write titles for chats with this one, each with its config's id.
+
+        Raises:
+            ModelError: as `resolve`.
+        """
         ...
 
 
@@ -79,6 +89,8 @@ class Engine:
     compaction_timeout_s: float = compaction.TIMEOUT
     compaction_model: str | None = None
     """Writes the summaries, unless a model config says otherwise; `None` is the turn's own model."""
+    on_first_turn: Callable[[Chat, Message], None] = lambda _chat, _message: None
+    """Hears of the first message of a chat when its turn begins."""
     context_limits: ContextLimits = field(default_factory=ContextLimits)
     action_timeout_s: float = ACTION_TIMEOUT
     max_output_tokens: int = 32_000

@@ -48,6 +48,12 @@ class History:
                     self.results[row.answers] = part
 
     @property
+    def is_first_turn(self) -> bool:
+        """Whether there is one message of the user and no answer yet."""
+        said = [row for row in self.rows if row.role is not Role.SYSTEM]
+        return len(said) == 1 and said[0] is self.turn_row
+
+    @property
     def coverable_until(self) -> int | None:
         """The last row that a summary made now would replace; `None` when it would replace nothing.
 

@@ -471,6 +471,8 @@ class Runner:
         row = self._history.turn_row
         turn_id = row.id if row else 0
         if self._turn is None or self._turn.row_id != turn_id:
+            if row is not None and self._history.is_first_turn:
+                self._engine.on_first_turn(self._chat, row)
             self._turn = await prepare_turn(self._engine, self._chat, row)
         return self._turn
 

@@ -115,6 +115,26 @@ class ModelCatalog:
             config = None
         return compaction_choice(config) if config else CompactionChoice()
 
+    async def title_models(
+        self, model: str, model_config_id: str | None = None
+    ) -> tuple[tuple[str, str | None], ...]:
+        """Models that may write a title for a chat with *model*, the first one first, each with its config.
+
+        Only of the same provider: a conversation goes to nobody whom the user did not choose for it. None
+        for the demo model.
+        """
+        stored = await self._stored()
+        ref, config = await self._find(model, model_config_id, stored)
+        provider, _, name = ref.partition(":")
+        if provider == DEMO:
+            return ()
+        own = (ref, config.id if config else None)
+        small = PRESETS[provider].small_model if provider in PRESETS else None
+        if small is None or small == name:
+            return (own,)
+        endpoint = await asyncio.to_thread(self._sources.endpoint, provider, _row(stored, provider))
+        return ((f"{provider}:{small}", None), own) if endpoint.is_official else (own,)
+
     async def _find(
         self, model: str, model_config_id: str | None, stored: StoredModels
     ) -> tuple[str, ModelConfig | None]:

@@ -70,6 +70,8 @@ class Preset:
     """The API's address, for what people enter."""
     models: tuple[str, ...] = ()
     """Offered when nobody chose models; the first is the default."""
+    small_model: str | None = None
+    """Cheap and quick, for titles; called at the vendor's own address only."""
     prefixes: tuple[str, ...] = ()
     """How names of its models begin."""
     address_hint: str = "Enter one in the provider settings, such as http://127.0.0.1:8000/v1."
@@ -87,6 +89,7 @@ PRESETS: dict[str, Preset] = {
         key_variables=("ANTHROPIC_API_KEY",),
         url_variable="ANTHROPIC_BASE_URL",
         models=("claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5"),
+        small_model="claude-haiku-5-5",
         prefixes=("claude-",),
     ),
     "openai": Preset(
@@ -96,6 +99,7 @@ PRESETS: dict[str, Preset] = {
         key_variables=("OPENAI_API_KEY",),
         url_variable="OPENAI_BASE_URL",
         models=("gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-luna"),
+        small_model="gpt-6-luna",
         prefixes=("gpt-", "chatgpt-"),
     ),
     "google": Preset(
@@ -105,6 +109,7 @@ PRESETS: dict[str, Preset] = {
         key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         url_variable="GOOGLE_GEMINI_BASE_URL",
         models=("gemini-3.8-flash", "gemini-3.1-pro-preview", "gemini-3.5-flash-lite"),
+        small_model="gemini-3.5-flash-lite",
         prefixes=("gemini-",),
     ),
     "openrouter": Preset(
@@ -114,6 +119,7 @@ PRESETS: dict[str, Preset] = {
         key_variables=("OPENROUTER_API_KEY",),
         url_variable="OPENROUTER_BASE_URL",
         models=("anthropic/claude-sonnet-5.5", "openai/gpt-6.1-terra", "google/gemini-3.8-flash"),
+        small_model="google/gemini-3.8-flash",
     ),
     "azure": Preset(
         kind=Kind.AZURE,
@@ -133,6 +139,7 @@ PRESETS: dict[str, Preset] = {
         address_hint="Set AWS_REGION in the server's environment, or enter an address such as "
         "https://bedrock-runtime.us-east-1.amazonaws.com.",
         models=("global.anthropic.claude-sonnet-5-5", "global.anthropic.claude-haiku-5-5"),
+        small_model="global.anthropic.claude-haiku-5-5",
     ),
     "ollama": Preset(
         kind=Kind.OPENAI_COMPAT,

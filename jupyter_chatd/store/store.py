@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..events import Change
+from ..messages import Chat
 from . import reads
 from .database import OpenedFile, connect, open_file, quick_check
 from .group import Group
@@ -183,6 +184,23 @@ class Store:
         return await self._open_writer().submit(
             self._aside(run), after=lambda change: self._announce((change,))
         )
+
+    async def replace_title(self, chat_id: str, title: str, *, old: str) -> Chat | None:
+        """Change a title that is still *old*, and announce it; `None` when somebody changed it meanwhile.
+
+        Raises:
+            ChatNotFoundError: no such chat.
+        """
+
+        def run(conn: sqlite3.Connection) -> Change | None:
+            if reads.get_chat(conn, chat_id).title != old:
+                return None
+            return Change(chat=reads.update_metadata(conn, chat_id, {"title": title}), kind="title_change")
+
+        change = await self._open_writer().submit(
+            self._aside(run), after=lambda change: self._announce((change,) if change else ())
+        )
+        return change.chat if change else None
 
     def _open_writer(self) -> Writer:
         if self._writer is None:

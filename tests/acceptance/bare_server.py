@@ -35,6 +35,9 @@ class DemoOnly:
     def __init__(self) -> None:
         self._model = DemoModel()
 
+    async def title_models(self, model: str, model_config_id: str | None = None) -> tuple[Any, ...]:
+        return ()
+
     async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
         return CompactionChoice()
 

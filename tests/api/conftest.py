@@ -63,8 +63,10 @@ def is_started() -> bool:
 @pytest.fixture
 def jp_server_config(settings: dict[str, Any], server_settings: dict[str, Any]) -> Config:
     server = {"jpserver_extensions": {"jupyter_chatd": True}, **server_settings}
-    # An undumpable process of the tests could not look at itself.
-    return Config({"ServerApp": server, "JupyterChatd": {"undumpable": False, **settings}})
+    # An undumpable process of the tests could not look at itself. Titles would take answers from the scripts.
+    return Config(
+        {"ServerApp": server, "JupyterChatd": {"undumpable": False, "generate_titles": False, **settings}}
+    )
 
 
 @pytest.fixture

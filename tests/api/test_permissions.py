@@ -55,6 +55,7 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", CHAT + "/interrupt"): ("execute", "chats"),
     ("POST", CHAT + "/compact"): ("write", "chats"),
     ("POST", CHAT + "/clear"): ("write", "chats"),
+    ("POST", CHAT + "/title/regenerate"): ("write", "chats"),
     ("GET", CHAT + "/files"): ("read", "chats"),
     ("GET", CHAT + "/usage"): ("read", "chats"),
     ("GET", CHAT + "/messages"): ("read", "chats"),

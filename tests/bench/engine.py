@@ -101,6 +101,9 @@ class OneModel:
     def __init__(self) -> None:
         self.model: Model = InstantModel(steps=0)
 
+    async def title_models(self, model: str, model_config_id: str | None = None) -> tuple[Any, ...]:
+        return ()
+
     async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
         return CompactionChoice()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_chatd.messages import FilePart, FileReferencePart, Part, TextPart
-from jupyter_chatd.titles import flatten_reference, initial_title
+from jupyter_chatd.titles import flatten_reference, generated_title, initial_title
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,21 @@ def test_a_reference_is_flattened_into_a_marker_and_a_fence_that_holds(
     part: FileReferencePart, text: str
 ) -> None:
     assert flatten_reference(part) == text
+
+
+@pytest.mark.parametrize(
+    ("answer", "title"),
+    [
+        ("Sorting large files", "Sorting large files"),
+        (' "Sorting  large\nfiles". ', "Sorting large files"),
+        ("**Große Dateien**", "Große Dateien"),
+        ("“Why is C# fast?”", "Why is C# fast?"),
+        ("one two three four five six seven eight", "one two three four five six seven eight"),
+        ("one two three four five six seven eight nine", None),
+        (" \n ", None),
+        ('"."', None),
+        ("x" * 100, "x" * 80),
+    ],
+)
+def test_what_of_a_models_answer_is_a_title(answer: str, title: str | None) -> None:
+    assert generated_title(answer) == title

@@ -63,6 +63,12 @@ class OneModel:
         self.error: Exception | None = None
         self.others: dict[str, Model] = {}
         self.choice = CompactionChoice()
+        self.for_titles: Sequence[tuple[str, str | None]] = ()
+
+    async def title_models(
+        self, model: str, model_config_id: str | None = None
+    ) -> Sequence[tuple[str, str | None]]:
+        return self.for_titles
 
     async def compaction(self, model: str, model_config_id: str | None = None) -> CompactionChoice:
         return self.choice

@@ -17,7 +17,7 @@ from servers import NO_OLLAMA
 
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.messages import ErrorDetail, TextPart
-from jupyter_chatd.model_settings import ModelConfig, ProviderConfig, StoredModels
+from jupyter_chatd.model_settings import CompactionChoice, ModelConfig, ProviderConfig, StoredModels
 from jupyter_chatd.providers.catalog import ListedProvider, ModelCatalog
 from jupyter_chatd.providers.credentials import Credentials
 from jupyter_chatd.providers.protocol import CallSettings
@@ -389,3 +389,37 @@ async def test_a_server_that_accepts_and_is_silent_does_not_hold_up_the_listing(
         listing = by_name(await world.catalog({"OLLAMA_HOST": server.origin}).listing())
 
     assert listing["ollama"].unavailable_reason == "not_running"
+
+
+# Models for other work than answers
+
+
+async def test_titles_are_written_by_a_small_model_of_the_same_vendor(world: World) -> None:
+    catalog = world.catalog({**OPENAI, **ANTHROPIC})
+    assert await catalog.title_models("openai:gpt-6.1-sol") == (
+        ("openai:gpt-6-luna", None),
+        ("openai:gpt-6.1-sol", None),
+    )
+    assert await catalog.title_models("openai:gpt-6-luna") == (("openai:gpt-6-luna", None),)
+
+
+async def test_elsewhere_they_are_written_by_the_chats_own_model(world: World) -> None:
+    """A gateway may not have the vendor's small model, and what is local stays local."""
+    catalog = world.catalog({**OPENAI, "OPENAI_BASE_URL": NOBODY, **ANTHROPIC})
+    assert await catalog.title_models("openai:mine") == (("openai:mine", None),)
+    assert await catalog.title_models("demo:demo") == ()
+
+
+async def test_a_model_config_says_how_it_is_compacted(world: World) -> None:
+    options = {"compaction_model": "openai:small"}
+    config = ModelConfig(
+        id="c", provider="openai", model="large", compression_threshold=40, context_limit=9, options=options
+    )
+    world.stored = StoredModels(models=(config,))
+    catalog = world.catalog(OPENAI)
+    chosen = CompactionChoice(threshold_percent=40, model="openai:small")
+    assert await catalog.compaction("openai:other", "c") == chosen
+    assert await catalog.compaction("openai:large") == chosen
+    assert await catalog.compaction("openai:other") == CompactionChoice()
+    assert await catalog.compaction("nothing") == CompactionChoice()
+    assert await catalog.title_models("x", "c") == (("openai:gpt-6-luna", None), ("openai:large", "c"))
