@@ -6,7 +6,7 @@ import collections
 
 import httpx
 
-from jupyter_chatd.client import AsyncClient, Server
+from jupyter_chatd.client import AsyncClient, ClientError, Server
 from jupyter_chatd.messages import Message
 
 SIZE = 40  # chats
@@ -33,8 +33,17 @@ class Attic:
 
     async def _look_and_delete(self) -> None:
         chat_id, history = self._kept.popleft()
+        try:
+            await self._look(chat_id, history)
+            await self._delete(chat_id)
+        except (ClientError, httpx.HTTPError) as error:
+            self._problems.append(f"chat {chat_id} could not be deleted: {error}")
+
+    async def _look(self, chat_id: str, history: tuple[Message, ...]) -> None:
         async with AsyncClient(self._server) as client:
             if await client.history(chat_id) != history:
                 self._problems.append(f"chat {chat_id} changed after it was archived")
+
+    async def _delete(self, chat_id: str) -> None:
         async with httpx.AsyncClient(headers=dict(self._server.headers), timeout=60) as http:
             (await http.post(f"{self._server.url}soak/purge/{chat_id}")).raise_for_status()

@@ -270,8 +270,11 @@ class Conversation:
         file.unlink(missing_ok=True)
 
     async def _archive(self) -> None:
-        with suppress(RefusedError):  # 400: it is archived, but the reply was lost
+        try:
             await self._insist(lambda: self._client.update(self._chat_id, archived=True))
+        except RefusedError as error:
+            if error.status != 400:  # it is archived, but the reply was lost
+                raise
 
     async def _insist(self, request: Callable[[], Awaitable[T]]) -> T:
         """Repeat a request until somebody answers."""

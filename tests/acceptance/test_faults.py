@@ -1,0 +1,209 @@
+"""What goes wrong around a whole server: the disk, the database, its own death, tools that misbehave.
+
+Where each fault is tried: `tests/README.md`.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bench.server import resident
+from servers import Dirs, JupyterServer
+from soak.leftovers import running_in
+
+TESTS = Path(__file__).parents[1]
+MEGABYTE = 1024 * 1024
+PATIENCE = 20.0  # seconds
+
+pytestmark = pytest.mark.slow
+
+Make = Callable[..., JupyterServer]
+
+
+class Chats:
+    """The chat routes of one server, for a person in a hurry."""
+
+    def __init__(self, server: JupyterServer) -> None:
+        self._base = server.chats_url
+        self._http = httpx.Client(headers=server.headers, timeout=PATIENCE)
+
+    def __enter__(self) -> Chats:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def create(self, text: str) -> httpx.Response:
+        return self._http.post(
+            self._base, json={"content": [{"type": "text", "text": text}], "model": "demo:demo"}
+        )
+
+    def list(self) -> list[dict[str, Any]]:
+        return self._http.get(self._base).raise_for_status().json()
+
+    def get(self, chat_id: str) -> httpx.Response:
+        return self._http.get(f"{self._base}/{chat_id}")
+
+    def texts(self, chat_id: str) -> list[str]:
+        """What was said, oldest first."""
+        page = (
+            self._http.get(f"{self._base}/{chat_id}/messages", params={"after_id": 0})
+            .raise_for_status()
+            .json()
+        )
+        parts = (part for row in page["messages"] for part in row["content"])
+        return [part["text"] for part in parts if part["type"] == "text"]
+
+    def results(self, chat_id: str) -> list[Any]:
+        page = (
+            self._http.get(f"{self._base}/{chat_id}/messages", params={"after_id": 0})
+            .raise_for_status()
+            .json()
+        )
+        parts = (part for row in page["messages"] for part in row["content"])
+        return [part["result"] for part in parts if part["type"] == "tool-result"]
+
+    def settle(self, chat_id: str) -> dict[str, Any]:
+        """Wait until nothing runs."""
+        return eventually(
+            lambda: (chat := self.get(chat_id).json())["status"] in ("waiting", "error") and chat
+        )
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """Return the first true answer."""
+    give_up_at = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < give_up_at, f"not within {PATIENCE} s"
+        time.sleep(0.05)
+    return found
+
+
+def test_the_table_of_faults_names_tests_that_exist() -> None:
+    table = (TESTS / "README.md").read_text()
+    names = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", table)
+    assert len(names) > 20
+    for file, test in names:
+        assert f"def {test}" in (TESTS / file).read_text(), f"{file}::{test}"
+
+
+# The disk
+
+
+@contextmanager
+def full_disk(server: JupyterServer) -> Iterator[None]:
+    """Let no file of the server grow beyond what its journal has now (Linux)."""
+    journal = server.dirs.database.with_name("chats.db-wal")
+    before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (journal.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit, which Linux has")
+def test_a_full_disk_refuses_what_is_new_and_keeps_what_there_is(make_server: Make) -> None:
+    with Chats(server := make_server()) as chats:
+        kept = chats.create("say kept").json()["id"]
+        chats.settle(kept)
+        running = chats.create("run `sleep 2` then say went on").json()["id"]
+        eventually(lambda: chats.get(running).json()["status"] == "running")
+        with full_disk(server):
+            refused = chats.create("say lost")
+            assert refused.status_code == 500
+            assert refused.json()["message"]
+            assert chats.texts(kept) == ["say kept", "kept"]
+            time.sleep(3.0)  # the command has ended: its result cannot be written
+        assert chats.create("say later").status_code == 201
+        assert chats.settle(running)["status"] == "waiting"
+        assert {chat["id"] for chat in chats.list()} >= {kept, running}
+        assert not [chat for chat in chats.list() if "lost" in chat["title"]]
+        assert len(chats.results(running)) == 1
+
+
+# The database
+
+
+def test_while_another_program_locks_the_database_reads_go_on_and_writes_wait(
+    make_server: Make, dirs: Dirs
+) -> None:
+    with (
+        Chats(make_server()) as chats,
+        closing(sqlite3.connect(dirs.database, isolation_level=None)) as other,
+    ):
+        chat_id = chats.create("say first").json()["id"]
+        chats.settle(chat_id)
+        replies: list[httpx.Response] = []
+        writing = threading.Thread(target=lambda: replies.append(chats.create("say second")))
+        other.execute("BEGIN IMMEDIATE")
+        writing.start()
+        for _ in range(10):
+            began = time.monotonic()
+            assert chats.texts(chat_id) == ["say first", "first"]
+            assert time.monotonic() - began < 1.0
+            time.sleep(0.1)
+        assert not replies
+        other.execute("ROLLBACK")
+        writing.join()
+        assert replies[0].status_code == 201
+        assert chats.settle(replies[0].json()["id"])["status"] == "waiting"
+
+
+def test_a_corrupt_database_is_named_and_not_touched(dirs: Dirs) -> None:
+    dirs.database.parent.mkdir(parents=True)
+    dirs.database.write_bytes(b"This was a database." * 1000)
+    server = JupyterServer(dirs)
+    with pytest.raises(AssertionError, match="did not become ready"):
+        server.start(patience_s=8.0)
+    assert "is not a usable SQLite database" in server.log
+    assert "Traceback" not in server.log
+    assert dirs.database.read_bytes() == b"This was a database." * 1000
+
+
+def test_with_a_rollback_journal_a_second_server_is_refused(make_server: Make, dirs: Dirs) -> None:
+    settings = {"JupyterChatd": {"journal": "delete"}}
+    with Chats(make_server(settings=settings)) as chats:
+        assert chats.settle(chats.create("say one").json()["id"])["status"] == "waiting"
+        second = JupyterServer(dirs, settings=settings)
+        with pytest.raises(AssertionError, match="another server has it open"):
+            second.start(patience_s=8.0)
+        assert chats.settle(chats.create("say two").json()["id"])["status"] == "waiting"
+
+
+# Tools and the end
+
+
+def test_a_command_that_prints_100_mb_costs_the_server_little_memory(make_server: Make) -> None:
+    with Chats(server := make_server()) as chats:
+        chats.settle(chats.create("run `echo warm`").json()["id"])
+        before, peak, chat_id = resident(server.pid), 0, ""
+        chat_id = chats.create("run `head -c 100000000 /dev/zero | tr '\\0' x` with timeout 60s").json()["id"]
+        while chats.get(chat_id).json()["status"] != "waiting":
+            peak = max(peak, resident(server.pid))
+        (result,) = chats.results(chat_id)
+        assert result["truncated"]["original_bytes"] == 100_000_000
+        assert peak - before < 16 * MEGABYTE
+
+
+def test_sigterm_leaves_no_process(make_server: Make, dirs: Dirs) -> None:
+    with Chats(server := make_server()) as chats:
+        running = chats.create("run `sleep 600; true` with timeout 700s").json()["id"]
+        chats.settle(chats.create("run `sh -c 'sleep 601 & sleep 602'` in the background").json()["id"])
+        eventually(lambda: len(running_in(dirs.work)) >= 6)  # the server, two shells, three sleeps
+    server.terminate()
+    assert running_in(dirs.root) == []
+    with Chats(server.start()) as chats:
+        assert chats.settle(running)["status"] == "waiting"
+        (result,) = chats.results(running)
+        assert "was interrupted and ended" in result["error"]
