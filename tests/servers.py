@@ -150,11 +150,11 @@ class JupyterServer:
     def __exit__(self, *_: object) -> None:
         self.terminate()
 
-    def start(self, *, patience_s: float = START_TIMEOUT) -> Self:
+    def start(self) -> Self:
         """Start the server and wait until the agent answers.
 
         Raises:
-            AssertionError: it does not within that time; the text has the server's log.
+            AssertionError: it says that it cannot start, or does not answer; the text has the server's log.
         """
         config = self.dirs.config / "jupyter_server_config.json"
         config.write_text(json.dumps(_merged(SETTINGS, self._settings)))
@@ -171,7 +171,7 @@ class JupyterServer:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_ready(patience_s)
+        self._wait_until_ready()
         return self
 
     def kill(self) -> None:
@@ -191,9 +191,9 @@ class JupyterServer:
     def _log_path(self) -> Path:
         return self.dirs.root / "server.log"
 
-    def _wait_until_ready(self, patience_s: float) -> None:
+    def _wait_until_ready(self) -> None:
         assert self._process is not None
-        give_up_at = time.monotonic() + patience_s
+        give_up_at = time.monotonic() + START_TIMEOUT
         while time.monotonic() < give_up_at:
             if self._process.poll() is not None:
                 break
@@ -204,6 +204,8 @@ class JupyterServer:
                 continue
             if reply.status_code == 200:
                 return
+            if reply.status_code == 503:
+                break
             time.sleep(0.05)
         self.kill()
         raise AssertionError(f"The server did not become ready:\n{self.log}")

@@ -165,7 +165,7 @@ def test_a_corrupt_database_is_named_and_not_touched(dirs: Dirs) -> None:
     dirs.database.write_bytes(b"This was a database." * 1000)
     server = JupyterServer(dirs)
     with pytest.raises(AssertionError, match="did not become ready"):
-        server.start(patience_s=8.0)
+        server.start()
     assert "is not a usable SQLite database" in server.log
     assert "Traceback" not in server.log
     assert dirs.database.read_bytes() == b"This was a database." * 1000
@@ -177,7 +177,7 @@ def test_with_a_rollback_journal_a_second_server_is_refused(make_server: Make, d
         assert chats.settle(chats.create("say one").json()["id"])["status"] == "waiting"
         second = JupyterServer(dirs, settings=settings)
         with pytest.raises(AssertionError, match="another server has it open"):
-            second.start(patience_s=8.0)
+            second.start()
         assert chats.settle(chats.create("say two").json()["id"])["status"] == "waiting"
 
 

@@ -209,8 +209,11 @@ async def test_a_client_that_answers_no_ping_is_closed(api: Api, monkeypatch: py
     address = urlsplit(f"{api.url}/{chat_id}/stream")
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     wanted = {
-        "Host": address.netloc, "Upgrade": "websocket", "Connection": "Upgrade",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13",
+        "Host": address.netloc,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
         **api.headers,
     }
     lines = [f"GET {address.path} HTTP/1.1", *(f"{name}: {value}" for name, value in wanted.items())]
