@@ -56,8 +56,8 @@ class Vendor:
     """Takes explicit prompt-cache points."""
     cache_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings that put cache marks where no point can stand: after the tools and the system prompt."""
-    chat_model: LibraryModel | None = None
-    """The same model through chat completions, where a config may choose."""
+    by_api: Mapping[str, LibraryModel] = field(default_factory=dict[str, Any])
+    """The same model through other APIs, by the value of the option `api` that chooses them."""
     takes_reasoning: Callable[[LibraryModel, ThinkingPart], bool] = always
     """Whether the vendor takes a piece of its own reasoning back as such; the library would send any other
     as text."""
@@ -68,8 +68,7 @@ class Vendor:
 
     def model_for(self, call: ModelCall) -> LibraryModel:
         """The model, through the API that the call's options choose."""
-        is_chat = self.options(call).get("api") == "chat"
-        return self.chat_model if is_chat and self.chat_model is not None else self.model
+        return self.by_api.get(self.options(call).get("api") or "", self.model)
 
 
 def open_vendor(endpoint: Endpoint, model: str) -> Vendor:

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 import httpx2
+from openai import AsyncOpenAI
 from pydantic_ai.messages import ModelMessage, ThinkingPart
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers import Provider
 from pydantic_ai.providers.azure import AzureProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
@@ -51,24 +53,21 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
     """A client of *endpoint* and the model on it."""
     client = make_client(endpoint)
     settings = partial(_settings, endpoint)
+    provider: Provider[AsyncOpenAI]
     match endpoint.kind:
         case Kind.AZURE:
-            provider: Any = _AzureProvider(client)
+            provider, usual = _AzureProvider(client), "responses"
         case Kind.OPENAI if endpoint.is_official:
-            provider = OpenAIProvider(openai_client=client)
+            provider, usual = OpenAIProvider(openai_client=client), "responses"
         case _:
-            provider = OpenAICompatibleProvider(_service_name(endpoint), openai_client=client)
-            chat = _ChatModel(model, provider=provider)
-            return Vendor(
-                model=chat,
-                settings=settings,
-                close=client.close,
-                options_keys=OPTIONS_KEYS,
-                takes_reasoning=takes_reasoning,
-            )
+            provider, usual = OpenAICompatibleProvider(_service_name(endpoint), openai_client=client), "chat"
+    by_api = {
+        "chat": _ChatModel(model, provider=provider),
+        "responses": _ResponsesModel(model, provider=provider),
+    }
     return Vendor(
-        model=_ResponsesModel(model, provider=provider),
-        chat_model=_ChatModel(model, provider=provider),
+        model=by_api[usual],
+        by_api=by_api,
         settings=settings,
         close=client.close,
         options_keys=OPTIONS_KEYS,
@@ -144,4 +143,7 @@ def _settings(endpoint: Endpoint, call: ModelCall) -> Mapping[str, Any]:
         settings["openai_reasoning_effort"] = call.settings.reasoning_effort
     if endpoint.is_official and call.chat_id:
         settings["openai_prompt_cache_key"] = call.chat_id
-    return settings | option_settings(options_of(call, OPTIONS_KEYS), OPTIONS)
+    options = options_of(call, OPTIONS_KEYS)
+    if options.get("api") not in (None, "chat", "responses"):
+        raise ValueError("Provider option api must be chat or responses.")
+    return settings | option_settings(options, OPTIONS, elsewhere=("api",))

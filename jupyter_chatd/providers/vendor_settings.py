@@ -54,7 +54,7 @@ WEB_SEARCH = {
 }
 """Options of the search that the vendor itself runs, and their types. Either flag switches it on."""
 
-READ_ELSEWHERE = {*WEB_SEARCH, "api", "send_reasoning"}
+READ_ELSEWHERE = {*WEB_SEARCH, "send_reasoning"}
 """Options that are no setting of the library."""
 
 
@@ -80,19 +80,19 @@ def web_search_tool(options: Mapping[str, Any], model: LibraryModel) -> WebSearc
     return WebSearchTool(**given) if is_on else None
 
 
-def option_settings(options: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
-    """What `provider_options` ask for. Options that are `None` are left out.
+def option_settings(
+    options: Mapping[str, Any], known: Mapping[str, Option], *, elsewhere: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What `provider_options` ask for. Options that are `None`, or read *elsewhere*, are left out.
 
     Raises:
         ValueError: an option is unknown; the text lists those that exist.
     """
-    names = {*known, *READ_ELSEWHERE}
+    names = {*known, *READ_ELSEWHERE, *elsewhere}
     if unknown := sorted(set(options) - names):
         raise ValueError(
             f"Unknown provider option {', '.join(unknown)}. Known are: {', '.join(sorted(names))}."
         )
-    if options.get("api") not in (None, "chat", "responses"):
-        raise ValueError("Provider option api must be chat or responses.")
     settings: dict[str, Any] = {}
     for name, value in options.items():
         if value is not None and name in known:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from fakes.azure_server import FakeResponses
 from fakes.steps import Break, Refuse, Spend, Stop, call, say, think, wait
 
 from jupyter_chatd.errors import ModelError
@@ -22,7 +23,7 @@ from jupyter_chatd.messages import (
     Usage,
 )
 from jupyter_chatd.providers.bridge import BridgeModel
-from jupyter_chatd.providers.endpoint import ANTHROPIC_URL, Endpoint, Kind
+from jupyter_chatd.providers.endpoint import ANTHROPIC_URL, OPENAI_URL, Endpoint, Kind
 from jupyter_chatd.providers.protocol import CallSettings, ModelCall, PromptMessage
 
 from .asking import (
@@ -304,7 +305,7 @@ async def test_a_search_without_its_limits_is_not_made(connect: Call) -> None:
     [
         ({"web_search": True, "allowed_domains": ["a"], "blocked_domains": ["b"]}, "exclude each other"),
         ({"web_search": "yes"}, "web_search must be bool"),
-        ({"api": "telegraph"}, "chat or responses"),
+        ({"api": "chat"}, "Unknown provider option api"),
         ({"thinking": "much"}, "thinking must be an object"),
     ],
 )
@@ -360,6 +361,31 @@ async def test_azure_answers_through_either_api(connect: Call) -> None:
 
     await ask_with(at, {"openai": {"api": "chat"}})
     assert at.vendor.generations[-1].path == "/openai/v1/chat/completions"
+
+    assert "chat or responses" in await refusal(at, {"openai": {"api": "telegraph"}})
+
+
+async def test_a_gateway_is_called_through_the_responses_api_when_asked(connect: Call) -> None:
+    async with FakeResponses([[say("a")], [think("Hm."), say("b")]]) as vendor:
+        at = Called(BridgeModel(endpoint(Kind.OPENAI_COMPAT, vendor.base_url), MODEL), vendor)
+        await ask_with(at, {})
+        await ask_with(at, {"openaicompat": {"api": "responses"}})
+        await at.model.aclose()
+
+    assert [request.path for request in vendor.generations] == ["/v1/chat/completions", "/v1/responses"]
+
+
+async def test_openai_itself_is_called_through_the_responses_api() -> None:
+    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+
+    from jupyter_chatd.providers.vendor_openai import connect
+
+    vendor = connect(endpoint(Kind.OPENAI, OPENAI_URL, provider="openai"), "gpt-6.1-terra")
+    chat = CallSettings(provider_options={"openai": {"api": "chat"}})
+    await vendor.close()
+
+    assert isinstance(vendor.model_for(asking()), OpenAIResponsesModel)
+    assert isinstance(vendor.model_for(asking(settings=chat)), OpenAIChatModel)
 
 
 # Keys.
