@@ -64,8 +64,8 @@ class Settings(HasTraits):
     ).tag(config=True)
     providers = List(
         Dict(),
-        help="Providers: dicts of provider (anthropic, openai, openai-compat), base_url, api_key, models "
-        "(a list of names).",
+        help="Providers: dicts of provider (a name of docs/models.md, or one of your own for an "
+        "OpenAI-compatible server), base_url, api_key, models (a list of names).",
     ).tag(config=True)
     max_output_tokens = Int(
         32_000, min=1, help="Tokens that one answer may have, unless its model config says."

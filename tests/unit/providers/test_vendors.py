@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes.azure_server import FakeResponses
+from fakes.responses_server import FakeResponses
 from fakes.steps import Break, Refuse, Spend, Stop, call, say, think, wait
 
 from jupyter_chatd.errors import ModelError
