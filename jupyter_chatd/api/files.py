@@ -24,7 +24,7 @@ from .base import BASE, CHAT, ChatdHandler, permission
 FOREVER = "private, max-age=31536000, immutable"
 SANDBOX = "default-src 'none'; frame-ancestors 'self'; sandbox"
 
-DRAINED = 100 * 1024 * 1024
+DRAINED = 64 * 1024 * 1024
 """Bytes up to which the body of a refused upload is read to its end. Who is still sending when the connection
 closes sees a broken connection, and not the sentence that says why (RFC 9112, 9.6)."""
 

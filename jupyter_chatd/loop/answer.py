@@ -120,7 +120,7 @@ class Answer:
             model=model.ref,
             model_config_id=model_config_id,
             usage=usage,
-            total_cost_micros=cost_micros(model.ref, usage, model.prices),
+            total_cost_micros=_cost_micros(self.finished, model),
             provider_response_id=self.finished.response_id,
             stop_reason=self.finished.stop_reason,
             runtime_ms=int((time.monotonic() - self._began) * 1000),
@@ -139,6 +139,13 @@ class Answer:
             stop_reason=StopReason.INTERRUPTED,
             runtime_ms=int((time.monotonic() - self._began) * 1000),
         )
+
+
+def _cost_micros(finished: Finished, model: Model) -> int | None:
+    """Return the cost by the user's prices, else what the vendor charged, else by the published prices."""
+    if model.prices is None and finished.cost_micros is not None:
+        return finished.cost_micros
+    return cost_micros(model.ref, finished.usage, model.prices)
 
 
 def _with_context_limit(usage: Usage | None, model: Model) -> Usage | None:

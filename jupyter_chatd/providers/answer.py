@@ -6,9 +6,11 @@ Importing this module imports the model library: only from the worker thread tha
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from pydantic_ai import messages as library
@@ -16,6 +18,7 @@ from pydantic_ai.usage import RequestUsage
 
 from ..messages import KnownPart, ReasoningPart, SourcePart, StopReason, ToolCallPart, Usage
 from ..wire.jsontext import clean_text
+from .prices import micros
 from .protocol import Finished, ModelEvent, PartDone, ReasoningDelta, TextDelta, ToolCallDelta
 from .vendor_parts import Origin, to_ours
 
@@ -72,6 +75,7 @@ class AnswerReader:
             stop_reason=stop_reason_of(response),
             usage=usage_of(response.usage, context_limit=context_limit),
             response_id=response.provider_response_id,
+            cost_micros=told_cost(response.provider_details or {}),
         )
 
     def _start(self, block: int, part: library.ModelResponsePart) -> Sequence[ModelEvent]:
@@ -153,6 +157,17 @@ def stop_reason_of(response: library.ModelResponse) -> StopReason:
     if reason in (StopReason.END, StopReason.TOOL_CALLS):
         return StopReason.TOOL_CALLS if response.tool_calls else StopReason.END
     return reason
+
+
+def told_cost(details: Mapping[str, Any]) -> int | None:
+    """Return what OpenRouter charged, in millionths of a dollar rounded up; `None` when nobody says.
+
+    With a key of one's own at the vendor behind it, that is its fee and not the price.
+    """
+    cost = details.get("cost")
+    if not isinstance(cost, int | float) or not 0 <= cost < math.inf or details.get("is_byok"):
+        return None
+    return micros(Decimal(str(cost)))
 
 
 def usage_of(usage: RequestUsage, *, context_limit: int | None) -> Usage | None:

@@ -86,7 +86,12 @@ def cost_micros(ref: str, usage: Usage | None, prices: Prices | None) -> int | N
     if usage is None or not _tokens(usage):
         return None
     dollars = _listed(ref, usage) if prices is None else _configured(usage, prices)
-    return None if dollars is None else int((dollars * 1_000_000).to_integral_value(ROUND_CEILING))
+    return None if dollars is None else micros(dollars)
+
+
+def micros(dollars: Decimal) -> int:
+    """Return millionths of a dollar, rounded up."""
+    return int((dollars * 1_000_000).to_integral_value(ROUND_CEILING))
 
 
 def load_prices() -> None:

@@ -101,6 +101,8 @@ class Finished:
     stop_reason: StopReason
     usage: Usage | None = None
     response_id: str | None = None
+    cost_micros: int | None = None
+    """What the vendor says that it charged, in millionths of a dollar; most do not say."""
 
 
 ModelEvent: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | PartDone | Finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import uuid
 from collections.abc import AsyncIterator
@@ -118,6 +119,28 @@ async def test_ten_megabytes_are_taken_and_one_byte_more_is_413(api: Api, jp_dat
             f"Expected a file of at most 10485760 bytes, came {size} bytes."
         )
     assert len(list((jp_data_dir / "jupyter_chatd" / "files").iterdir())) == 1
+
+
+async def test_a_refusal_reaches_whoever_sends_without_listening(api: Api) -> None:
+    """As browsers and httpx do: they read the reply when all is sent, and not from a closed connection."""
+    headers = {**api.headers, "Content-Type": "text/plain"}
+    async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+        reply = await client.post(f"{api.url}/files", content=b"x" * (20 * MEBIBYTE))
+    assert (reply.status_code, reply.json()["message"][:24]) == (413, "Expected a file of at mo")
+
+
+async def test_what_is_much_too_large_is_refused_before_it_is_sent(api: Api) -> None:
+    url = httpx.URL(api.url)
+    head = [f"POST {url.raw_path.decode()}/files HTTP/1.1", f"Host: {url.host}", "Content-Type: text/plain"]
+    head += [f"Content-Length: {80 * MEBIBYTE}", f"Authorization: {api.headers['Authorization']}", "", ""]
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write("\r\n".join(head).encode())
+    try:
+        async with asyncio.timeout(10):
+            assert await reader.readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize("settings", [{"upload_limit": 1000}])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .openai_server import FakeOpenAI
-from .steps import Answer, Refuse, Step, Think
+from .steps import Answer, Refuse, Step, Think, spend_of
 
 
 class FakeOpenRouter(FakeOpenAI):
@@ -32,7 +32,7 @@ class FakeOpenRouter(FakeOpenAI):
     def encode(self, body: dict[str, Any], answer: Answer) -> Iterator[bytes | Step]:
         """OpenAI's chunks, each naming the provider that was chosen."""
         for event in super().encode(body, answer):
-            yield _named(event) if isinstance(event, bytes) else event
+            yield _named(event, answer) if isinstance(event, bytes) else event
 
     def thinking(self, step: Think) -> Iterator[dict[str, Any]]:
         """Text in details of one index, and the signature in the last of them."""
@@ -42,7 +42,7 @@ class FakeOpenRouter(FakeOpenAI):
         yield {"reasoning_details": [{**detail, "text": "", "signature": step.signature or "sig"}]}
 
 
-def _named(event: bytes) -> bytes:
+def _named(event: bytes, answer: Answer) -> bytes:
     data = event.removeprefix(b"data: ").strip()
     if data == b"[DONE]":
         return event
@@ -51,6 +51,7 @@ def _named(event: bytes) -> bytes:
         chunk["choices"] = [
             {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
         ]
+        chunk["usage"]["cost"] = spend_of(answer).cost
     return b"data: " + json.dumps({**chunk, "provider": "Anthropic"}).encode() + b"\n\n"
 
 

@@ -65,6 +65,8 @@ class Spend:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cost: float | None = None
+    """Dollars that were charged, from vendors that tell."""
 
 
 @dataclass(frozen=True, slots=True)

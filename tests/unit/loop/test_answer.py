@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from world import script
 
 from jupyter_chatd.loop.answer import Answer
@@ -17,7 +19,10 @@ from jupyter_chatd.messages import (
     ToolResultPart,
     Usage,
 )
+from jupyter_chatd.providers.configured import ConfiguredModel
+from jupyter_chatd.providers.prices import Prices
 from jupyter_chatd.providers.protocol import (
+    CallSettings,
     Finished,
     ModelEvent,
     PartDone,
@@ -25,6 +30,7 @@ from jupyter_chatd.providers.protocol import (
     TextDelta,
     ToolCallDelta,
 )
+from jupyter_chatd.providers.scripted import ScriptedModel
 
 Told = list[tuple[Role, Part, int]]
 
@@ -107,3 +113,23 @@ def test_of_a_broken_off_answer_what_can_be_sent_again_is_kept() -> None:
 def test_of_nothing_nothing_is_kept() -> None:
     answer, _ = taken(TextDelta(block=0, text=" "))
     assert answer.partial_row(model="m", model_config_id=None) is None
+
+
+@pytest.mark.parametrize(
+    ("prices", "ref", "told", "micros"),
+    [
+        (Prices(input=Decimal(2)), "openrouter:openai/gpt-4o", 77, 2000),
+        (None, "openrouter:openai/gpt-4o", 77, 77),
+        (None, "openrouter:openai/gpt-4o", None, 2500),
+        (None, "own:gpt-4o", None, None),
+    ],
+)
+def test_the_users_prices_count_before_the_vendors_bill_and_that_before_its_list(
+    prices: Prices | None, ref: str, told: int | None, micros: int | None
+) -> None:
+    used = Usage(input_tokens=1000)
+    answer, _ = taken(Finished(stop_reason=StopReason.END, usage=used, cost_micros=told))
+    model = ConfiguredModel(
+        ScriptedModel([], ref=ref), settings=CallSettings(), context_limit=None, prices=prices
+    )
+    assert answer.row(model, model_config_id=None).total_cost_micros == micros

@@ -171,6 +171,14 @@ USAGE = {
 }
 
 
+@pytest.mark.parametrize(("cost", "micros"), [(0.0012345, 1235), (None, None)])
+async def test_openrouter_tells_what_it_charged(
+    connect: Call, cost: float | None, micros: int | None
+) -> None:
+    at = await called(connect, "openrouter", [say("x"), Spend(cost=cost)])
+    assert finished(await ask(at.model)).cost_micros == micros
+
+
 @pytest.mark.parametrize("name", list(USAGE))
 async def test_usage_counts_cached_tokens_apart(connect: Call, name: str) -> None:
     writes = 2 if name.startswith("bedrock") else 0
