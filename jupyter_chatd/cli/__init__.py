@@ -4,6 +4,8 @@ Belongs here: options, which server to use, what is printed. Does not: REST and 
 (`store/`).
 
     app.py         the commands
+    mcp.py         the commands about MCP servers
+    options.py     what commands share
     target.py      which server a command talks to
     private.py     a server of the command's own, on a Unix socket, gone when the command ends
     talk.py        conversations: one turn, or a chat followed

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,10 +17,11 @@ from ..client.client import AsyncClient, Busy
 from ..client.display import plain_text
 from ..client.session import ChatSession
 from ..client.view import ChatView
-from ..errors import ChatdError
 from ..messages import Chat, Message
 from . import archive
 from .attach import attach_options, check_one_stdin, upload, with_lines
+from .mcp import mcp
+from .options import JSON, SERVER, guarded, server_option
 from .output import (
     NEWEST,
     pick,
@@ -34,31 +33,10 @@ from .output import (
 )
 from .settings import database_path, load_config
 from .talk import converse, follow_chat
-from .target import AUTO, find_running, prefer_running, running_server, server_for_prompt
-from .terminal import StoppedError, TurnPrinter, until_ctrl_c
-
-INTERRUPTED = 130  # what shells give a program that Ctrl-C ended
+from .target import find_running, prefer_running, running_server, server_for_prompt
+from .terminal import TurnPrinter, until_ctrl_c
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _guarded(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async command; its errors become a sentence on standard error and an exit code."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            asyncio.run(command(*args, **kwargs))
-        except ChatdError as error:
-            raise click.ClickException(str(error)) from error
-        except (StoppedError, KeyboardInterrupt):
-            sys.exit(INTERRUPTED)
-
-    return run
-
-
-def _server_option(text: str) -> Callable[[F], F]:
-    return click.option("--server", default=AUTO, metavar="WHICH", show_default=True, help=text)
 
 
 def _labels_of(context: click.Context, parameter: click.Parameter, words: Sequence[str]) -> Mapping[str, str]:
@@ -81,9 +59,6 @@ _RUN_SERVER = (
     "a running server would not see it. own: always its own. running: a running one. Or an address: "
     "http://127.0.0.1:8888/."
 )
-_SERVER = (
-    "auto: the server that this terminal belongs to, else the only one that runs. Or the address of one."
-)
 _MODEL = click.option("-m", "--model", metavar="PROVIDER:MODEL", help="The model; else the server's default.")
 _TIMEOUT = click.option(
     "--timeout",
@@ -92,7 +67,6 @@ _TIMEOUT = click.option(
     help="Stop the agent after that time.",
 )
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print what the agent says and nothing else.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _CHAT = click.argument("chat", metavar="CHAT")
 
 
@@ -109,17 +83,20 @@ def chatd() -> None:
     """
 
 
+chatd.add_command(mcp)
+
+
 @chatd.command()
 @click.argument("prompt")
 @attach_options
 @_label("Give the chat this label. May be repeated.")
 @_MODEL
 @click.option("--title", help="Title of the chat; else the first words of the prompt.")
-@_server_option(_RUN_SERVER)
+@server_option(_RUN_SERVER)
 @_TIMEOUT
 @_QUIET
-@_JSON
-@_guarded
+@JSON
+@guarded
 async def run(
     prompt: str,
     files: tuple[str, ...],
@@ -162,11 +139,11 @@ async def run(
     help="While the agent works: wait for its end, or stop it.",
 )
 @click.option("--no-wait", is_flag=True, help="Do not wait for the answer.")
-@_server_option(f"{_SERVER} When none runs: one of this command's own, as for run.")
+@server_option(f"{SERVER} When none runs: one of this command's own, as for run.")
 @_TIMEOUT
 @_QUIET
-@_JSON
-@_guarded
+@JSON
+@guarded
 async def send(
     chat: str,
     text: str,
@@ -204,8 +181,8 @@ async def send(
 
 @chatd.command()
 @_CHAT
-@_server_option(_SERVER)
-@_guarded
+@server_option(SERVER)
+@guarded
 async def compact(chat: str, server: str) -> None:
     """Let the model summarise CHAT and go on from the summary."""
     found = await running_server(server, cwd=Path.cwd())
@@ -217,8 +194,8 @@ async def compact(chat: str, server: str) -> None:
 
 @chatd.command()
 @_CHAT
-@_server_option(_SERVER)
-@_guarded
+@server_option(SERVER)
+@guarded
 async def clear(chat: str, server: str) -> None:
     """Let the model forget what was said in CHAT; the messages stay to be read."""
     found = await running_server(server, cwd=Path.cwd())
@@ -233,8 +210,8 @@ async def clear(chat: str, server: str) -> None:
     "-n", "--messages", type=click.IntRange(min=0), default=10, show_default=True, help="Earlier ones."
 )
 @click.option("--until-idle", is_flag=True, help="End when the agent is done.")
-@_server_option(_SERVER)
-@_guarded
+@server_option(SERVER)
+@guarded
 async def tail(chat: str, messages: int, until_idle: bool, server: str) -> None:
     """Follow CHAT: print its last messages, then what happens. Ctrl-C leaves; the agent goes on."""
     found = await running_server(server, cwd=Path.cwd())
@@ -252,9 +229,9 @@ async def tail(chat: str, messages: int, until_idle: bool, server: str) -> None:
 @click.option("--text", metavar="WORDS", help="Only chats whose title or messages have these words.")
 @_label("Only chats with this label. May be repeated: they must have all.")
 @click.option("--archived", is_flag=True, help="Archived chats instead of the others.")
-@_server_option(f"{_SERVER} When none runs, the database is read.")
-@_JSON
-@_guarded
+@server_option(f"{SERVER} When none runs, the database is read.")
+@JSON
+@guarded
 async def list_(server: str, as_json: bool, **query: Any) -> None:
     """List chats, newest change first."""
     found = await find_running(server, cwd=Path.cwd())
@@ -273,9 +250,9 @@ async def list_(server: str, as_json: bool, **query: Any) -> None:
     "-n", "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Most messages."
 )
 @click.option("--archived", is_flag=True, help="In archived chats instead of the others.")
-@_server_option(f"{_SERVER} When none runs, the database is read.")
-@_JSON
-@_guarded
+@server_option(f"{SERVER} When none runs, the database is read.")
+@JSON
+@guarded
 async def search(words: str, limit: int, archived: bool, server: str, as_json: bool) -> None:
     """Find messages that have all WORDS, best match first; the last word may be the beginning of one."""
     if not words.strip():
@@ -293,8 +270,8 @@ async def search(words: str, limit: int, archived: bool, server: str, as_json: b
 @chatd.command(name="archive")
 @_CHAT
 @click.option("--undo", is_flag=True, help="Take it back out of the archive.")
-@_server_option(_SERVER)
-@_guarded
+@server_option(SERVER)
+@guarded
 async def archive_(chat: str, undo: bool, server: str) -> None:
     """Put CHAT and its subagents away; what runs is stopped first."""
     found = await running_server(server, cwd=Path.cwd())
@@ -306,8 +283,8 @@ async def archive_(chat: str, undo: bool, server: str) -> None:
 @chatd.command()
 @_CHAT
 @click.argument("labels", nargs=-1, metavar="[NAME:VALUE]...", callback=_labels_of)
-@_server_option(_SERVER)
-@_guarded
+@server_option(SERVER)
+@guarded
 async def label(chat: str, labels: Mapping[str, str], server: str) -> None:
     """Give CHAT these labels in place of those it has; without any, take them away."""
     found = await running_server(server, cwd=Path.cwd())
@@ -318,9 +295,9 @@ async def label(chat: str, labels: Mapping[str, str], server: str) -> None:
 
 @chatd.command()
 @_CHAT
-@_server_option(f"{_SERVER} When none runs, the database is read.")
-@_JSON
-@_guarded
+@server_option(f"{SERVER} When none runs, the database is read.")
+@JSON
+@guarded
 async def show(chat: str, server: str, as_json: bool) -> None:
     """Print all of CHAT."""
     row, messages = await _read_chat(server, chat)
@@ -339,9 +316,9 @@ def _day(name: str, text: str) -> Callable[[F], F]:
 @click.argument("chat", metavar="[CHAT]", required=False)
 @_day("from", "The first day that counts, in UTC; else 29 days before the last.")
 @_day("to", "The last day that counts; else today.")
-@_server_option(f"{_SERVER} When none runs, the database is read.")
-@_JSON
-@_guarded
+@server_option(f"{SERVER} When none runs, the database is read.")
+@JSON
+@guarded
 async def usage(chat: str | None, server: str, as_json: bool, **days: datetime | None) -> None:
     """Say what CHAT and its subagents used and cost so far; without CHAT, what all chats did in some days."""
     first, last = _days(chat, days["from"], days["to"])
@@ -370,8 +347,8 @@ def _days(chat: str | None, first: datetime | None, last: datetime | None) -> tu
 
 
 @chatd.command()
-@_JSON
-@_guarded
+@JSON
+@guarded
 async def doctor(as_json: bool) -> None:
     """Say what is set up, what is missing, and what to do about it.
 

@@ -21,12 +21,14 @@ from ..client.records import RunningServer, running_servers
 from ..config import ENABLED_VARIABLE
 from ..errors import ChatdError
 from ..extension import KEY_FILE
+from ..mcp.secret_file import FILE_NAME as SECRETS_FILE
+from ..mcp.status import ServerState
 from ..providers.presets import MODEL_VARIABLES
 from ..store.database import NETWORK_FILESYSTEMS, check_schema, connect, filesystem_of, quick_check
 from ..workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings
 from .settings import database_path, load_config, switches
 
-PACKAGES = ("jupyter_server", "jupyterlab", "notebook", "pydantic-ai-slim")
+PACKAGES = ("jupyter_server", "jupyterlab", "notebook", "pydantic-ai-slim", "mcp")
 FRONT_END = Path("labextensions/jupyter-chatd/package.json")
 _UNCONFINED = (
     "What the agent runs can read all that you can: chats, keys, the server's token. Its commands get a "
@@ -71,6 +73,8 @@ async def examine() -> AsyncIterator[Finding]:
         yield Finding(topic="servers", text="none runs. Start one with jupyter lab.", level=Level.NOTE)
     for record in servers:
         yield await _server(record)
+        async for finding in _mcp(record):
+            yield finding
     yield _confinement()
 
 
@@ -169,12 +173,17 @@ def _keys() -> Iterator[Finding]:
         else "no key and no address of a provider, such as OPENAI_API_KEY, is set here",
         level=Level.FINE if found else Level.NOTE,
     )
-    path = database_path(load_config()).parent / KEY_FILE
-    if path.exists():
-        mode = stat.S_IMODE(path.stat().st_mode)
-        is_private = not mode & (stat.S_IRWXG | stat.S_IRWXO)
-        text = f"{path}, mode {mode:04o}" + ("" if is_private else f". It is not used: run chmod 600 {path}")
-        yield Finding(topic="key file", text=text, level=Level.FINE if is_private else Level.FAILED)
+    folder = database_path(load_config()).parent
+    for topic, name in (("key file", KEY_FILE), ("secrets of MCP servers", SECRETS_FILE)):
+        if (folder / name).exists():
+            yield _private(topic, folder / name)
+
+
+def _private(topic: str, path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    is_private = not mode & (stat.S_IRWXG | stat.S_IRWXO)
+    text = f"{path}, mode {mode:04o}" + ("" if is_private else f". It is not used: run chmod 600 {path}")
+    return Finding(topic=topic, text=text, level=Level.FINE if is_private else Level.FAILED)
 
 
 async def _server(record: RunningServer) -> Finding:
@@ -189,6 +198,23 @@ async def _server(record: RunningServer) -> Finding:
     models = [f"{one['provider']} ({len(one['models'])})" for one in usable]
     default = listing.get("default_model")
     return Finding(topic="server", text=f"{name}: models of {', '.join(models)}; new chats use {default}")
+
+
+async def _mcp(record: RunningServer) -> AsyncIterator[Finding]:
+    """Yield what a running server tells of its MCP servers; nothing when it has none, or does not answer."""
+    async with AsyncClient(record.server) as client:
+        try:
+            servers, project = await client.mcp.servers(), await client.mcp.project()
+        except ClientError:  # `_server` has told why
+            return
+    if servers:
+        failed = [one for one in servers if one.status.state is ServerState.FAILED]
+        told = [f"{one.slug}: {one.status.reason}" for one in failed] or ["none has failed"]
+        text = f"{len(servers)} at {record.server.shown}; {'; '.join(told)}"
+        yield Finding(topic="MCP servers", text=text, level=Level.NOTE if failed else Level.FINE)
+    if project is not None and project.trusted is None:
+        text = f"{project.path} is not used until you trust it: run jupyter chatd mcp trust"
+        yield Finding(topic="project file", text=text, level=Level.NOTE)
 
 
 def _confinement() -> Finding:

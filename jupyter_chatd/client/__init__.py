@@ -17,6 +17,7 @@ from .client import AsyncClient, Edited, Interrupted, Page, Sent, ToolAnswer
 from .discovery import find_own_server
 from .errors import ChatFailedError, ClientError, NoServerError, RefusedError, UnreachableError
 from .files import ChatFile, file_reference, pasted_text
+from .mcp import McpClient, McpProject, McpProjectServer, McpServer, McpStatus
 from .server import Server
 from .session import ChatSession
 from .stream import Update, follow
@@ -37,6 +38,11 @@ __all__ = [
     "HitList",
     "Interrupted",
     "LiveBlock",
+    "McpClient",
+    "McpProject",
+    "McpProjectServer",
+    "McpServer",
+    "McpStatus",
     "NoServerError",
     "Page",
     "RefusedError",

@@ -14,6 +14,7 @@ from ..hits import Hit
 from ..messages import Action, CallKey, Chat, ClientTool, Message, QueuedMessage
 from ..wire.values import plain
 from .files import Attachment, ChatFile, Upload, read_upload
+from .mcp import McpClient
 from .restapi import Params, RestApi
 from .server import Server
 from .stream import GIVE_UP, Update, follow
@@ -85,6 +86,8 @@ class AsyncClient:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._api = RestApi(server)
+        self.mcp = McpClient(self._api)
+        """MCP servers: tools from elsewhere."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,10 +111,12 @@ class AsyncClient:
         labels: Mapping[str, str] | None = None,
         client_tools: Sequence[ClientTool] = (),
         reasoning_effort: str | None = None,
+        mcp_server_ids: Sequence[str] | None = None,
     ) -> Chat:
         """Create a chat whose first turn begins at once.
 
         *model* is `provider:model`; the server's default when not given. For *files* see `attach`.
+        *mcp_server_ids* are the MCP servers that it has; those of every new chat when not given.
         """
         body = {
             "content": [*input_parts(content), *await self.attach(files)],
@@ -120,6 +125,7 @@ class AsyncClient:
             "labels": labels,
             "client_tools": plain(tuple(client_tools)) or None,
             "reasoning_effort": reasoning_effort,
+            "mcp_server_ids": mcp_server_ids,
         }
         return wire.chat_from_json(await self._api.post("", body))
 

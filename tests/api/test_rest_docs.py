@@ -22,7 +22,8 @@ from jupyter_chatd.wire import parse_input_parts
 from .client import Api, Json
 from .test_permissions import routes
 
-TEXT = (Path(__file__).parents[2] / "docs" / "rest.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "rest.md").read_text("utf-8")
 
 BODIES = {
     "POST /": requests.CreateChat,
@@ -91,8 +92,8 @@ class Command:
     is_stream: bool
 
 
-def commands() -> Iterator[Command]:
-    for line in re.findall(r"^curl .*$", TEXT, re.MULTILINE):
+def commands(text: str) -> Iterator[Command]:
+    for line in re.findall(r"^curl .*$", text, re.MULTILINE):
         words = shlex.split(line)[1:]
         options = {word: words[place + 1] for place, word in enumerate(words) if word in ("-d", "-X", "-H")}
         assert options["-H"] == "$AUTH"
@@ -102,13 +103,21 @@ def commands() -> Iterator[Command]:
 
 
 async def test_every_command_works_in_the_order_in_which_it_stands(api: Api) -> None:
-    first, *rest = commands()
+    first, *rest = commands(TEXT)
     assert len(rest) > 10
     created = await run(api, first, {"URL": ""})
     message = (await api.messages(created["id"]))[0]
     known = {"URL": "", "CHAT": created["id"], "MESSAGE": str(message["id"]), "EPISODE": "0.1.1"}
     for command in rest:
         await run(api, command, known)
+
+
+async def test_the_commands_about_mcp_servers_work(api: Api) -> None:
+    first, *rest = commands((DOCS / "mcp.md").read_text("utf-8"))
+    assert len(rest) > 4
+    created = await run(api, first, {"URL": ""})
+    for command in rest:
+        await run(api, command, {"URL": "", "SERVER": created["id"]})
 
 
 async def run(api: Api, command: Command, known: Mapping[str, str]) -> Json:

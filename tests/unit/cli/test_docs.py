@@ -13,7 +13,10 @@ from jupyter_chatd.cli.app import chatd
 from jupyter_chatd.client import Chat, ChatList
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("cli.md", "client.md", "files.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("cli.md", "client.md", "files.md", "mcp.md")),
+]
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 
 _COMMAND = re.compile(r"jupyter chatd ([a-z][^|`\n]*)")
@@ -37,22 +40,38 @@ def test_commands_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     name, *args = shlex.split(line, comments=True)
     command = chatd.commands[name]
+    if isinstance(command, click.Group):
+        name, *args = args
+        command = command.commands[name]
     command.make_context(name, args)
+
+
+def every_command() -> list[click.Command]:
+    groups = [command for command in chatd.commands.values() if isinstance(command, click.Group)]
+    return [*chatd.commands.values(), *(command for group in groups for command in group.commands.values())]
 
 
 def test_every_command_and_its_help_are_documented() -> None:
     text = (ROOT / "docs" / "cli.md").read_text()
     assert {line.split()[0] for line in commands(text)} == set(chatd.commands)
-    for command in chatd.commands.values():
+    for command in every_command():
         assert command.help
         options = [one for one in command.params if isinstance(one, click.Option)]
         assert all(option.help for option in options)
 
 
 def test_options_in_prose_exist() -> None:
-    known = {name for command in chatd.commands.values() for option in command.params for name in option.opts}
-    named = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs" / "cli.md").read_text()))
+    known = {name for command in every_command() for option in command.params for name in option.opts}
+    pages = [ROOT / "docs" / "cli.md", ROOT / "docs" / "mcp.md"]
+    named = {name for page in pages for name in re.findall(r"`(--[a-z-]+)", page.read_text())}
     assert named <= known | {"--help"}
+
+
+def test_every_command_about_mcp_servers_is_documented() -> None:
+    text = (ROOT / "docs" / "mcp.md").read_text()
+    group = chatd.commands["mcp"]
+    assert isinstance(group, click.Group)
+    assert {line.split()[1] for line in commands(text)} == set(group.commands)
 
 
 def test_what_a_chat_is_said_to_have_it_has() -> None:
