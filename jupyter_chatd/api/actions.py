@@ -24,8 +24,8 @@ class ToolResultsHandler(ChatdHandler):
                 "Invalid request.", detail="Expected claim, results, or both; came neither."
             )
         chat = await self.find_chat(chat_id)
-        for ref in body.claim:
-            await self.service.claim(chat_id, ref.key, client=body.client)
+        if body.claim:
+            await self.service.claim(chat_id, [ref.key for ref in body.claim], client=body.client)
         if body.results:
             results = [
                 ActionResult(key=answer.key, result=answer.result, is_error=answer.is_error)

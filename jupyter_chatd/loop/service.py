@@ -222,13 +222,13 @@ class ChatService:
 
     # Acting for the model
 
-    async def claim(self, chat_id: str, key: CallKey, *, client: str) -> ToolRun:
-        """Reserve a client-side call for *client*.
+    async def claim(self, chat_id: str, keys: Sequence[CallKey], *, client: str) -> tuple[ToolRun, ...]:
+        """Reserve client-side calls for *client*, all or none.
 
         Raises:
             AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.ClaimAction`.
         """
-        return await self.store.apply(ClaimAction(chat_id=chat_id, key=key, client=client))
+        return await self.store.apply(ClaimAction(chat_id=chat_id, keys=tuple(keys), client=client))
 
     async def complete(self, chat_id: str, results: Sequence[ActionResult], *, client: str) -> Chat:
         """Store what a client's tools gave back.

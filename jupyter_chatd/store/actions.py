@@ -123,31 +123,36 @@ CLOSED = "This call was closed before a client had answered it: the turn went on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimAction:
-    """Reserve a client-side call: the first client to claim it runs it. Claiming it again changes nothing.
+    """Reserve client-side calls, all or none: the first client to claim a call runs it.
+
+    Claiming a call again changes nothing.
 
     Raises:
-        AlreadyDecidedError: another client has it, or it is finished or closed.
-        InvalidInputError: it is not the call of a client-side tool.
+        AlreadyDecidedError: another client has one, or it is finished or closed.
+        InvalidInputError: one is not the call of a client-side tool.
         NotFoundError: no such call.
         ConflictError: the chat no longer waits for it.
     """
 
     chat_id: str
-    key: CallKey
+    keys: tuple[CallKey, ...]
     client: str
 
     transition = Transition.CLAIM_ACTION
 
-    def apply(self, tx: Transaction) -> ToolRun:
-        """Return the call with its claim."""
-        call = _find_call(tx, self.chat_id, self.key)
+    def apply(self, tx: Transaction) -> tuple[ToolRun, ...]:
+        """Return the calls with their claims, in the order of `keys`."""
+        return tuple(self._claim(tx, key) for key in self.keys)
+
+    def _claim(self, tx: Transaction, key: CallKey) -> ToolRun:
+        call = _find_call(tx, self.chat_id, key)
         self._check_free(tx, call)
         if call.run.claimed_by is not None:
             return call.run
         tx.cell(self.chat_id)
         tx.conn.execute(
             "UPDATE tool_runs SET claimed_by = ?, started_at = ? WHERE message_id = ? AND call_index = ?",
-            (self.client, tx.now, self.key.message_id, self.key.index),
+            (self.client, tx.now, key.message_id, key.index),
         )
         return replace(call.run, claimed_by=self.client, started_at=tx.now)
 

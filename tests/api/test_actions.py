@@ -86,6 +86,14 @@ async def test_the_first_client_to_claim_a_call_runs_it(api: Api) -> None:
     assert (await api.settle(chat_id))["status"] == "waiting"
 
 
+async def test_of_several_claims_all_are_made_or_none(api: Api) -> None:
+    chat_id, (one, two) = await waiting(api, "call ask_kernel and call other")
+    path = f"/{chat_id}/tool-results"
+    await api.post(path, {"client": "b", "claim": [key_of(two)]})
+    await api.post(path, {"client": "a", "claim": [key_of(one), key_of(two)]}, status=409)
+    await api.post(path, {"client": "b", "claim": [key_of(one), key_of(two)]})
+
+
 async def test_claiming_and_answering_may_be_one_request(api: Api) -> None:
     chat_id, (action,) = await waiting(api)
     both = {**results(action, 1), "claim": [key_of(action)]}

@@ -62,7 +62,7 @@ async def test_a_call_waits_for_its_client_and_the_turn_goes_on_with_the_result(
     await eventually(lambda: world.runtime.worker.running == 0)
 
     (key,) = await keys(world, chat_id)
-    run = await world.runtime.service.claim(chat_id, key, client=KERNEL)
+    (run,) = await world.runtime.service.claim(chat_id, [key], client=KERNEL)
     assert (run.action, run.args, run.claimed_by) == (ActionKind.CLIENT_TOOL, {"x": 1}, KERNEL)
     await complete(world, chat_id, [(key, {"drawn": True})])
     await world.settled(chat_id)
@@ -75,9 +75,9 @@ async def test_only_the_client_that_claimed_it_may_answer(start: Start) -> None:
     world = await start(script([call("plot")], [say("Nice.")]))
     chat_id, _ = await waiting(world)
     (key,) = await keys(world, chat_id)
-    await world.runtime.service.claim(chat_id, key, client="another kernel")
+    await world.runtime.service.claim(chat_id, [key], client="another kernel")
     with pytest.raises(AlreadyDecidedError):
-        await world.runtime.service.claim(chat_id, key, client=KERNEL)
+        await world.runtime.service.claim(chat_id, [key], client=KERNEL)
     with pytest.raises(AlreadyDecidedError):
         await complete(world, chat_id, [(key, {})])
 

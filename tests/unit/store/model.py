@@ -632,8 +632,12 @@ def _asked(draft: Draft, chat_id: str, key: CallKey) -> tuple[ToolRun, bool]:
     return run, any(row.answers == key for row in record.visible)
 
 
-def claim_action(draft: Draft, t: ClaimAction) -> ToolRun:
-    run, is_closed = _asked(draft, t.chat_id, t.key)
+def claim_action(draft: Draft, t: ClaimAction) -> tuple[ToolRun, ...]:
+    return tuple(_claim(draft, t, key) for key in t.keys)
+
+
+def _claim(draft: Draft, t: ClaimAction, key: CallKey) -> ToolRun:
+    run, is_closed = _asked(draft, t.chat_id, key)
     if run.action is not ActionKind.CLIENT_TOOL:
         raise Refused(Refusal.INVALID)
     if run.result is not None or is_closed or run.claimed_by not in (None, t.client):

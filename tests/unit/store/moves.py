@@ -272,8 +272,9 @@ class Moves:
         )
 
     def claim(self, record: Record) -> Any:
-        key = self.pick(self._action_keys(record))
-        return ClaimAction(chat_id=record.chat.id, key=key, client=self.pick(CLIENTS))
+        keys = self._action_keys(record)
+        wanted = tuple(self.pick(keys) for _ in range(self.pick((1, 1, 2))))
+        return ClaimAction(chat_id=record.chat.id, keys=wanted, client=self.pick(CLIENTS))
 
     def complete(self, record: Record) -> Any:
         keys = self._action_keys(record)

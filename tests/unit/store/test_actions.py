@@ -26,8 +26,8 @@ from .scenes import ask_model, begin, open_keys, reach
 pytestmark = pytest.mark.anyio
 
 
-def claiming(key: CallKey, client: str = "kernel") -> ClaimAction:
-    return ClaimAction(chat_id="c", key=key, client=client)
+def claiming(*keys: CallKey, client: str = "kernel") -> ClaimAction:
+    return ClaimAction(chat_id="c", keys=keys, client=client)
 
 
 def completing(*keys: CallKey, result: object = 1, client: str = "kernel") -> CompleteAction:
@@ -71,12 +71,21 @@ async def test_waiting_for_nothing_is_refused(both: Lockstep) -> None:
 async def test_first_client_to_claim_a_call_runs_it(both: Lockstep) -> None:
     await reach(both, State.A0)
     (key,) = open_keys(both)
-    run = await both.do(claiming(key, "first"))
+    (run,) = await both.do(claiming(key, client="first"))
     assert (run.claimed_by, run.started_at) == ("first", both.now)
     with pytest.raises(AlreadyDecidedError, match="Another client runs this call"):
-        await both.do(claiming(key, "second"))
+        await both.do(claiming(key, client="second"))
     with pytest.raises(AlreadyDecidedError, match="Another client runs this call"):
         await both.do(completing(key, client="second"))
+
+
+async def test_of_several_claims_all_are_made_or_none(both: Lockstep) -> None:
+    await reach(both, State.A0, calls=2)
+    one, two = open_keys(both)
+    await both.do(claiming(two, client="other"))
+    with pytest.raises(AlreadyDecidedError):
+        await both.do(claiming(one, two))
+    assert [run.claimed_by for run in await both.do(claiming(one, client="third"))] == ["third"]
 
 
 async def test_claiming_twice_is_claiming_once(both: Lockstep) -> None:
@@ -112,7 +121,7 @@ async def test_same_result_again_changes_nothing_and_another_is_refused(both: Lo
 async def test_results_come_together_or_not_at_all(both: Lockstep) -> None:
     await reach(both, State.A0, calls=2)
     first, second = open_keys(both)
-    await both.do(claiming(second, "other"))
+    await both.do(claiming(second, client="other"))
     with pytest.raises(AlreadyDecidedError):
         await both.do(completing(first, second))
     assert both.record().journal[first].result is None

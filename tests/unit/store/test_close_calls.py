@@ -58,7 +58,7 @@ async def test_each_call_is_closed_with_what_the_journal_knows(both: Lockstep, e
 async def test_call_that_a_client_had_claimed_is_unknown(both: Lockstep) -> None:
     await reach(both, State.A0, calls=2)
     key = open_keys(both)[0]
-    await both.do(ClaimAction(chat_id="c", key=key, client="kernel"))
+    await both.do(ClaimAction(chat_id="c", keys=(key,), client="kernel"))
     await both.do(InterruptChat(chat_id="c"))
     assert closing_texts(both) == [{"error": UNKNOWN_OUTCOME}, {"error": NOT_RUN}]
 

@@ -114,7 +114,7 @@ MAKE: dict[Transition, Callable[[Lockstep], Any]] = {
     Transition.PROMOTE_QUEUED: lambda both: PromoteQueued(chat_id="c", queued_id=queued_id(both)),
     Transition.INTERRUPT_KEEP: lambda _: InterruptChat(chat_id="c"),
     Transition.INTERRUPT_DROP: lambda _: InterruptChat(chat_id="c", drop_queue=True),
-    Transition.CLAIM_ACTION: lambda both: ClaimAction(chat_id="c", key=key(both), client="kernel"),
+    Transition.CLAIM_ACTION: lambda both: ClaimAction(chat_id="c", keys=(key(both),), client="kernel"),
     Transition.DECIDE_APPROVAL: lambda both: DecideApproval(
         chat_id="c", key=key(both), allow=True, decided_by="ada"
     ),
@@ -291,7 +291,7 @@ async def test_calls_of_the_past_are_no_actions_any_more(both: Lockstep) -> None
     action = key(both)
     await both.do(InterruptChat(chat_id="c"))
     late = (
-        ClaimAction(chat_id="c", key=action, client="kernel"),
+        ClaimAction(chat_id="c", keys=(action,), client="kernel"),
         CompleteAction(chat_id="c", results=(ActionResult(key=action, result=1),), client="kernel"),
     )
     for job in late:
