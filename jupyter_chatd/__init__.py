@@ -26,7 +26,10 @@ def __getattr__(name: str) -> Any:
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
     """Tell jupyter_server which application to load."""
-    from .extension import JupyterChatd
+    from .loading import collector_at_rest
+
+    with collector_at_rest():
+        from .extension import JupyterChatd
 
     return [{"module": "jupyter_chatd.extension", "app": JupyterChatd}]
 

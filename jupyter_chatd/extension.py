@@ -17,6 +17,7 @@ from traitlets import TraitError
 
 from .config import ENABLED_VARIABLE, Settings, enabled_by_environment
 from .errors import StoreError
+from .loading import collector_at_rest
 from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.retry import RetryPolicy
@@ -57,11 +58,15 @@ class JupyterChatd(Settings, ExtensionApp):
         if is_off:
             self.log.info("jupyter_chatd is switched off")
             return
+        if self.undumpable:
+            make_undumpable()
+        with collector_at_rest():
+            self._build()
+
+    def _build(self) -> None:
         from .api.activity import ActivityMark
         from .api.base import Extension
 
-        if self.undumpable:
-            make_undumpable()
         self._changing = asyncio.Lock()
         self._agent = self._build_agent()
         self._catalog = self._build_catalog()
@@ -86,7 +91,8 @@ class JupyterChatd(Settings, ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes."""
         if self._running is not None:
-            from .api.routes import ROUTES
+            with collector_at_rest():
+                from .api.routes import ROUTES
 
             self.handlers.extend(ROUTES)
 

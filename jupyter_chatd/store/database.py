@@ -1,4 +1,7 @@
-"""Opening the file: where it lies, how it is journalled, and whether it may be opened at all."""
+"""Opening the file: where it lies, how it is journalled, and whether it may be opened at all.
+
+sqlite-utils is loaded by what opens a file, off the loop, not when the server starts.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from sqlite_utils.db import Database
-
 from ..errors import NewerSchemaError, StoreError
-from .schema import migrations
 
 log = logging.getLogger(__name__)
 
@@ -123,12 +123,18 @@ def check_schema(path: Path) -> None:
 
 def _known_migrations() -> set[str]:
     """Return the names of all migrations of this release: those that an empty database lacks."""
+    from sqlite_utils.db import Database
+
+    from .schema import migrations
+
     with closing(sqlite3.connect(":memory:")) as conn:
         return {migration.name for migration in migrations.pending(Database(conn))}
 
 
 def _applied_migrations(path: Path) -> set[str] | None:
     """Return the names of our migrations that the file has; `None` when it has tables but none of ours."""
+    from .schema import migrations
+
     # Without a journal beside it the file is all there is: `immutable` keeps SQLite from making any.
     mode = "mode=ro" if has_journal(path) else "immutable=1"
     conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
@@ -186,6 +192,10 @@ def prepare(path: Path, *, journal: Literal["wal", "delete"]) -> None:
     Raises:
         NewerSchemaError, StoreError: see `check_schema`.
     """
+    from sqlite_utils.db import Database
+
+    from .schema import migrations
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     check_schema(path)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
