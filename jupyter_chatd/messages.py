@@ -277,10 +277,12 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A message that is about to be stored; the store gives it id, revision and time."""
+    """A message that is about to be stored; the store gives it id, revision and, mostly, time."""
 
     role: Role
     parts: tuple[Part, ...]
+    created_at: float | None = None
+    """UTC seconds, where it was said before; `None` for now."""
     created_by: str | None = None
     visibility: Visibility = Visibility.BOTH
     model: str | None = None

@@ -14,6 +14,8 @@ Belongs here: options, which server to use, what is printed. Does not: REST and 
     archive.py     chats straight from the database, while no server runs
     settings.py    what the server's configuration says of the extension
     doctor.py      what is set up, and what is missing
+    transfer.py    export, import, backup, check
+    finding.py     one thing that was looked at, as a line and as JSON
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from ..client.view import ChatView
 from ..messages import Chat, Message
 from . import archive
 from .attach import attach_options, check_one_stdin, upload, with_lines
+from .finding import print_findings
 from .mcp import mcp
 from .options import JSON, SERVER, guarded, server_option
 from .output import (
@@ -35,6 +36,7 @@ from .settings import database_path, load_config
 from .talk import converse, follow_chat
 from .target import find_running, prefer_running, running_server, server_for_prompt
 from .terminal import TurnPrinter, until_ctrl_c
+from .transfer import COMMANDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -354,14 +356,10 @@ async def doctor(as_json: bool) -> None:
 
     Keys and tokens are never shown. The exit code is 1 when something does not work.
     """
-    from .doctor import Level, examine
+    from .doctor import examine
 
     findings = [finding async for finding in examine()]
-    if as_json:
-        click.echo(wire.dump_json([finding.as_json() for finding in findings]))
-    for finding in () if as_json else findings:
-        click.echo(finding.line)
-    if any(finding.level is Level.FAILED for finding in findings):
+    if not print_findings(findings, as_json=as_json):
         sys.exit(1)
 
 
@@ -388,3 +386,7 @@ async def _read_chat(server: str, word: str) -> tuple[Chat, tuple[Message, ...]]
     with archive.open_archive(database_path(load_config())) as conn:
         chat = archive.find_chat(conn, word)
         return chat, archive.messages(conn, chat.id)
+
+
+for _command in COMMANDS:
+    chatd.add_command(_command)

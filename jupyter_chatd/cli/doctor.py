@@ -7,8 +7,6 @@ import sqlite3
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from ..mcp.status import ServerState
 from ..providers.presets import MODEL_VARIABLES
 from ..store.database import NETWORK_FILESYSTEMS, check_schema, connect, filesystem_of, quick_check
 from ..workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings
+from .finding import Finding, Level
 from .settings import database_path, load_config, switches
 
 PACKAGES = ("jupyter_server", "jupyterlab", "notebook", "pydantic-ai-slim", "mcp")
@@ -34,32 +33,6 @@ _UNCONFINED = (
     "What the agent runs can read all that you can: chats, keys, the server's token. Its commands get a "
     "scrubbed environment, and its file tools refuse these folders; that is a guard rail, not a boundary."
 )
-
-
-class Level(StrEnum):
-    """How good a finding is."""
-
-    FINE = "ok"
-    NOTE = "note"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
-
-    topic: str
-    text: str
-    level: Level = Level.FINE
-
-    @property
-    def line(self) -> str:
-        """`ok      database: …`."""
-        return f"{self.level.value:<7} {self.topic}: {self.text}"
-
-    def as_json(self) -> dict[str, str]:
-        """The same for programs."""
-        return {"topic": self.topic, "level": self.level.value, "text": self.text}
 
 
 async def examine() -> AsyncIterator[Finding]:
@@ -149,7 +122,7 @@ def _database(path: Path) -> Finding:
     except (ChatdError, sqlite3.Error) as error:
         return Finding(topic="database", text=str(error), level=Level.FAILED)
     if problem is not None:
-        text = f"{path} is damaged: {problem}. Restore a backup."
+        text = f"{path} is damaged: {problem}. jupyter chatd check says what it hits. Restore a backup."
         return Finding(topic="database", text=text, level=Level.FAILED)
     return Finding(topic="database", text=f"{path}, sound, {facts}")
 

@@ -25,7 +25,14 @@ from ..messages import (
 from .calls import NOT_RUN, closing_result, result_row
 from .files import MAX_CHAT_FILES, link_files
 from .machine import State, Transition, state_of
-from .rows import IS_UNREAD, insert_message, message_from_row, queued_from_row, tool_run_from_row
+from .rows import (
+    IS_UNREAD,
+    index_text,
+    insert_message,
+    message_from_row,
+    queued_from_row,
+    tool_run_from_row,
+)
 from .usage import PaidCall, count_call
 
 if TYPE_CHECKING:
@@ -171,6 +178,17 @@ class Cell:
         """Append a row to the history; before a user row (rule 1) and another step open calls are closed."""
         if new.role in (Role.USER, Role.ASSISTANT) and not new.compressed:
             self.close_calls()
+        message = self._append(new)
+        self.inserted.append(message)
+        return message
+
+    def add(self, new: NewMessage) -> Message:
+        """Append a row as it is, and keep nothing of it in memory: it is not announced."""
+        message = self._append(new)
+        index_text(self.tx.conn, message)
+        return message
+
+    def _append(self, new: NewMessage) -> Message:
         message = insert_message(
             self.tx.conn,
             new,
@@ -181,7 +199,6 @@ class Cell:
         )
         self._hold_files(new.parts)
         self._count_call(message)
-        self.inserted.append(message)
         self.touch_history()
         if new.role is Role.ASSISTANT:
             self.calls_closed = self.calls_closed and not message.tool_calls

@@ -6,14 +6,13 @@ transaction and may run again. Rows and rules: `machine.py` and spec/state-machi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..errors import InvalidInputError, NotFoundError, QueueFullError
 from ..messages import (
     ActionKind,
-    CallKey,
     Chat,
     ChatStatus,
     FilePart,
@@ -28,8 +27,10 @@ from ..messages import (
 )
 from .calls import is_open
 from .cell import Cell
+from .files import StoredFile, find_files, insert_file, link_files
 from .machine import TABLE, State, Transition
 from .rows import message_from_row, result_to_json
+from .settle import settle
 from .transaction import Claim, Transaction
 from .usage import is_counted
 
@@ -82,44 +83,89 @@ class CreateChat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportChat:
-    """Store a chat that comes from elsewhere, idle.
+    """Store a chat that comes from elsewhere, idle. Its rows are not announced: there may be very many.
 
     What its model calls used is counted, unless it was when the same chat was here before.
-    Rows have no ids yet: a tool row answers the open call with its `tool_call_id`, and a summary covers all
-    rows before it.
+    Rows have no ids yet: their `answers` and `covers_until` count the chat's rows from 1; what they do not
+    say is found as `settle` has it.
 
     Raises:
         ConflictError: there is a chat with this id.
     """
 
     chat: Chat
-    rows: tuple[NewMessage, ...]
+    rows: Iterable[NewMessage]
+    """In order; read once for each time that the transition runs."""
+    created_at: float | None = None
+    """UTC seconds, where that is known. The chat is then as old as its newest row."""
+    files: tuple[StoredFile, ...] = ()
+    """What the chat holds; those that the database does not know yet are written down."""
 
     transition = Transition.IMPORT
 
     def apply(self, tx: Transaction) -> Chat:
         """Return the new chat."""
-        cell = tx.create(replace(self.chat, status=ChatStatus.WAITING, archived=False, last_error=None))
-        cell.counts_usage = not is_counted(tx.conn, self.chat.id)
-        for row in self.rows:
-            self._insert(cell, row)
-        cell.close_calls()
+        cell, _ = self.insert(tx, self.chat)
         return cell.chat
 
-    @staticmethod
-    def _insert(cell: Cell, row: NewMessage) -> None:
-        if row.compressed:
-            covered = cell.inserted[-1].id if cell.inserted and row.visibility is Visibility.MODEL else None
-            cell.insert(replace(row, covers_until=covered, answers=None))
-        elif row.role is Role.TOOL:
-            cell.insert(replace(row, answers=_answered_call(cell, row)))
-        else:
-            cell.insert(row)
+    def insert(self, tx: Transaction, chat: Chat) -> tuple[Cell, int]:
+        """Insert everything, for *chat* as it shall be; return also the number before that of its rows."""
+        cell = tx.create(replace(chat, status=ChatStatus.WAITING, archived=False, last_error=None))
+        cell.counts_usage = not is_counted(tx.conn, chat.id)
+        self._insert_files(tx, cell)
+        first: int | None = None
+        newest = self.created_at
+        for row in settle(self.rows):
+            message = cell.add(_with_ids(row, before=(first or 1) - 1))
+            first = first or message.id
+            newest = message.created_at
+        if self.created_at is not None:
+            cell.set(created_at=self.created_at, updated_at=newest)
+        return cell, (first or 1) - 1
+
+    def _insert_files(self, tx: Transaction, cell: Cell) -> None:
+        owner_id, ids = cell.chat.owner_id, [file.id for file in self.files]
+        known = find_files(tx.conn, ids, owner_id=owner_id)
+        for file in self.files:
+            if file.id not in known:
+                insert_file(tx.conn, replace(file, owner_id=owner_id))
+        if ids:
+            link_files(tx.conn, cell.id, ids, limit=None)
 
 
-def _answered_call(cell: Cell, row: NewMessage) -> CallKey | None:
-    wanted = {part.tool_call_id for part in row.parts if isinstance(part, ToolResultPart)}
-    return next((key for key, call in cell.open_calls() if call.tool_call_id in wanted), None)
+def _with_ids(row: NewMessage, *, before: int) -> NewMessage:
+    """Return the row with ids instead of numbers; *before* is the id before that of row 1."""
+    answers = row.answers and replace(row.answers, message_id=before + row.answers.message_id)
+    return replace(row, answers=answers, covers_until=row.covers_until and before + row.covers_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFamily:
+    """Store a chat with its children: all of them or none.
+
+    Raises:
+        ConflictError: there is a chat with one of these ids.
+    """
+
+    members: tuple[ImportChat, ...]
+    """A parent before its children. In `spawned_by`, rows of a parent are counted from 1."""
+
+    transition = Transition.IMPORT
+
+    def apply(self, tx: Transaction) -> tuple[Chat, ...]:
+        """Return the new chats."""
+        for member in self.members:
+            tx.check_free(member.chat.id)
+        cells: list[Cell] = []
+        before: dict[str, int] = {}
+        for member in self.members:
+            chat = member.chat
+            by, parent = chat.spawned_by, chat.parent_chat_id or ""
+            if by is not None:
+                chat = replace(chat, spawned_by=replace(by, message_id=before[parent] + by.message_id))
+            cell, before[chat.id] = member.insert(tx, chat)
+            cells.append(cell)
+        return tuple(cell.chat for cell in cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

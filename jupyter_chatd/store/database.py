@@ -121,6 +121,15 @@ def check_schema(path: Path) -> None:
         )
 
 
+def pending_migrations(path: Path) -> set[str]:
+    """Return the names of the migrations that a database of ours still needs.
+
+    Raises:
+        StoreError: the file is not a database.
+    """
+    return _known_migrations() - (_applied_migrations(path) or set())
+
+
 def _known_migrations() -> set[str]:
     """Return the names of all migrations of this release: those that an empty database lacks."""
     from sqlite_utils.db import Database

@@ -12,9 +12,10 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..messages import Chat, Message, Role, Visibility
+from ..messages import Chat, Message
 from ..wire import dump_json
 from .reads import last_change_id
+from .rows import searchable_text
 
 KNOWN_CHATS = 512
 """Chats kept at the most: more than anybody has running at once, and about 1 MB."""
@@ -89,7 +90,7 @@ class Group:
 
     def index(self, messages: Iterable[Message]) -> None:
         """Make the texts of new messages searchable with the commit, where a person may read them."""
-        self._texts.extend((message.id, text) for message in messages if (text := _searchable_text(message)))
+        self._texts.extend((message.id, text) for message in messages if (text := searchable_text(message)))
 
     # What was held back
 
@@ -124,11 +125,3 @@ class Group:
         """Begin anew, after the transaction was lost."""
         self.look_again()
         self.end()
-
-
-def _searchable_text(message: Message) -> str:
-    """Return what a search finds the message by; empty when nothing."""
-    if message.role not in (Role.USER, Role.ASSISTANT) or message.visibility is Visibility.MODEL:
-        return ""
-    text = message.text
-    return text if text.strip() else ""

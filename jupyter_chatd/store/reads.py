@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from .rows import (
     IS_UNREAD,
     chat_columns,
     chat_from_row,
+    message_from_row,
     messages_from_rows,
     queued_from_row,
     tool_run_from_row,
@@ -130,6 +131,12 @@ def client_messages(
             (chat_id, after_id, -1 if limit is None else limit),
         )
     )
+
+
+def history(conn: sqlite3.Connection, chat_id: str) -> Iterator[Message]:
+    """Yield the rows that are not deleted, of every visibility, oldest first; reads as it goes."""
+    rows = conn.execute("SELECT * FROM messages WHERE chat_id = ? AND deleted = 0 ORDER BY id", (chat_id,))
+    return map(message_from_row, rows)
 
 
 def client_messages_before(

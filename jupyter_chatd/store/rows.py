@@ -159,7 +159,7 @@ def insert_message(
         chat_id=chat_id,
         role=new.role,
         parts=new.parts,
-        created_at=now,
+        created_at=now if new.created_at is None else new.created_at,
         created_by=new.created_by,
         visibility=new.visibility,
         model=new.model,
@@ -182,7 +182,7 @@ def insert_message(
             message_id,
             chat_id,
             new.created_by,
-            now,
+            message.created_at,
             new.role.value,
             wire.dump_parts(new.parts),
             CONTENT_VERSION,
@@ -204,6 +204,20 @@ def insert_message(
         ),
     )
     return message
+
+
+def searchable_text(message: Message) -> str:
+    """Return what a search finds the message by; empty when nothing."""
+    if message.role not in (Role.USER, Role.ASSISTANT) or message.visibility is Visibility.MODEL:
+        return ""
+    text = message.text
+    return text if text.strip() else ""
+
+
+def index_text(conn: sqlite3.Connection, message: Message) -> None:
+    """Let a search find the message: one of very many. Others are indexed with their commit (`Group`)."""
+    if text := searchable_text(message):
+        conn.execute("INSERT INTO message_search (rowid, text) VALUES (?, ?)", (message.id, text))
 
 
 def queued_from_row(row: sqlite3.Row) -> QueuedMessage:

@@ -149,8 +149,7 @@ class Transaction:
         Raises:
             ConflictError: there is a chat with this id.
         """
-        if self.find(chat.id) is not None:
-            raise self.conflict(self.peek(chat.id), detail=f"There is a chat {chat.id} already.")
+        self.check_free(chat.id)
         chat = replace(chat, snapshot_version=0, history_version=1, created_at=self.now, updated_at=self.now)
         columns = chat_columns({name: getattr(chat, name) for name in Chat.__slots__})
         marks = ", ".join("?" * len(columns))
@@ -159,6 +158,15 @@ class Transaction:
             list(columns.values()),
         )
         return self._open(self._cell(KnownChat(chat=chat, has_queue=False, calls_closed=True), before=None))
+
+    def check_free(self, chat_id: str) -> None:
+        """Make sure that a new chat may have this id.
+
+        Raises:
+            ConflictError: there is a chat with it.
+        """
+        if self.find(chat_id) is not None:
+            raise self.conflict(self.peek(chat_id), detail=f"There is a chat {chat_id} already.")
 
     def find(self, chat_id: str) -> Chat | None:
         """Return a chat; `None` when there is none of that id."""

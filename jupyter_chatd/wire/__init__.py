@@ -9,7 +9,7 @@ Belongs here: the shapes of JSON and their versions. Does not: SQL, HTTP, who ma
 
 from __future__ import annotations
 
-from .content import dump_parts, load_parts
+from .content import dump_parts, load_parts, read_content, stored_parts
 from .inputs import FindFile, parse_input_parts
 from .jsontext import MAX_DEPTH, clean_json, clean_text, dump_json, load_json
 from .nul import decode_nul, encode_nul
@@ -26,10 +26,10 @@ from .public import (
     strip_internal,
 )
 from .replies import chat_from_json, event_from_json, hit_from_json, message_from_json, queued_from_json
-from .requests import MAX_BODY_BYTES, check_free_json, parse_body
+from .requests import MAX_BODY_BYTES, check_free_json, parse_body, parse_object
 from .stream import event_json
 from .times import rfc3339, utc_seconds
-from .values import dump_value, load_value
+from .values import dump_value, load_value, plain
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -59,11 +59,15 @@ __all__ = [
     "message_json",
     "parse_body",
     "parse_input_parts",
+    "parse_object",
     "part_json",
+    "plain",
     "queued_from_json",
     "queued_json",
+    "read_content",
     "retry_json",
     "rfc3339",
+    "stored_parts",
     "strip_internal",
     "utc_seconds",
 ]

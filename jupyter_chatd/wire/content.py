@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import StoreError, UnknownContentVersionError
 from ..messages import CONTENT_VERSION, Part, Role
@@ -17,7 +18,12 @@ def dump_parts(parts: Sequence[Part]) -> str:
     Raises:
         ValueError: a part holds what JSON or UTF-8 cannot; see `clean_json`.
     """
-    return dump_json([stored_part(part) for part in parts])
+    return dump_json(stored_parts(parts))
+
+
+def stored_parts(parts: Sequence[Part]) -> list[Mapping[str, Any]]:
+    """Return *parts* as `dump_parts` writes them."""
+    return [stored_part(part) for part in parts]
 
 
 def load_parts(content: str | None, *, version: int, role: Role) -> tuple[Part, ...]:
@@ -29,15 +35,24 @@ def load_parts(content: str | None, *, version: int, role: Role) -> tuple[Part, 
         UnknownContentVersionError: a newer release wrote the row.
         StoreError: the content is not what its version promises.
     """
-    if version not in (LEGACY_VERSION, CONTENT_VERSION):
-        raise UnknownContentVersionError(version)
     try:
-        value = load_json(content) if content else None
-        if value is None:
-            return ()
-        return read_legacy(value, role) if version == LEGACY_VERSION else read_parts(value)
+        return read_content(load_json(content) if content else None, version=version, role=role)
     except ValueError as error:
         raise StoreError(
             f"The content of a {role} message (content version {version}) is damaged: {error}. "
             "Restore the database from a backup, or delete the chat."
         ) from error
+
+
+def read_content(value: object, *, version: int, role: Role) -> tuple[Part, ...]:
+    """Return the parts that decoded content stands for; none for null.
+
+    Raises:
+        UnknownContentVersionError: a newer release wrote it.
+        ValueError: it is not what its version promises.
+    """
+    if version not in (LEGACY_VERSION, CONTENT_VERSION):
+        raise UnknownContentVersionError(version)
+    if value is None:
+        return ()
+    return read_legacy(value, role) if version == LEGACY_VERSION else read_parts(value)

@@ -35,8 +35,17 @@ def parse_body(raw: bytes, cls: type[T]) -> T:
         raise _unusable(
             f"Expected at most {MAX_BODY_BYTES} bytes, came {len(raw)}. Put long text into a file instead."
         )
+    return parse_object(raw or b"{}", cls)
+
+
+def parse_object(raw: bytes, cls: type[T]) -> T:
+    """Return the dataclass *cls* that JSON text holds; types are strict, unknown fields are refused.
+
+    Raises:
+        InvalidInputError: it is not JSON in UTF-8, or does not fit *cls*.
+    """
     try:
-        return adapter_of(cls).validate_json(raw or b"{}", strict=True, extra="forbid")
+        return adapter_of(cls).validate_json(raw, strict=True, extra="forbid")
     except ValidationError as error:
         raise _translate(error, raw, cls) from None
 

@@ -84,7 +84,7 @@ def output(text: str = "done", name: str = "execute") -> ToolResultPart:
     return ToolResultPart(tool_call_id="call_0", tool_name=name, result={"output": text})
 
 
-def summary(text: str, covers_until: int) -> NewMessage:
+def summary(text: str, covers_until: int | None) -> NewMessage:
     return NewMessage(
         role=Role.USER,
         parts=(TextPart(text=text),),

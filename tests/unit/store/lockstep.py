@@ -26,7 +26,7 @@ from jupyter_chatd.errors import (
 from jupyter_chatd.events import Change
 from jupyter_chatd.messages import Action, Chat, ChatStatus
 from jupyter_chatd.store import Claim, Store
-from jupyter_chatd.store.conversation import Edited, Interrupted, Sent
+from jupyter_chatd.store.conversation import Edited, ImportFamily, Interrupted, Sent
 from jupyter_chatd.store.database import connect, prepare
 from jupyter_chatd.store.store import TransitionLike
 from jupyter_chatd.store.work import Committed
@@ -286,6 +286,8 @@ class Lockstep:
     @staticmethod
     def _check_conflict(before: Database, transition: Any, error: ConflictError) -> None:
         target = getattr(transition, "claim", None) or getattr(transition, "chat", None) or transition
+        if isinstance(transition, ImportFamily):
+            target = next(one.chat for one in transition.members if one.chat.id in before.chats)
         chat_id = getattr(target, "chat_id", None) or target.id
         assert error.transition == transition.transition.value
         assert error.state == before.chats[chat_id].state
@@ -401,12 +403,13 @@ def _change(old: Record | None, new: Record | None) -> Change:
         return Change(chat=old.chat, kind="deleted", purged=True)
     known = {row.id: row for row in old.rows} if old else {}
     was, now = old.chat if old else None, new.chat
+    is_imported = was is None and now.status is ChatStatus.WAITING
     deleted = any(row.deleted and not known[row.id].deleted for row in new.rows if row.id in known)
     shown = (now.status, now.worker_id is None, now.archived)
     status_changed = was is None or (was.status, was.worker_id is None, was.archived) != shown
     return Change(
         chat=now,
-        inserted=tuple(row for row in new.rows if row.id not in known),
+        inserted=() if is_imported else tuple(row for row in new.rows if row.id not in known),
         history=new.visible if deleted else None,
         queue=new.queue if (old.queue if old else ()) != new.queue else None,
         actions=_actions(was, new),

@@ -45,6 +45,7 @@ from jupyter_chatd.store.conversation import (
     DeleteQueued,
     EditMessage,
     ImportChat,
+    ImportFamily,
     InterruptChat,
     PromoteQueued,
     PurgeChat,
@@ -257,8 +258,10 @@ class Draft:
         row = Message(
             id=self.message_id,
             chat_id=record.chat.id,
-            created_at=self.now,
-            **{name: getattr(new, name) for name in NewMessage.__slots__},
+            **{
+                **{name: getattr(new, name) for name in NewMessage.__slots__},
+                "created_at": self.now if new.created_at is None else new.created_at,
+            },
         )
         return self.put(replace(record, rows=(*record.rows, row)))
 
@@ -392,19 +395,51 @@ def create(draft: Draft, t: CreateChat) -> Any:
 
 
 def import_chat(draft: Draft, t: ImportChat) -> Any:
-    record = _begin(draft, t.chat, WAITING, ())
-    for row in t.rows:
+    _import(draft, t, t.chat)
+    return told(t.chat.id)
+
+
+def import_family(draft: Draft, t: ImportFamily) -> Any:
+    first: dict[str, int] = {}
+    for member in t.members:
+        chat = member.chat
+        if chat.spawned_by is not None and chat.parent_chat_id is not None:
+            spawned_by = replace(
+                chat.spawned_by, message_id=first[chat.parent_chat_id] + chat.spawned_by.message_id - 1
+            )
+            chat = replace(chat, spawned_by=spawned_by)
+        first[chat.id] = draft.message_id + 1
+        _import(draft, member, chat)
+    return lambda after: tuple(after.chats[member.chat.id].chat for member in t.members)
+
+
+def _import(draft: Draft, t: ImportChat, chat: Chat) -> None:
+    record = _begin(draft, chat, WAITING, ())
+    ids = {0: 0}
+    for number, row in enumerate(t.rows, 1):
         if row.compressed:
-            until = record.rows[-1].id if record.rows and row.visibility is Visibility.MODEL else None
-            record = draft.insert(record, replace(row, covers_until=until))
+            until = record.rows[-1].id if record.rows else None
+            until = until if row.covers_until is None else ids[row.covers_until]
+            until = until if row.visibility is Visibility.MODEL else None
+            record = draft.insert(record, replace(row, covers_until=until, answers=None))
         elif row.role is Role.TOOL:
-            ids = {part.tool_call_id for part in row.parts if isinstance(part, ToolResultPart)}
-            answers = [key for key, call in record.open_calls if call.tool_call_id in ids]
-            record = draft.insert(record, replace(row, answers=answers[0] if answers else None))
+            record = _import_results(draft, record, row, ids)
         else:
             record = draft.insert(record, row)
+        ids[number] = record.rows[-1].id
     draft.close_calls(record)
-    return told(t.chat.id)
+
+
+def _import_results(draft: Draft, record: Record, row: NewMessage, ids: Mapping[int, int]) -> Record:
+    results = [part for part in row.parts if isinstance(part, ToolResultPart)]
+    named = row.answers and CallKey(message_id=ids[row.answers.message_id], index=row.answers.index)
+    for parts in [row.parts] if named or len(results) < 2 else [(part,) for part in results]:
+        wanted = {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
+        keys = [
+            key for key, call in record.open_calls if (key == named if named else call.tool_call_id in wanted)
+        ]
+        record = draft.insert(record, replace(row, parts=parts, answers=keys[0] if keys else None))
+    return record
 
 
 def _begin(draft: Draft, chat: Chat, status: ChatStatus, rows: Iterable[NewMessage]) -> Record:
@@ -817,6 +852,7 @@ def reconcile(draft: Draft, t: Reconcile) -> Any:
 TRANSITIONS: Mapping[type, Callable[[Draft, Any], Any]] = {
     CreateChat: create,
     ImportChat: import_chat,
+    ImportFamily: import_family,
     PurgeChat: purge,
     SendMessage: send,
     EditMessage: edit,

@@ -34,6 +34,7 @@ from jupyter_chatd.store.conversation import (
     DeleteQueued,
     EditMessage,
     ImportChat,
+    ImportFamily,
     InterruptChat,
     PromoteQueued,
     PurgeChat,
@@ -205,7 +206,8 @@ class Moves:
             self._message(),
             self._answer_row(1),
         ]
-        return ImportChat(chat=build.chat(chat_id), rows=tuple(self._some(rows)))
+        chosen = ImportChat(chat=build.chat(chat_id), rows=tuple(self._some(rows)))
+        return ImportFamily(members=(chosen,)) if self._one_in(2) else chosen
 
     def spawn(self, record: Record) -> Any:
         """A child of the chat's family: trees are one deep."""

@@ -8,7 +8,6 @@ from jupyter_chatd.errors import ConflictError, InvalidInputError, NotFoundError
 from jupyter_chatd.messages import ActionKind, ChatStatus, Role, TurnOptions, Visibility
 from jupyter_chatd.store import State
 from jupyter_chatd.store.actions import EnterAction
-from jupyter_chatd.store.calls import NOT_RUN
 from jupyter_chatd.store.conversation import (
     BusyBehavior,
     ClearContext,
@@ -34,7 +33,7 @@ from jupyter_chatd.store.work import (
 
 from . import build
 from .lockstep import Lockstep
-from .scenes import WORKER, add_queue_row, ask_model, begin, closing_texts, fill_queue, reach
+from .scenes import WORKER, add_queue_row, ask_model, begin, fill_queue, reach
 
 pytestmark = pytest.mark.anyio
 
@@ -325,36 +324,11 @@ async def test_clearing_the_context_keeps_what_is_unanswered(both: Lockstep) -> 
 
 async def test_clearing_again_never_uncovers_what_was_covered(both: Lockstep) -> None:
     """An imported summary covers user rows too, and no answer follows it."""
-    rows = (build.user("old"), build.summary("so far", 0))
+    rows = (build.user("old"), build.summary("so far", None))
     await both.do(ImportChat(chat=build.chat(), rows=rows))
     covered = both.record().covered
     markers = [await both.do(ClearContext(chat_id="c")) for _ in range(2)]
     assert [marker.covers_until for marker in markers] == [covered, covered] == [1, 1]
-
-
-# Import
-
-
-async def test_import_joins_results_to_their_calls_and_closes_the_others(both: Lockstep) -> None:
-    result = build.result_row_without_key("done")
-    rows = (
-        build.user(),
-        build.assistant("a", "execute", "execute"),
-        result,
-        build.user("next"),
-        build.assistant(),
-    )
-    await both.do(ImportChat(chat=build.chat(), rows=rows))
-    tools = [row for row in both.record().visible if row.role is Role.TOOL]
-    assert [row.answers.index for row in tools if row.answers] == [1, 2]
-    assert closing_texts(both) == [{"output": "done"}, {"error": NOT_RUN}]
-    assert both.record().state == "W"
-
-
-async def test_imported_id_that_exists_is_refused(both: Lockstep) -> None:
-    await reach(both, State.R0)
-    with pytest.raises(ConflictError):
-        await both.do(ImportChat(chat=build.chat(), rows=()))
 
 
 # Repair
