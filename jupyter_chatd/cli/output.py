@@ -37,10 +37,18 @@ def pick(chats: Sequence[Chat], word: str) -> Chat:
 
 
 def print_chats(chats: Sequence[Chat]) -> None:
-    """Print a line for each chat: how its id begins, its status, when it changed, its title."""
+    """Print a line for each chat: how its id begins, its status, when it changed, its title and marks."""
     for chat in chats:
         when = datetime.fromtimestamp(chat.updated_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - local time
-        click.echo(f"{chat.id[:8]}  {chat.status.value:<15}  {when}  {chat.title}")
+        click.echo(f"{chat.id[:8]}  {chat.status.value:<15}  {when}  {chat.title}{_marks(chat)}")
+
+
+def _marks(chat: Chat) -> str:
+    """Return whether a chat is pinned or has something new, and its labels."""
+    words = ["pinned"] if chat.pin_order else []
+    words += ["new"] if chat.has_unread else []
+    words += [f"{name}:{value}" for name, value in sorted(chat.labels.items())]
+    return f"  [{', '.join(words)}]" if words else ""
 
 
 def print_chats_json(chats: Sequence[Chat]) -> None:

@@ -320,6 +320,11 @@ class Chat:
         return self._row.labels
 
     @property
+    def has_unread(self) -> bool:
+        """Whether an answer came after anybody last followed the chat, as it was when the object was made."""
+        return self._row.has_unread
+
+    @property
     def files(self) -> tuple[ChatFile, ...]:
         """The files that messages and tools brought into the chat, oldest first."""
         return self._call(self._session.client.files(self.id))
@@ -413,8 +418,11 @@ class ChatList(tuple[Chat, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        rows = [(chat.title, chat.last_status, chat.model, chat.id) for chat in self]
-        return display.table(("title", "status", "model", "id"), rows)
+        rows = [
+            (chat.title, "new" if chat.has_unread else "", chat.last_status, chat.model, chat.id)
+            for chat in self
+        ]
+        return display.table(("title", "", "status", "model", "id"), rows)
 
 
 class HitList(tuple[Hit, ...]):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,31 @@ def test_chats_are_found_by_label_and_by_words(begin: Callable[..., Chat], where
     assert {hit.chat_id for hit in hits} == {red.id, green.id}
     assert all("tomatoes" in hit.text for hit in hits)
     assert "<td" in hits._repr_html_()
+
+
+def test_what_nobody_followed_is_new(
+    shared_server: JupyterServer, where: dict[str, Any], terminal: Terminal
+) -> None:
+    body = {"content": [{"type": "text", "text": "say leek"}], "model": DEMO, "title": "Leek"}
+    with httpx.Client(headers=shared_server.headers) as client:
+        chat_id = client.post(shared_server.chats_url, json=body).json()["id"]
+
+    def is_new() -> bool:
+        return Chat.open(chat_id, **where).has_unread
+
+    eventually(is_new)
+    assert [line for line in terminal.run("list").stdout.splitlines() if line.endswith("Leek  [new]")]
+    Chat.open(chat_id, **where).wait()
+    terminal.run("tail", chat_id, "--until-idle")  # closes its stream, as the object above may not have yet
+    eventually(lambda: not is_new())
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for something that nothing tells of."""
+    give_up_at = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
 
 
 def test_a_chat_goes_into_the_archive_and_comes_back(

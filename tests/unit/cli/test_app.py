@@ -94,6 +94,20 @@ def test_chats_are_listed_newest_first(run: Run, ids: list[str]) -> None:
     assert run("list", "--archived").stdout == ""
 
 
+def test_the_list_marks_what_is_pinned_and_labelled(run: Run, folder: Path, ids: list[str]) -> None:
+    values = {"pin_order": 1, "labels": {"team": "blue", "at": "home"}}
+    asyncio.run(_change(folder / "data" / "jupyter_chatd" / "chats.db", ids[0], values))
+    first, second = run("list").stdout.splitlines()
+    assert first.endswith("about pears")
+    assert second.endswith("about apples  [pinned, at:home, team:blue]")
+    assert run("list", "--label", "team:blue", "--label", "at:home").stdout == f"{second}\n"
+
+
+async def _change(path: Path, chat_id: str, values: dict[str, object]) -> None:
+    async with Store(path) as store:
+        await store.write_metadata(chat_id, values)
+
+
 def test_a_chat_is_meant_by_id_by_its_beginning_or_as_the_last(run: Run, ids: list[str]) -> None:
     for word in (ids[0], ids[0][:6].upper()):
         assert "> about apples" in run("show", word).stdout
