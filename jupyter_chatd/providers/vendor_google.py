@@ -24,7 +24,6 @@ OPTIONS_KEYS = ("google",)
 
 OPTIONS: dict[str, Option] = {
     "thinking_config": ("google_thinking_config", same),
-    "cached_content": ("google_cached_content", same),
     "safety_settings": ("google_safety_settings", same),
 }
 

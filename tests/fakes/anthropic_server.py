@@ -11,7 +11,7 @@ from typing import Any
 
 from .http import Request
 from .responder import Conversation
-from .steps import Answer, Break, Call, Refuse, Say, Spend, Step, Stop, Think, spend_of, stop_of
+from .steps import Answer, Break, Call, Refuse, Say, Search, Spend, Step, Stop, Think, spend_of, stop_of
 from .vendor import BadHistoryError, FakeVendor, sse
 
 TYPES = {
@@ -25,6 +25,9 @@ TYPES = {
     529: "overloaded_error",
 }
 MAX_CACHE_MARKS = 4
+
+BlockParts = tuple[dict[str, Any], list[dict[str, Any]]]
+"""How a block opens, and its deltas."""
 
 
 class FakeAnthropic(FakeVendor):
@@ -74,7 +77,8 @@ class FakeAnthropic(FakeVendor):
         if any(block["type"] == "text" and not block["text"].strip() for block in everything):
             raise BadHistoryError("messages: text content blocks must contain non-whitespace text")
         system = [block for block in _blocks(body.get("system", [])) if block["text"]]
-        if sum("cache_control" in block for block in [*system, *everything]) > MAX_CACHE_MARKS:
+        marked = [*body.get("tools", []), *system, *everything]
+        if sum("cache_control" in block for block in marked) > MAX_CACHE_MARKS:
             raise BadHistoryError(
                 f"A maximum of {MAX_CACHE_MARKS} blocks with cache_control may be provided."
             )
@@ -105,8 +109,12 @@ class FakeAnthropic(FakeVendor):
         for step in answer:
             match step:
                 case Say() | Think() | Call():
-                    yield from self._block(step, index)
+                    yield from _block(index, *self._block_parts(step, index))
                     index += 1
+                case Search():
+                    for parts in _search_parts(step, f"srvtoolu_{len(self.requests)}_{index}"):
+                        yield from _block(index, *parts)
+                        index += 1
                 case Break(message=message, kind=kind):
                     yield sse({"type": "error", "error": {"type": kind, "message": message}}, event="error")
                     yield step
@@ -138,16 +146,7 @@ class FakeAnthropic(FakeVendor):
             "usage": usage,
         }
 
-    def _block(self, step: Say | Think | Call, index: int) -> Iterator[bytes]:
-        opening, deltas = self._block_parts(step, index)
-        yield _event("content_block_start", index=index, content_block=opening)
-        for delta in deltas:
-            yield _event("content_block_delta", index=index, delta=delta)
-        yield _event("content_block_stop", index=index)
-
-    def _block_parts(
-        self, step: Say | Think | Call, index: int
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _block_parts(self, step: Say | Think | Call, index: int) -> BlockParts:
         match step:
             case Say():
                 return {"type": "text", "text": ""}, [
@@ -163,6 +162,29 @@ class FakeAnthropic(FakeVendor):
                 pieces = [text[start : start + 8] for start in range(0, len(text), 8)]
                 deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
                 return {"type": "tool_use", "id": call_id, "name": name, "input": {}}, deltas
+
+
+def _block(index: int, opening: dict[str, Any], deltas: list[dict[str, Any]]) -> Iterator[bytes]:
+    yield _event("content_block_start", index=index, content_block=opening)
+    for delta in deltas:
+        yield _event("content_block_delta", index=index, delta=delta)
+    yield _event("content_block_stop", index=index)
+
+
+def _search_parts(step: Search, call_id: str) -> list[BlockParts]:
+    """The call, its result, and a text that cites it."""
+    page = {"url": step.url, "title": step.title}
+    found = {"type": "web_search_result", **page, "encrypted_content": "sealed-page", "page_age": None}
+    cited = {"type": "web_search_result_location", **page, "encrypted_index": "i", "cited_text": step.text}
+    asked = {"type": "server_tool_use", "id": call_id, "name": "web_search", "input": {}}
+    return [
+        (asked, [{"type": "input_json_delta", "partial_json": json.dumps({"query": step.query})}]),
+        ({"type": "web_search_tool_result", "tool_use_id": call_id, "content": [found]}, []),
+        (
+            {"type": "text", "text": "", "citations": []},
+            [{"type": "citations_delta", "citation": cited}, {"type": "text_delta", "text": step.text}],
+        ),
+    ]
 
 
 def _event(kind: str, **fields: Any) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .http import Request
 from .responder import Conversation
-from .steps import Answer, Break, Call, Refuse, Say, Spend, Step, Stop, Think, spend_of, stop_of
+from .steps import Answer, Break, Call, Refuse, Say, Search, Spend, Step, Stop, Think, spend_of, stop_of
 from .vendor import BadHistoryError, FakeVendor, sse
 
 STATUSES = {
@@ -99,6 +99,8 @@ class FakeGoogle(FakeVendor):
             match step:
                 case Say():
                     yield from (self._chunk(body, {"text": piece}) for piece in step.pieces())
+                case Search(text=text):
+                    yield self._chunk(body, {"text": text})
                 case Think(signature=signature):
                     for piece in step.pieces():
                         yield self._chunk(body, {"text": piece, "thought": True})
@@ -114,7 +116,7 @@ class FakeGoogle(FakeVendor):
                 case _:
                     yield step
         reason = stop_of(answer, calls="STOP", end="STOP")
-        yield self._chunk(body, {"text": ""}, finishReason=reason, usage=_usage(answer))
+        yield self._chunk(body, {"text": ""}, finishReason=reason, usage=_usage(answer), **_grounding(answer))
 
     def _chunk(
         self,
@@ -133,6 +135,20 @@ class FakeGoogle(FakeVendor):
 
 def _signature(given: str | None) -> str:
     return base64.b64encode((given or "signed").encode()).decode()
+
+
+def _grounding(answer: Answer) -> dict[str, Any]:
+    """What was searched and found, told once at the end."""
+    for step in answer:
+        if isinstance(step, Search):
+            segment = {"startIndex": 0, "endIndex": len(step.text.encode()), "text": step.text}
+            found: dict[str, Any] = {
+                "webSearchQueries": [step.query],
+                "groundingChunks": [{"web": {"uri": step.url, "title": step.title}}],
+                "groundingSupports": [{"segment": segment, "groundingChunkIndices": [0]}],
+            }
+            return {"groundingMetadata": found}
+    return {}
 
 
 def _text(parts: list[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .http import Request
 from .responder import Conversation
-from .steps import Answer, Break, Call, Refuse, Say, Spend, Step, Stop, Think, spend_of, stop_of
+from .steps import Answer, Break, Call, Refuse, Say, Search, Spend, Step, Stop, Think, spend_of, stop_of
 from .vendor import BadHistoryError, FakeVendor, sse
 
 TYPES = {401: "invalid_request_error", 404: "invalid_request_error", 429: "requests", 500: "server_error"}
@@ -92,6 +92,8 @@ class FakeOpenAI(FakeVendor):
                     yield from (event({"content": piece}) for piece in step.pieces())
                 case Think():
                     yield from (event(delta) for delta in self.thinking(step))
+                case Search():
+                    yield from (event(delta) for delta in _search_deltas(step))
                 case Call():
                     yield from (event({"tool_calls": [delta]}) for delta in self._call_deltas(step, calls))
                     calls += 1
@@ -118,6 +120,12 @@ class FakeOpenAI(FakeVendor):
         args = json.dumps(step.args)
         for piece in (args[start : start + 8] for start in range(0, len(args), 8)):
             yield {"index": index, "function": {"arguments": piece}}
+
+
+def _search_deltas(step: Search) -> Iterator[dict[str, Any]]:
+    cited = {"start_index": 0, "end_index": len(step.text), "url": step.url, "title": step.title}
+    yield {"content": step.text}
+    yield {"annotations": [{"type": "url_citation", "url_citation": {**cited, "content": step.text}}]}
 
 
 def _text(content: Any) -> str:

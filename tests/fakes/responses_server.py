@@ -11,7 +11,7 @@ from typing import Any
 
 from .openai_server import FakeOpenAI
 from .responder import Conversation
-from .steps import Answer, Break, Call, Say, Spend, Step, Stop, Think, spend_of, stop_of
+from .steps import Answer, Break, Call, Say, Search, Spend, Step, Stop, Think, say, spend_of, stop_of
 from .vendor import BadHistoryError, sse
 
 
@@ -59,8 +59,8 @@ class FakeResponses(FakeOpenAI):
         yield stream.event("response.created", response=stream.response("in_progress"))
         for step in answer:
             match step:
-                case Say() | Think() | Call():
-                    yield from stream.item(step)
+                case Say() | Think() | Call() | Search():
+                    yield from stream.items(step)
                 case Break(message=message, code=code):
                     yield stream.event("error", message=message, code=code or "server_error", param=None)
                     yield step
@@ -71,6 +71,10 @@ class FakeResponses(FakeOpenAI):
         cut = stop_of(answer, calls="", end="") == "length"
         status = "incomplete" if cut else "completed"
         yield stream.event(f"response.{status}", response=stream.response(status, _usage(answer)))
+
+
+Deltas = Sequence[tuple[str, dict[str, Any]]]
+"""Events between the announcement of an item and its end: types and fields."""
 
 
 class _Stream:
@@ -102,20 +106,28 @@ class _Stream:
             "usage": usage,
         }
 
-    def item(self, step: Say | Think | Call) -> Iterator[bytes]:
+    def items(self, step: Say | Think | Call | Search) -> Iterator[bytes]:
+        """One item, or for a search two: the call, and the text that cites what was found."""
+        if isinstance(step, Search):
+            yield from self._item(*_search(step, self._next_id))
+            yield from self._item(*_cited(step, self._next_id))
+        else:
+            number = len(self._items)
+            yield from self._item(*_item(step, self._next_id, f"call_{self._id}_{number}"))
+
+    @property
+    def _next_id(self) -> str:
+        return f"item_{self._id}_{len(self._items)}"
+
+    def _item(self, opened: dict[str, Any], done: dict[str, Any], deltas: Deltas) -> Iterator[bytes]:
         """One item of the output, from its announcement to its end."""
         index = len(self._items)
-        item_id = f"item_{self._id}_{index}"
-        opened, done, deltas = _item(step, item_id, f"call_{self._id}_{index}")
-        at = {"output_index": index, "item_id": item_id}
+        at = {"output_index": index, "item_id": opened["id"]}
         yield self.event("response.output_item.added", output_index=index, item=opened)
         for kind, fields in deltas:
             yield self.event(kind, **at, **fields)
         self._items.append(done)
         yield self.event("response.output_item.done", output_index=index, item=done)
-
-
-Deltas = Sequence[tuple[str, dict[str, Any]]]
 
 
 def _item(
@@ -152,6 +164,23 @@ def _message(step: Say, item_id: str) -> tuple[dict[str, Any], dict[str, Any], D
     ]
     opened = {**message, "content": [], "status": "in_progress"}
     return opened, {**message, "content": [{**part, "text": text}], "status": "completed"}, deltas
+
+
+def _search(step: Search, item_id: str) -> tuple[dict[str, Any], dict[str, Any], Deltas]:
+    asked = {"type": "search", "query": step.query, "queries": [step.query]}
+    call = {"type": "web_search_call", "id": item_id, "action": asked}
+    deltas = [(f"response.web_search_call.{word}", {}) for word in ("in_progress", "searching", "completed")]
+    return {**call, "status": "in_progress"}, {**call, "status": "completed"}, deltas
+
+
+def _cited(step: Search, item_id: str) -> tuple[dict[str, Any], dict[str, Any], Deltas]:
+    opened, done, deltas = _message(say(step.text), item_id)
+    cited = {"type": "url_citation", "start_index": 0, "end_index": len(step.text)}
+    cited |= {"url": step.url, "title": step.title}
+    event = {"content_index": 0, "annotation_index": 0, "annotation": cited}
+    *before, text_done, part_done = deltas
+    done["content"][0]["annotations"] = [cited]
+    return opened, done, [*before, ("response.output_text.annotation.added", event), text_done, part_done]
 
 
 def _reasoning(step: Think, item_id: str) -> tuple[dict[str, Any], dict[str, Any], Deltas]:

@@ -17,6 +17,7 @@ __all__ = [
     "Raw",
     "Refuse",
     "Say",
+    "Search",
     "Spend",
     "Step",
     "Stop",
@@ -87,7 +88,17 @@ class Raw:
     """Size of each write: small enough that no event arrives whole."""
 
 
-Step: TypeAlias = Say | Think | Call | Wait | Refuse | Break | Drop | Hang | Spend | Stop | Raw
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """The vendor looks something up on the web by itself, and says a text that cites what it found."""
+
+    query: str
+    url: str
+    title: str
+    text: str
+
+
+Step: TypeAlias = Say | Think | Call | Search | Wait | Refuse | Break | Drop | Hang | Spend | Stop | Raw
 Answer: TypeAlias = Sequence[Step]
 
 

@@ -41,6 +41,7 @@ from .asking import (
     user,
 )
 from .conftest import CLAUDE_ON_BEDROCK, OTHER_ON_BEDROCK, SUBJECTS, Call, Called
+from .vendors import ask_with, called, refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -48,24 +49,6 @@ every_vendor = pytest.mark.parametrize("name", list(SUBJECTS))
 
 PNG = FilePart(media_type="image/png", data=base64.b64encode(b"\x89PNG").decode())
 PDF = FilePart(media_type="application/pdf", data=base64.b64encode(b"%PDF-1.4").decode(), name="a.pdf")
-
-
-async def called(connect: Call, name: str, *answers: Any) -> Called:
-    kind, model = SUBJECTS[name]
-    return await connect(kind, *answers, model=model)
-
-
-async def ask_with(at: Called, options: dict[str, Any], **settings: Any) -> Any:
-    """The body of a request with provider options."""
-    wanted = CallSettings(provider_options=options, **settings)
-    await collect(at.model.stream(asking("hello", settings=wanted)))
-    return at.body
-
-
-async def refusal(at: Called, options: dict[str, Any]) -> str:
-    with pytest.raises(ModelError) as caught:
-        await ask_with(at, options)
-    return f"{caught.value.error.message} {caught.value.error.detail}"
 
 
 # A whole step, and back.
@@ -249,63 +232,6 @@ async def test_a_stopped_stream_is_noticed_by_the_vendor(connect: Call, name: st
     (request,) = at.vendor.generations
     await request.done.wait()
     assert request.aborted
-
-
-# Web search.
-
-SEARCHES: dict[str, tuple[str, dict[str, Any]]] = {
-    "anthropic": ("anthropic", {"web_search": True, "allowed_domains": ["example.org"]}),
-    "azure": ("openai", {"web_search_enabled": True, "search_context_size": "low"}),
-    "openrouter": ("openrouter", {"web_search": True}),
-}
-
-
-@pytest.mark.parametrize("name", list(SEARCHES))
-async def test_the_vendors_own_web_search_is_offered_when_asked_for(connect: Call, name: str) -> None:
-    key, options = SEARCHES[name]
-    at = await called(connect, name, [say("a")], [say("b")])
-
-    with_search = await ask_with(at, {key: options})
-    without = await ask_with(at, {key: {**options, "web_search": False, "web_search_enabled": False}})
-
-    (search,) = [entry for entry in with_search["tools"] if "web_search" in entry.get("type", "")]
-    assert len(with_search["tools"]) == 2, "beside our own tool"
-    assert len(without["tools"]) == 1
-    expected = {"anthropic": "example.org", "azure": "low", "openrouter": "medium"}[name]
-    assert expected in str(search)
-
-
-async def test_google_searches_beside_our_tools(connect: Call) -> None:
-    at = await connect(Kind.GOOGLE, [say("a")], model="gemini-3.8-flash")
-
-    body = await ask_with(at, {"google": {"web_search": True}})
-
-    assert any("googleSearch" in entry for entry in body["tools"])
-
-
-NO_SEARCH = {
-    "bedrock-claude": ("anthropic", CLAUDE_ON_BEDROCK),
-    "bedrock-other": ("bedrock", OTHER_ON_BEDROCK),
-    "openai-compat": ("openaicompat", MODEL),
-}
-
-
-@pytest.mark.parametrize("name", list(NO_SEARCH))
-async def test_a_search_that_the_vendor_does_not_have_is_told(connect: Call, name: str) -> None:
-    key, model = NO_SEARCH[name]
-    at = await called(connect, name)
-
-    assert f"no web search for {model}" in await refusal(at, {key: {"web_search": True}})
-    assert at.vendor.requests == []
-
-
-async def test_a_search_without_its_limits_is_not_made(connect: Call) -> None:
-    at = await called(connect, "google")
-
-    assert "allowed_domains" in await refusal(
-        at, {"google": {"web_search": True, "allowed_domains": ["a.org"]}}
-    )
-    assert at.vendor.requests == []
 
 
 @pytest.mark.parametrize(
