@@ -21,7 +21,6 @@ from .loading import collector_at_rest
 from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.retry import RetryPolicy
-from .loop.service import default_system_prompt
 from .mcp.secret_file import FILE_NAME as SECRETS_FILE
 from .mcp.trust import FILE_NAME as TRUST_FILE
 from .runtime import DATABASE, Options, Runtime
@@ -172,7 +171,8 @@ class JupyterChatd(Settings, ExtensionApp):
         options = Options(
             folder=self._folder,
             journal=self.journal,
-            system_prompt=self._system_prompt(),
+            system_prompt=self.system_prompt,
+            include_default_system_prompt=self.include_default_system_prompt,
             limits=Limits(steps=self.step_limit, attempts=self.attempt_limit),
             patience=Patience(first_part_s=self.first_part_timeout, silence_s=self.silence_timeout),
             retry=RetryPolicy(first_s=self.retry_first_delay, longest_s=self.retry_longest_delay),
@@ -220,10 +220,6 @@ class JupyterChatd(Settings, ExtensionApp):
             directory=self._directory,
             workspace=lambda: self._agent,
         )
-
-    def _system_prompt(self) -> str:
-        default = default_system_prompt() if self.include_default_system_prompt else ""
-        return "\n\n".join(text.strip() for text in (default, self.system_prompt) if text.strip())
 
     def _build_agent(self) -> Any:
         from .workspace.server import ServerAgent

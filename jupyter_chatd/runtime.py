@@ -18,8 +18,9 @@ from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.elsewhere import Elsewhere
 from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
+from .loop.prompt_settings import PromptSettings
 from .loop.retry import RetryPolicy
-from .loop.service import ChatService, default_system_prompt
+from .loop.service import ChatService
 from .loop.titling import Titler
 from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Worker
 from .messages import Chat
@@ -44,7 +45,9 @@ class Options:
     folder: Path
     """Holds the database and the workers' locks; private to the user."""
     journal: str = "auto"
-    system_prompt: str = field(default_factory=default_system_prompt)
+    system_prompt: str = ""
+    """What the configuration adds to the system prompt of new chats."""
+    include_default_system_prompt: bool = True
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -125,9 +128,12 @@ class Runtime:
         self.feeds = Feeds(self.store)
         self._stack.push_async_callback(self.feeds.close)
         await self._reconcile()
-        self.service = ChatService(
-            self.store, system_prompt=self.options.system_prompt, queue_limit=self.options.queue_limit
+        self.prompts = PromptSettings(
+            self.store,
+            configured=self.options.system_prompt,
+            include_default=self.options.include_default_system_prompt,
         )
+        self.service = ChatService(self.store, prompts=self.prompts, queue_limit=self.options.queue_limit)
         self.titler = Titler(
             self.store,
             self._models,
@@ -183,6 +189,7 @@ class Runtime:
             compaction_timeout_s=options.compaction_timeout_s,
             compaction_model=options.compaction_model,
             on_first_turn=self.titler.begin,
+            user_prompt=self.prompts.user,
             action_timeout_s=options.action_timeout_s,
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),

@@ -199,6 +199,23 @@ class NoFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutSystemPrompt:
+    """`PUT chats/config/system-prompt`."""
+
+    system_prompt: str
+    """Empty takes it away."""
+    include_default_system_prompt: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutUserPrompt:
+    """`PUT chats/config/user-prompt`."""
+
+    custom_prompt: str
+    """Empty takes it away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRef:
     """Names a tool call: its row and its index among the row's parts."""
 

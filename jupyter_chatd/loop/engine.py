@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -89,6 +89,8 @@ class Engine:
     compaction_timeout_s: float = compaction.TIMEOUT
     compaction_model: str | None = None
     """Writes the summaries, unless a model config says otherwise; `None` is the turn's own model."""
+    user_prompt: Callable[[str], Awaitable[str]]
+    """Looks up what an owner wants of all answers."""
     on_first_turn: Callable[[Chat, Message], None] = lambda _chat, _message: None
     """Hears of the first message of a chat when its turn begins."""
     context_limits: ContextLimits = field(default_factory=ContextLimits)

@@ -478,7 +478,7 @@ class Runner:
 
     async def _stream_answer(self, turn: Turn) -> NewMessage:
         answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
-        messages = self._builder.build((*turn.system, *self._elsewhere[1].system))
+        messages = self._builder.build((*turn.system, *self._elsewhere[1].system, *turn.user_prompt))
         call = ModelCall(
             messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),

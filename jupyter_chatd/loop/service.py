@@ -10,8 +10,6 @@ import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from ..errors import ChatNotFoundError, InvalidInputError
@@ -49,14 +47,9 @@ from ..store.conversation import (
     SetArchived,
 )
 from ..titles import initial_title
+from .prompt_settings import PromptSettings
 
 log = logging.getLogger(__name__)
-
-
-@cache
-def default_system_prompt() -> str:
-    """Return the built-in system prompt of new chats."""
-    return files("jupyter_chatd.loop").joinpath("system.md").read_text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +76,9 @@ class NewChat:
 class ChatService:
     """Operations on chats. One per server."""
 
-    def __init__(self, store: Store, *, system_prompt: str, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(self, store: Store, *, prompts: PromptSettings, queue_limit: int = QUEUE_LIMIT) -> None:
         self.store = store
-        self._system_prompt = system_prompt
+        self.prompts = prompts
         self._queue_limit = queue_limit
 
     # Reading
@@ -149,13 +142,14 @@ class ChatService:
             workspace_id=new.workspace_id,
             mcp_server_ids=new.mcp_server_ids,
         )
-        rows = (*self._system_rows(), _user_row(new.parts, new.created_by, new.options))
+        rows = (*await self._system_rows(), _user_row(new.parts, new.created_by, new.options))
         return await self.store.apply(CreateChat(chat=chat, rows=rows))
 
-    def _system_rows(self) -> tuple[NewMessage, ...]:
-        if not self._system_prompt.strip():
+    async def _system_rows(self) -> tuple[NewMessage, ...]:
+        prompt = (await self.prompts.system()).text
+        if not prompt:
             return ()
-        text = TextPart(text=self._system_prompt)
+        text = TextPart(text=prompt)
         return (NewMessage(role=Role.SYSTEM, parts=(text,), visibility=Visibility.MODEL),)
 
     async def send(

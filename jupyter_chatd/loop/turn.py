@@ -11,6 +11,7 @@ from ..messages import Chat, Message, TurnOptions
 from ..providers.protocol import CallSettings, Model
 from ..workspace.protocol import InstructionFile, WorkspaceError, WorkspaceFacts
 from .engine import INSTRUCTIONS_TIMEOUT, Engine
+from .prompt_settings import describe_user_prompt
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ class Turn:
     settings: CallSettings
     system: tuple[str, ...]
     """System messages after the stored ones: where the workspace is, and its instruction files."""
+    user_prompt: tuple[str, ...] = ()
+    """The last system message: what the user wants of all answers."""
 
 
 async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
@@ -45,6 +48,7 @@ async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
             max_output_tokens=engine.max_output_tokens, reasoning_effort=options.reasoning_effort
         ),
         system=await _look_around(engine, chat),
+        user_prompt=describe_user_prompt(await engine.user_prompt(chat.owner_id)),
     )
 
 

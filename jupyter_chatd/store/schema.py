@@ -276,6 +276,17 @@ CREATE TABLE mcp_servers (
 """
 """No column for secrets: environment, headers and the query of an address lie in a file of mode 0600."""
 
+_SETTINGS = """
+CREATE TABLE settings (
+    owner_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    updated_at REAL NOT NULL,
+    PRIMARY KEY (owner_id, name)
+) WITHOUT ROWID
+"""
+"""Values are JSON; the owner of what holds for the whole server is empty."""
+
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
 
 
@@ -319,3 +330,9 @@ def m003_usage(db: Database) -> None:
 def m004_mcp_servers(db: Database) -> None:
     """MCP servers that were set up over REST."""
     db.conn.execute(_MCP_SERVERS)
+
+
+@migrations()
+def m005_settings(db: Database) -> None:
+    """What people set while the server runs: prompts, so far."""
+    db.conn.execute(_SETTINGS)

@@ -33,6 +33,8 @@ BODIES = {
     "POST /{chat_id}/interrupt": requests.Interrupt,
     "POST /{chat_id}/tool-results": requests.ToolResults,
     "POST /{chat_id}/approvals": requests.Approvals,
+    "PUT /config/system-prompt": requests.PutSystemPrompt,
+    "PUT /config/user-prompt": requests.PutUserPrompt,
     "POST /providers": requests.ProviderCreate,
     "PATCH /providers/{config_id}": requests.ProviderPatch,
     "POST /model-configs": requests.ModelConfigCreate,

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from jupyter_chatd.loop.prompt_settings import PromptSettings
 from jupyter_chatd.loop.service import ChatService
 from jupyter_chatd.store import Store
 from jupyter_chatd.stream import Cursor, Feeds
@@ -37,7 +38,7 @@ async def _seconds(fetch: Callable[[], Awaitable[object]]) -> float:
 async def cases_of(store: Store, feeds: Feeds, messages: int) -> list[Case]:
     """The two ways to get what is new in a chat of that many messages: to poll, and to resume its stream."""
     chat_id = await engine.import_chat(store, messages=messages)
-    service = ChatService(store, system_prompt="")
+    service = ChatService(store, prompts=PromptSettings(store, include_default=False))
     newest, _ = await service.messages(chat_id, before_id=None, after_id=None, limit=NEW + 1)
     cursor = newest[-1].id
 

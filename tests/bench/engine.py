@@ -160,7 +160,11 @@ async def running(folder: Path, *, tools: Sequence[Tool] = ()) -> AsyncGenerator
     """An engine on *folder*, with compaction off and no limit of steps that a bench would reach."""
     agent = ServerAgent(directory=folder, home=folder, state_folder=folder / "processes")
     options = Options(
-        folder=folder / "data", limits=Limits(steps=STEP_LIMIT), compaction_threshold=100, system_prompt="Go."
+        folder=folder / "data",
+        limits=Limits(steps=STEP_LIMIT),
+        compaction_threshold=100,
+        system_prompt="Go.",
+        include_default_system_prompt=False,
     )
     models = OneModel()
     runtime = Runtime(options, models=models, tools=Toolbox(tools), workspace=lambda _chat: agent)

@@ -121,7 +121,12 @@ class World:
         )
         options = {"acquire_tick_s": 0.2, "retry": RetryPolicy(first_s=0.01, longest_s=0.02)} | options
         self.runtime = Runtime(
-            replace(Options(folder=folder / "data", system_prompt="Be helpful."), **options),
+            replace(
+                Options(
+                    folder=folder / "data", system_prompt="Be helpful.", include_default_system_prompt=False
+                ),
+                **options,
+            ),
             models=self.models,
             tools=Toolbox([*builtin_tools(), *tools]),
             workspace=lambda _chat: self.agent,

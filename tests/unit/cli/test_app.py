@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jupyter_chatd.cli.app import chatd
+from jupyter_chatd.loop.prompt_settings import PromptSettings
 from jupyter_chatd.loop.service import ChatService, NewChat
 from jupyter_chatd.messages import TextPart, Usage
 from jupyter_chatd.store import Store
@@ -39,7 +40,7 @@ def run(folder: Path) -> Run:
 
 async def _fill(path: Path, texts: list[str]) -> list[str]:
     async with Store(path) as store:
-        service = ChatService(store, system_prompt="")
+        service = ChatService(store, prompts=PromptSettings(store, include_default=False))
         chats = [
             await service.create(NewChat(owner_id="local", parts=(TextPart(text=text),), model="demo:demo"))
             for text in texts
