@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from jupyter_chatd.events import Change, StreamEvent
+from jupyter_chatd.loop.elsewhere import Elsewhere
 from jupyter_chatd.loop.retry import RetryPolicy
 from jupyter_chatd.loop.service import NewChat
+from jupyter_chatd.mcp.source import McpSource
 from jupyter_chatd.messages import (
     CallKey,
     Chat,
@@ -35,6 +37,7 @@ from jupyter_chatd.model_settings import CompactionChoice
 from jupyter_chatd.providers.protocol import Model, ToolDefinition
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel
 from jupyter_chatd.runtime import DATABASE, Options, Runtime
+from jupyter_chatd.skills.library import SkillLibrary
 from jupyter_chatd.store import Store, reads
 from jupyter_chatd.store.conversation import BusyBehavior, Edited, Interrupted, Sent
 from jupyter_chatd.store.transaction import visible_messages
@@ -107,7 +110,15 @@ class FunctionTool:
 class World:
     """One server's agent over a folder. Several may share the folder, as several servers do."""
 
-    def __init__(self, folder: Path, model: Model, *, tools: Sequence[Tool] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: Model,
+        *,
+        tools: Sequence[Tool] = (),
+        mcp: McpSource | None = None,
+        **options: Any,
+    ) -> None:
         self.folder = folder
         self.work = folder / "work"
         self.work.mkdir(parents=True, exist_ok=True)
@@ -130,6 +141,7 @@ class World:
             models=self.models,
             tools=Toolbox([*builtin_tools(), *tools]),
             workspace=lambda _chat: self.agent,
+            elsewhere=mcp and Elsewhere(mcp, SkillLibrary(), workspace=lambda _chat: self.agent),
         )
 
     async def __aenter__(self) -> World:
