@@ -1,8 +1,7 @@
 """All processes of one command: a session of its own, led by the shell that runs the command.
 
 The shell is started with `setsid`, so its process group and session have its pid as their id. Children stay
-in the session unless they call `setsid` themselves, which is how a daemon says that it wants to outlive its
-starter.
+in the session unless they call `setsid` themselves: see `daemons.py`.
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ import contextlib
 import errno
 import logging
 import signal
+import time
 import uuid
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from typing import Any
 
 from . import environment
+from .daemons import end_daemons
 from .ledger import Ledger
 from .limits import OutputLimits, ProcessLimits
 from .process import Process
@@ -129,7 +131,7 @@ class ProcessTable:
             raise ProcessNotRunningError(f"Process {process_id} has already exited.")
 
     async def kill(self, chat_id: str, process_id: str) -> None:
-        """End the whole session of a process and wait until it is gone. Unknown ids are fine.
+        """End the whole session of a process and its daemons, wait until all is gone. Unknown ids are fine.
 
         Goes on when the caller is cancelled meanwhile.
 
@@ -232,7 +234,10 @@ class ProcessTable:
 
     async def _end_now(self, process: Process) -> bool:
         limits = self._limits
+        give_up_at = time.monotonic() + limits.kill_limit_s
         gone = await process.group.end(grace_s=limits.term_grace_s, limit_s=limits.kill_limit_s)
+        left_s = max(give_up_at - time.monotonic(), 0.0)
+        gone &= await end_daemons(process.id, grace_s=limits.term_grace_s, limit_s=left_s)
         if gone:
             await process.exited.wait()  # the loop collects it in its next turn
             self._note_group_end(process)

@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from contextlib import aclosing
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
@@ -200,6 +201,8 @@ FAMILIES = {
     "ignore TERM": "trap '' TERM; (sleep 60 & echo $! >> pids); echo $$ >> pids; while :; do sleep 1; done",
     "stopped": "sleep 60 & echo $! >> pids; kill -STOP $!; echo $$ >> pids; sleep 60",
     "job control": "set -m; sleep 60 & echo $! >> pids; sleep 60 & echo $! >> pids; wait",
+    "daemons": "setsid sh -c 'echo $$ >> pids; exec sleep 60' & "
+    "(setsid sh -c 'trap \"\" TERM; echo $$ >> pids; exec sleep 60' &); sleep 60",
     "leader gone": "sleep 60 & echo $! >> pids; (trap '' TERM; sleep 60 & echo $! >> pids)",
 }
 
@@ -213,6 +216,14 @@ async def test_kill_ends_the_whole_family(agent: ServerAgent, folder: Path, fami
     await agent.kill_process(CHAT, process_id)
     assert alive(pids) == []
     assert time.monotonic() - began < 5
+
+
+async def test_a_daemon_that_nobody_stops_lives_on(agent: ServerAgent, folder: Path) -> None:
+    await run(agent, "setsid sh -c 'echo $$ >> pids; exec sleep 60' > /dev/null 2>&1 &")
+    pids = await pids_in(folder / "pids", 1)
+    await agent.kill_process(CHAT, await start(agent, "sleep 60"))
+    assert alive(pids) == pids
+    os.kill(pids[0], SIGKILL)
 
 
 async def test_a_cancelled_kill_still_kills(agent: ServerAgent, folder: Path) -> None:
