@@ -54,6 +54,7 @@ def _listed(provider: ListedProvider) -> dict[str, object]:
     }
     if provider.unavailable_reason:
         reply["unavailable_reason"] = provider.unavailable_reason
+        reply["unavailable_detail"] = provider.unavailable_detail
     return reply
 
 

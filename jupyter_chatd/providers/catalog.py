@@ -54,6 +54,8 @@ class ListedProvider:
     has_api_key: bool = False
     unavailable_reason: str | None = None
     """`disabled`, `missing_api_key`, `misconfigured`, or `not_running` for a local server."""
+    unavailable_detail: str | None = None
+    """The same as a sentence that says what to do."""
     models: tuple[ListedModel, ...] = ()
 
 
@@ -267,7 +269,11 @@ class ModelCatalog:
         except ModelError as error:
             reason = "disabled" if row and not row.enabled else why_unavailable(error)
             return ListedProvider(
-                provider=provider, display_name=label, available=False, unavailable_reason=reason
+                provider=provider,
+                display_name=label,
+                available=False,
+                unavailable_reason=reason,
+                unavailable_detail=error.error.message,
             )
         chosen = tuple(known for known in self._configured_models(stored) if known.provider == provider)
         models = chosen or await self._offered(endpoint)
@@ -277,6 +283,7 @@ class ModelCatalog:
             available=models is not None,
             has_api_key=endpoint.api_key is not None,
             unavailable_reason="not_running" if models is None else None,
+            unavailable_detail=f"{endpoint.subject} does not answer. Start it." if models is None else None,
             models=models or (),
         )
 

@@ -29,22 +29,26 @@ def vendor(module: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "provider, module, path",
+    "provider, module, path, model",
     [
-        ("my-endpoint", "openai_server", "/v1"),
-        ("openai", "openai_server", "/v1"),
-        ("anthropic", "anthropic_server", ""),
+        ("my-endpoint", "openai_server", "/v1", "any-model"),
+        ("openai", "openai_server", "/v1", "any-model"),
+        ("anthropic", "anthropic_server", "", "any-model"),
+        ("google", "google_server", "", "gemini-any"),
+        ("azure", "azure_server", "", "any-deployment"),
+        ("openrouter", "openrouter_server", "/api/v1", "any/model"),
+        ("bedrock", "bedrock_server", "", "us.amazon.nova-pro-v1:0"),
     ],
 )
 def test_a_provider_and_a_model_config_are_enough(
-    shared_server: JupyterServer, provider: str, module: str, path: str
+    shared_server: JupyterServer, provider: str, module: str, path: str, model: str
 ) -> None:
     base = shared_server.chats_url
     with httpx.Client(headers=shared_server.headers, timeout=20) as client, vendor(module) as origin:
         entered = {"provider": provider, "base_url": origin + path, "api_key": KEY}
         made = client.post(f"{base}/providers", json=entered).raise_for_status()
         assert (made.json()["has_api_key"], KEY in made.text) == (True, False)
-        config = {"provider": provider, "model": "any-model", "context_limit": 100_000}
+        config = {"provider": provider, "model": model, "context_limit": 100_000}
         config_id = client.post(f"{base}/model-configs", json=config).raise_for_status().json()["id"]
         text = f"append {provider} to endpoints.txt 2 times"
         body = {"content": [{"type": "text", "text": text}], "model_config_id": config_id}

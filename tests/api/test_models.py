@@ -44,6 +44,7 @@ async def test_a_fresh_server_offers_the_demo_model_and_says_what_is_missing(api
     for name in ("anthropic", "openai"):
         provider = named(models["providers"], name)
         assert (provider["available"], provider["unavailable_reason"]) == (False, "missing_api_key")
+        assert provider["unavailable_detail"].startswith("There is no API key for ")
 
 
 async def test_an_endpoint_in_the_environment_is_found_and_becomes_the_default(

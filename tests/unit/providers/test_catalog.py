@@ -290,6 +290,11 @@ async def test_the_listing_with_nothing_configured(world: World) -> None:
         "demo": None,
     }
     assert [name for name, listed in listing.items() if listed.available] == ["demo"]
+    assert listing["google"].unavailable_detail == (
+        "There is no API key for Google. Set one: GOOGLE_API_KEY in the server's environment, "
+        "or the provider settings."
+    )
+    assert listing["ollama"].unavailable_detail == "Ollama at 127.0.0.1:9 does not answer. Start it."
     assert listing["demo"].models[0].id == "demo:demo"
 
 
