@@ -235,3 +235,36 @@ def test_a_chat_is_compacted_and_cleared(terminal: Terminal) -> None:
     refused = terminal.run("compact", chat_id)
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: RequestCompaction is not possible")
+
+
+# Moving chats, and copies of all of them
+
+
+def test_a_chat_moves_beside_a_running_server(terminal: Terminal, tmp_path: Path) -> None:
+    """Out of the one that runs, back in under another id, and on."""
+    first = json.loads(terminal.run("run", "--json", "-m", "demo:demo", "say one").stdout)["id"]
+    exported = terminal.run("export", first)
+    assert exported.returncode == 0, exported.stderr
+    moved = "5" * 8 + first[8:]
+    imported = terminal.run("import", "-", stdin=exported.stdout.replace(first, moved))
+    assert imported.stdout.startswith(f"{moved}  imported, "), imported.stderr
+    assert any(line.startswith(moved[:8]) for line in terminal.run("list").stdout.splitlines())
+    assert terminal.run("send", moved, "say two").stdout == "two\n"
+    shown = json.loads(terminal.run("show", moved, "--json").stdout)
+    assert [message["role"] for message in shown["messages"]] == ["user", "assistant"] * 2
+    again = terminal.run("import", "-", stdin=exported.stdout.replace(first, moved))
+    assert again.stdout.startswith(f"{moved}  there already, ")
+
+
+def test_a_backup_of_a_server_at_work_is_sound(terminal: Terminal, tmp_path: Path) -> None:
+    with terminal.start("run", "-m", "demo:demo", "run `sleep 3` and count to 40") as busy:
+        assert busy.stderr is not None
+        while not (line := busy.stderr.readline()).startswith("→ execute"):
+            assert line, "the command ended"
+        copied = terminal.run("backup", str(tmp_path / "copy"))
+        checked = terminal.run("check", str(tmp_path / "copy"))
+        beside = terminal.run("check")
+        busy.communicate(timeout=50)
+    assert (copied.returncode, checked.returncode, beside.returncode, busy.returncode) == (0, 0, 0, 0), (
+        copied.stderr + checked.stdout + beside.stdout
+    )
