@@ -140,7 +140,7 @@ async def import_(
     FILE is an export, a folder of them, or - for standard input. All of it is checked before anything is
     written; a family is stored whole or not at all. Chats that are there already are left as they are.
     """
-    from ..loop.service import default_system_prompt
+    from ..loop.prompt_settings import default_system_prompt
 
     config = load_config()
     path = database_path(config)
