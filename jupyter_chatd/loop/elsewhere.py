@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..messages import Chat, TurnOptions
+from ..messages import Chat, Message, TurnOptions
 from ..skills.index import describe_skills
 from ..skills.library import SkillLibrary
 from ..tools.protocol import Tool
@@ -65,3 +65,34 @@ class Elsewhere:
         except (TimeoutError, WorkspaceError, OSError) as error:
             log.warning("The skills of chat %s are left out: %r", chat.id, error)
             return ()
+
+
+class ElsewhereInTurn:
+    """What the turn of one chat has: looked for once, before its first tool runs or its model is called.
+
+    After a restart that is in the middle of the turn. Lives as long as the chat's runner.
+    """
+
+    def __init__(self, elsewhere: Elsewhere | None) -> None:
+        self._elsewhere = elsewhere
+        self._turn_id = -1
+        self._found = TurnTools()
+
+    async def look(self, chat: Chat, row: Message | None) -> None:
+        """Find what the turn of the user row *row* has, unless that is known."""
+        turn_id = row.id if row else 0
+        if self._elsewhere is None or self._turn_id == turn_id:
+            return
+        options = (row.turn_options if row else None) or TurnOptions()
+        self._found = await self._elsewhere.find(chat, options)
+        self._turn_id = turn_id
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """Besides the built-in ones; of the turn before until `look` has returned."""
+        return self._found.tools
+
+    @property
+    def system(self) -> tuple[str, ...]:
+        """System messages after those of the workspace."""
+        return self._found.system

@@ -27,7 +27,6 @@ from ..messages import (
     ToolCallPart,
     ToolResultPart,
     ToolRun,
-    TurnOptions,
 )
 from ..providers.protocol import ModelCall, PromptMessage
 from ..store import Claim, reads
@@ -67,7 +66,7 @@ from .decide import (
     Situation,
     decide,
 )
-from .elsewhere import TurnTools
+from .elsewhere import ElsewhereInTurn
 from .engine import ChatTools, Engine
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
@@ -105,8 +104,7 @@ class Runner:
         self._journal: dict[CallKey, ToolRun] = {}
         """Of the newest assistant row, as it was when the chat was read."""
         self._turn: Turn | None = None
-        self._elsewhere: tuple[int, TurnTools] = (-1, TurnTools())
-        """The turn's row, and what it has besides the built-in tools."""
+        self._elsewhere = ElsewhereInTurn(engine.elsewhere)
         self._partial: tuple[int, tuple[NewMessage, ...]] = (-1, ())
         """What was cut off by an interruption, and the history version that it belongs to."""
         self._context = ContextWatch(engine)
@@ -212,16 +210,10 @@ class Runner:
         return decide(now, self._tools(), self._engine.limits)
 
     def _tools(self) -> ChatTools:
-        return ChatTools(self._chat, self._engine.tools, self._elsewhere[1].tools)
+        return ChatTools(self._chat, self._engine.tools, self._elsewhere.tools)
 
     async def _look_elsewhere(self) -> None:
-        """Find the turn's skills and MCP tools, once; before the model is called, and after a restart."""
-        row = self._history.turn_row
-        turn_id = row.id if row else 0
-        if self._engine.elsewhere is None or self._elsewhere[0] == turn_id:
-            return
-        options = (row.turn_options if row else None) or TurnOptions()
-        self._elsewhere = turn_id, await self._engine.elsewhere.find(self._chat, options)
+        await self._elsewhere.look(self._chat, self._history.turn_row)
 
     async def _carry_out(self, decision: Decision) -> None:
         """Do what was decided in a task of its own, so that a change from outside can end it."""
@@ -478,7 +470,7 @@ class Runner:
 
     async def _stream_answer(self, turn: Turn) -> NewMessage:
         answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
-        messages = self._builder.build((*turn.system, *self._elsewhere[1].system, *turn.user_prompt))
+        messages = self._builder.build((*turn.system, *self._elsewhere.system, *turn.user_prompt))
         call = ModelCall(
             messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),

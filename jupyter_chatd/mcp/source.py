@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
@@ -9,8 +10,10 @@ from ..workspace.protocol import WorkspaceAgent, WorkspaceError
 from .config import McpServerConfig, select
 from .manager import McpManager
 from .private_file import PrivateFileError
-from .project_servers import Project, ProjectServers
+from .project_servers import ProjectServers
 from .tool import McpTool
+
+PROJECT_TIMEOUT = 5.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +23,7 @@ class McpSource:
 
     Args:
         stored: Returns the servers that were set up, with their secrets.
+        project_timeout_s: How long a workspace may take to show its project file.
     """
 
     def __init__(
@@ -28,10 +32,12 @@ class McpSource:
         projects: ProjectServers,
         *,
         stored: Callable[[], Awaitable[Sequence[McpServerConfig]]],
+        project_timeout_s: float = PROJECT_TIMEOUT,
     ) -> None:
         self.manager = manager
         self.projects = projects
         self._stored = stored
+        self._project_timeout_s = project_timeout_s
 
     async def find_tools(
         self, chosen: Collection[str], agent: WorkspaceAgent, *, in_plan_mode: bool = False
@@ -42,9 +48,10 @@ class McpSource:
             chosen: Ids of the servers that the chat chose.
             agent: Of the chat's workspace.
         """
-        configs = select(await self._find_stored(), chosen, in_plan_mode=in_plan_mode)
-        project = None if in_plan_mode else await self._find_project(agent)
-        return await self.manager.connect([*configs, *(project.configs if project else ())])
+        stored, project = await asyncio.gather(
+            self._find_stored(), _nothing() if in_plan_mode else self._find_project(agent)
+        )
+        return await self.manager.connect([*select(stored, chosen, in_plan_mode=in_plan_mode), *project])
 
     async def _find_stored(self) -> Sequence[McpServerConfig]:
         try:
@@ -53,9 +60,15 @@ class McpSource:
             log.warning("The MCP servers that were set up are left out: %s", error)
             return ()
 
-    async def _find_project(self, agent: WorkspaceAgent) -> Project | None:
+    async def _find_project(self, agent: WorkspaceAgent) -> Sequence[McpServerConfig]:
         try:
-            return await self.projects.find(agent)
-        except WorkspaceError as error:
-            log.warning("The MCP servers of a project file are left out: %s", error)
-            return None
+            async with asyncio.timeout(self._project_timeout_s):
+                project = await self.projects.find(agent)
+        except (TimeoutError, WorkspaceError) as error:
+            log.warning("The MCP servers of a project file are left out: %r", error)
+            return ()
+        return project.configs if project else ()
+
+
+async def _nothing() -> Sequence[McpServerConfig]:
+    return ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -69,3 +70,16 @@ async def test_a_turn_goes_on_without_what_cannot_be_read(
     await agent.aclose()
     assert await McpSource(manager, projects, stored=damaged).find_tools([], agent) == ()
     assert caplog.text.count("are left out") == 2
+
+
+async def test_a_workspace_that_does_not_answer_costs_only_its_project(
+    manager: McpManager, tmp_path: Path, agent: ServerAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stored() -> Sequence[McpServerConfig]:
+        return [stdio("forced", **ECHO, availability=Availability.FORCE_ON)]
+
+    monkeypatch.setattr(agent, "facts", asyncio.Event().wait)
+    projects = ProjectServers(FileTrustStore(tmp_path / "data"), env={})
+    found = McpSource(manager, projects, stored=stored, project_timeout_s=0.1)
+    async with asyncio.timeout(10):
+        assert names(await found.find_tools([], agent)) == ["forced__echo"]
