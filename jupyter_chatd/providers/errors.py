@@ -162,7 +162,8 @@ def failure_of(error: BaseException) -> Failure:
         case exceptions.UserError():
             return Failure(cause=Cause.CONFIG, text=error.message)
         case _:
-            return Failure(cause=Cause.GENERIC, text=f"{type(error).__name__}: {error}")
+            name = type(error).__name__
+            return Failure(cause=Cause.SERVER if name in DAMAGED else Cause.GENERIC, text=f"{name}: {error}")
 
 
 def _api_failure(error: Any) -> Failure:
@@ -221,6 +222,9 @@ def _is_torn(error: BaseException) -> bool:
     return cause is not None and (isinstance(cause, json.JSONDecodeError) or _is_torn(cause))
 
 
+DAMAGED = ("ChecksumMismatch", "InvalidPayloadLength", "InvalidHeadersLength")
+"""What the reader of Amazon's event streams raises for one that was damaged on the way."""
+
 GATEWAY_STATUSES = (408, 502, 503, 504)
 
 RULES: tuple[tuple[Cause, tuple[int, ...], str], ...] = (
@@ -243,7 +247,7 @@ RULES: tuple[tuple[Cause, tuple[int, ...], str], ...] = (
         r"|connection (reset|refused|closed)|closed connection",
     ),
     (Cause.GARBLED, (), r"failed to decode response|expected a json response"),
-    (Cause.SERVER, (500,), r"server error"),
+    (Cause.SERVER, (500,), r"server error|checksum.?mismatch"),
 )
 """Cause, status codes, words. The first rule of which either matches wins."""
 

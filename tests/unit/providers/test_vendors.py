@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.responses_server import FakeResponses
-from fakes.steps import Break, Refuse, Spend, Stop, call, say, think, wait
+from fakes.steps import Break, Drop, Hang, Raw, Refuse, Spend, Step, Stop, call, say, think, wait
 
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.loop.prompt import mark_cache
@@ -438,3 +438,46 @@ async def test_a_model_is_named_as_people_named_it(connect: Call) -> None:
     at = await called(connect, "google", [say("a")])
 
     assert at.model.ref == f"google:{MODEL}"
+
+
+# Streams that end too soon.
+
+
+@every_vendor
+@pytest.mark.parametrize("cut", [[Drop()], [Hang()]], ids=["dropped", "silent"])
+async def test_a_stream_that_is_cut_or_falls_silent_is_tried_again(
+    connect: Call, name: str, cut: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    from jupyter_chatd.providers.vendor import MODULES
+
+    for module in {*MODULES.values(), "vendor"}:
+        loaded = importlib.import_module(f"jupyter_chatd.providers.{module}")
+        monkeypatch.setattr(loaded, "SILENCE_TIMEOUT", 0.5, raising=False)
+    at = await called(connect, name, [say("begun "), *cut], [say("again")])
+
+    error = (await failure(at)).error
+    assert (error.kind, error.retryable) == ("timeout", True)
+    assert [part.text for part in parts_of(await ask(at.model)) if isinstance(part, TextPart)] == ["again"]
+
+
+@every_vendor
+async def test_a_damaged_stream_is_tried_again(connect: Call, name: str) -> None:
+    at = await called(connect, name, [Raw(body=b'data: {"x": \n\n')], [say("again")])
+    error = (await failure(at)).error
+    if name == "anthropic":
+        assert "base URL" in error.message, (
+            "its reader skips what is no event: nothing came that could be read"
+        )
+    else:
+        assert (error.kind, error.retryable) == ("generic", True)
+
+    assert [part.text for part in parts_of(await ask(at.model)) if isinstance(part, TextPart)] == ["again"]
+
+
+async def failure(at: Called) -> ModelError:
+    """What an ordinary call ends with."""
+    with pytest.raises(ModelError) as caught:
+        await ask(at.model)
+    return caught.value
