@@ -207,7 +207,8 @@ def _cause(error: Any, status: int | None, text: str) -> Cause:
         case exceptions.ModelContextWindowExceededError():
             return Cause.CONTEXT_WINDOW
         case exceptions.ModelAuthenticationError():
-            return Cause.AUTH
+            # Google refuses an account without billing with a 403.
+            return Cause.USAGE_LIMIT if classify(None, text) is Cause.USAGE_LIMIT else Cause.AUTH
         case exceptions.ModelNotFoundError():
             return Cause.UNKNOWN_MODEL
         case _ if _is_torn(error):
@@ -217,8 +218,13 @@ def _cause(error: Any, status: int | None, text: str) -> Cause:
 
 
 def _is_torn(error: BaseException) -> bool:
-    """Whether an event of a stream was no JSON. A page that is no answer at all has no events."""
+    """Whether an event of a stream was no JSON, or a frame of Amazon's was not whole.
+
+    A page that is no answer at all has no events.
+    """
     cause = error.__cause__
+    if "response as an event stream" in str(error):
+        return True
     return cause is not None and (isinstance(cause, json.JSONDecodeError) or _is_torn(cause))
 
 
@@ -243,7 +249,7 @@ RULES: tuple[tuple[Cause, tuple[int, ...], str], ...] = (
     (
         Cause.TIMEOUT,
         GATEWAY_STATUSES,
-        r"time.?out|timed out|service unavailable|bad gateway|goaway|broken pipe|unexpected eof"
+        r"time.?out|timed out|service unavailable|bad gateway|goaway|broken pipe|\beof\b"
         r"|connection (reset|refused|closed)|closed connection",
     ),
     (Cause.GARBLED, (), r"failed to decode response|expected a json response"),
@@ -251,8 +257,8 @@ RULES: tuple[tuple[Cause, tuple[int, ...], str], ...] = (
 )
 """Cause, status codes, words. The first rule of which either matches wins."""
 
-# A code on its own: no port (`:503`), no part of a longer number.
-_STATUS = re.compile(r"(?<![:.\w])(401|403|408|429|500|502|503|504|529)(?![.\w])")
+# A code on its own: no port (`:503`), no part of a longer number, no number of an HTTP/2 stream.
+_STATUS = re.compile(r"(?i)(?<![:.\w])(?<!stream id )(401|403|408|429|500|502|503|504|529)(?![.\w])")
 
 
 def classify(status: int | None, text: str) -> Cause:

@@ -9,12 +9,15 @@ requests side by side.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from openai import AsyncOpenAI, AsyncStream, Omit
+from openai import APIConnectionError, AsyncOpenAI, AsyncStream, Omit
 from openai._base_client import make_request_options
+from openai._streaming import ServerSentEvent
 from openai._types import NotGiven
 from openai._utils._json import openapi_dumps
 from openai.resources.chat import AsyncChat
@@ -27,6 +30,10 @@ from pydantic import ValidationError
 from .offload import LONG_PROMPT, body_size
 
 T = TypeVar("T")
+
+REASON = re.compile(r'"finish_reason"\s*:\s*"')
+LAST_EVENTS = 4
+"""Where the reason of the end is: usage, and what servers add on their own, may follow it."""
 
 REQUEST_OPTIONS = ("extra_headers", "extra_query", "extra_body", "timeout")
 """Arguments of `create` that are no part of the body."""
@@ -72,7 +79,7 @@ class _Completions(AsyncCompletions):
             options=_options(params),
             cast_to=ChatCompletion,
             stream=bool(params.get("stream")),
-            stream_cls=AsyncStream[_Chunk],
+            stream_cls=_Chunks,
         )
 
 
@@ -89,6 +96,24 @@ class _Chunk(ChatCompletionChunk):
             return ChatCompletionChunk.model_validate(data)
         except ValidationError:
             return ChatCompletionChunk.construct(None, **data)
+
+
+class _Chunks(AsyncStream[_Chunk]):
+    """A stream that says when it was cut: the library takes its end for the end of the answer.
+
+    It is whole with `[DONE]`, after which the client asks for no more, or with a reason in one of its last
+    events; some servers send only one of the two.
+    """
+
+    async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
+        last: deque[str] = deque(maxlen=LAST_EVENTS)
+        async for event in super()._iter_events():
+            last.append(event.data)
+            yield event
+        if last and not any(REASON.search(data) for data in last):  # a web page has no events
+            raise APIConnectionError(
+                message="The stream ended before the answer did.", request=self.response.request
+            )
 
 
 class _Responses(AsyncResponses):

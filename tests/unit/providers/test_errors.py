@@ -59,6 +59,81 @@ def test_causes(status: int | None, text: str, cause: Cause) -> None:
     assert classify(status, text) is cause
 
 
+# The table of the original daemon (spec/chatd.md §3.7): row, status, text, kind, whether to try again. Where
+# ours differs on purpose (DECISIONS.md), the row says so.
+TABLE = [
+    (0, None, "chat interrupted", "generic", False),
+    (0, None, "the request interrupted by its user", "generic", False),
+    (1, 529, "", "overloaded", True),
+    (1, None, "Overloaded", "overloaded", True),
+    (1, 529, "quota", "overloaded", True),
+    (2, 429, "You exceeded your current quota", "usage_limit", False),
+    (2, 400, "Your billing plan has ended", "usage_limit", False),
+    (2, None, "payment required", "usage_limit", False),
+    (2, 401, "no quota left", "usage_limit", False),
+    (3, 401, "", "auth", False),
+    (3, None, "authentication failed", "auth", False),
+    (3, None, "Unauthorized", "auth", False),
+    (3, 400, "invalid api key", "auth", False),
+    (4, 403, "", "auth", False),
+    (4, None, "Forbidden", "auth", False),
+    (4, 403, "unknown model gpt-x", "config", False),
+    (5, 429, "", "rate_limit", True),
+    (5, None, "rate limit reached", "rate_limit", True),
+    (5, None, "rate-limited", "rate_limit", True),
+    (5, None, "Too Many Requests", "rate_limit", True),
+    (5, 429, "unsupported model gpt-x", "config", False),
+    (6, 408, "", "timeout", True),
+    (6, 502, "", "timeout", True),
+    (6, 503, "", "timeout", True),
+    (6, 504, "", "timeout", True),
+    (6, None, "i/o timeout", "timeout", True),
+    (6, None, "the read timed out", "timeout", True),
+    (6, None, "Service Unavailable", "timeout", True),
+    (6, None, "connection reset by peer", "timeout", True),
+    (6, None, "connection refused", "timeout", True),
+    (6, None, "EOF", "timeout", True),
+    (6, None, "unexpected EOF", "timeout", True),
+    (6, None, "write: broken pipe", "timeout", True),
+    (6, None, "Bad Gateway", "timeout", True),
+    (6, None, "http2: server sent GOAWAY", "timeout", True),
+    (6, None, "use of closed connection", "timeout", True),
+    (6, 503, "invalid model gpt-x", "config", False),
+    (7, 400, "invalid model gpt-x", "config", False),
+    (7, 400, "unsupported model gpt-x", "config", False),
+    (7, None, "unknown model gpt-x", "config", False),
+    (7, 400, "malformed config", "config", False),
+    (7, 400, "context length exceeded", "context_window", False),  # ours: the loop can shorten the history
+    (8, 500, "", "generic", True),
+    (8, None, "internal server error", "generic", True),
+    (9, None, "context canceled", "generic", False),
+    (10, None, "something else", "generic", False),
+    (10, 418, "a teapot", "generic", False),
+]
+
+
+@pytest.mark.parametrize("row, status, text, kind, retryable", TABLE)
+def test_the_table_of_the_original(
+    row: int, status: int | None, text: str, kind: str, retryable: bool
+) -> None:
+    failure = Failure(cause=classify(status, text), text=text, status_code=status)
+    error = model_error(failure, endpoint=OFFICIAL, model="m").error
+
+    assert (error.kind, error.retryable) == (kind, retryable)
+
+
+@pytest.mark.parametrize("code", [401, 403, 408, 429, 500, 502, 503, 504, 529])
+def test_codes_in_the_text_count_when_they_stand_alone(code: int) -> None:
+    assert classify(None, f"upstream said {code}") is classify(code, "")
+    for text in (
+        f"dial tcp 10.0.0.1:{code}: no luck",
+        f"stream ID {code}; odd",
+        f"took {code}7 ms",
+        f"{code}.5",
+    ):
+        assert classify(None, text) is Cause.GENERIC
+
+
 @pytest.mark.parametrize("at", [OFFICIAL, LOCAL])
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_message_is_a_sentence_that_names_the_provider(cause: Cause, at: Any) -> None:
@@ -168,6 +243,24 @@ def test_the_vendors_words_are_found_in_the_body() -> None:
     assert failure_of(http_error(400, {"detail": "not like this"})).text == "not like this"
     assert failure_of(http_error(400, {"odd": 1})).text == '{"odd": 1}'
     assert failure_of(http_error(400, "plain words")).text == "plain words"
+
+
+def test_what_a_gateway_passes_on_is_told_before_its_own_words() -> None:
+    """As OpenRouter does, with the vendor's words as text or as JSON."""
+
+    def passed_on(raw: Any) -> Any:
+        return {"error": {"code": 400, "message": "Provider returned error", "metadata": {"raw": raw}}}
+
+    for raw in ("context length exceeded", '{"error": {"message": "context length exceeded"}}'):
+        failure = failure_of(http_error(400, passed_on(raw)))
+        assert (failure.text, failure.cause) == ("context length exceeded", Cause.CONTEXT_WINDOW)
+    assert failure_of(http_error(400, passed_on(None))).text == "Provider returned error"
+
+
+def test_an_account_without_billing_is_no_matter_of_its_key() -> None:
+    refused = http_error(403, {"error": {"message": "Billing is disabled for this project."}})
+
+    assert failure_of(refused).cause is Cause.USAGE_LIMIT
 
 
 def test_facts_of_a_refusal_are_kept() -> None:
