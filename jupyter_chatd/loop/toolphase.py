@@ -1,7 +1,8 @@
 """The tools of one step: all started at once, each journalled and published as it finishes.
 
 At most once across a crash: nothing runs before its start is durable, and a result counts only once it is
-durable. Results that finish while a commit is under way share the next one.
+durable. Results that finish while a commit is under way share the next one. Those that come last are not
+journalled: the commit of the step's rows, which follows at once, makes them durable.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class ToolPhase:
         """Every call that has ended, durable or not."""
 
     async def run(self, calls: Sequence[Call]) -> None:
-        """Run the calls to their end; afterwards all `results` are durable.
+        """Run the calls to their end; afterwards all `results` but the last to come are durable.
 
         On cancellation, and when the journal refuses, the tools are cancelled and have 5 s to end; `results`
         then also holds what they returned on the way out, which is not journalled.
@@ -133,10 +134,11 @@ class ToolPhase:
             await self._more.wait()
             self._more.clear()
             batch, self._unwritten = self._unwritten, []
-            await self._journal(batch)
+            written += len(batch)
+            if written < expected:
+                await self._journal(batch)
             for key, result in batch:
                 self._publish(Role.TOOL, result, key.index)
-            written += len(batch)
 
 
 def _is_cancelled() -> bool:

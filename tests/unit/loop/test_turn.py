@@ -318,3 +318,20 @@ async def test_running_tools_take_no_capacity(start: Start) -> None:
     await world.settled(other)
     gate.set()
     await world.settled(holding)
+
+
+async def test_results_that_come_last_are_stored_with_the_rows_in_one_commit(start: Start) -> None:
+    world = await start(script([call("execute", {"command": "true"})], [say("Done.")]))
+    apply, seen = world.runtime.store.apply, list[str]()
+
+    async def noting(what: Any) -> Any:
+        seen.append(what.transition.value)
+        return await apply(what)
+
+    world.runtime.store.apply = noting  # type: ignore[method-assign]
+    chat_id = await world.create()
+    await world.settled(chat_id)
+    answered = seen.index("StartTools")
+    assert seen[answered : answered + 2] == ["StartTools", "CommitStep"]
+    assert "FinishTool" not in seen
+    assert len(results(await world.rows(chat_id))) == 1
