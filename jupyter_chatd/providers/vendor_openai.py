@@ -25,7 +25,7 @@ from .offload import run_off_loop
 from .openai_client import DirectOpenAI
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
-from .vendor_settings import Option, common_settings, option_settings, options_of, same
+from .vendor_settings import Option, common_settings, effort_settings, option_settings, options_of, same
 
 NO_KEY = "no-key"
 """Sent where no key is needed: without one, the client would take whatever is in the environment."""
@@ -139,7 +139,10 @@ def _forget_environment(client: DirectOpenAI) -> None:
 
 def _settings(endpoint: Endpoint, call: ModelCall) -> Mapping[str, Any]:
     settings = common_settings(call.settings)
-    if call.settings.reasoning_effort is not None:
+    if endpoint.kind is Kind.OPENAI and endpoint.is_official:
+        settings |= effort_settings(call.settings)
+    elif call.settings.reasoning_effort is not None:
+        # Nobody knows what the models of a gateway can do: the word goes out as it is.
         settings["openai_reasoning_effort"] = call.settings.reasoning_effort
     if endpoint.is_official and call.chat_id:
         settings["openai_prompt_cache_key"] = call.chat_id

@@ -322,6 +322,29 @@ async def test_openai_itself_is_called_through_the_responses_api() -> None:
     assert isinstance(vendor.model_for(asking(settings=chat)), OpenAIChatModel)
 
 
+@pytest.mark.parametrize(
+    "model, asked, sent",
+    [
+        ("gpt-5", "high", "high"),
+        ("gpt-5", "none", "minimal"),
+        ("gpt-5.1", "none", "none"),
+        ("o3", "minimal", "low"),
+        ("gpt-4o", "high", None),
+    ],
+)
+async def test_openais_own_models_get_an_effort_that_they_know(
+    monkeypatch: pytest.MonkeyPatch, model: str, asked: str, sent: str | None
+) -> None:
+    """What a model has no word for becomes the nearest that it has, or nothing: the vendor would refuse it."""
+    async with FakeResponses([[say("a")]]) as vendor:
+        monkeypatch.setattr("jupyter_chatd.providers.endpoint.OPENAI_URL", vendor.base_url)
+        at = Called(BridgeModel(endpoint(Kind.OPENAI, vendor.base_url, provider="openai"), model), vendor)
+        body = await ask_with(at, {}, reasoning_effort=asked)
+        await at.model.aclose()
+
+    assert (body.get("reasoning") or {}).get("effort") == sent
+
+
 # Keys.
 
 HEADERS = {
