@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from .. import wire
 from .._version import __version__
-from ..client.client import AsyncClient, Busy
+from ..client.client import AsyncClient, Busy, Effort
 from ..client.display import plain_text
 from ..client.session import ChatSession
 from ..client.view import ChatView
@@ -62,6 +62,11 @@ _RUN_SERVER = (
     "http://127.0.0.1:8888/."
 )
 _MODEL = click.option("-m", "--model", metavar="PROVIDER:MODEL", help="The model; else the server's default.")
+_EFFORT = click.option(
+    "--effort",
+    type=click.Choice(get_args(Effort)),
+    help="How hard the model thinks, as far as it has a choice.",
+)
 _TIMEOUT = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -93,6 +98,7 @@ chatd.add_command(mcp)
 @attach_options
 @_label("Give the chat this label. May be repeated.")
 @_MODEL
+@_EFFORT
 @click.option("--title", help="Title of the chat; else the first words of the prompt.")
 @server_option(_RUN_SERVER)
 @_TIMEOUT
@@ -105,6 +111,7 @@ async def run(
     lines: tuple[str, ...],
     labels: Mapping[str, str],
     model: str | None,
+    effort: Effort | None,
     title: str | None,
     server: str,
     timeout: float | None,  # noqa: ASYNC109 - the option's name
@@ -122,7 +129,9 @@ async def run(
     printer = TurnPrinter(quiet=quiet or as_json)
     async with server_for_prompt(server, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
         sent = await upload(client, files)
-        chat = await client.create(content, files=sent, model=model, title=title, labels=labels)
+        chat = await client.create(
+            content, files=sent, model=model, reasoning_effort=effort, title=title, labels=labels
+        )
         printer.note(f"Chat {chat.id} with {chat.model}")
         async with ChatSession(client, chat.id) as session:
             await converse(session, printer, timeout_s=timeout, as_json=as_json)
@@ -133,6 +142,7 @@ async def run(
 @click.argument("text")
 @attach_options
 @_MODEL
+@_EFFORT
 @click.option(
     "--busy",
     type=click.Choice(["queue", "interrupt"]),
@@ -152,6 +162,7 @@ async def send(
     files: tuple[str, ...],
     lines: tuple[str, ...],
     model: str | None,
+    effort: Effort | None,
     busy: Busy,
     no_wait: bool,
     server: str,
@@ -171,7 +182,9 @@ async def send(
         row = await _find_chat(client, chat)
         async with ChatSession(client, row.id) as session:
             uploaded = await upload(client, files)
-            sent = await session.send(content, files=uploaded, busy=busy, model=model)
+            sent = await session.send(
+                content, files=uploaded, busy=busy, model=model, reasoning_effort=effort
+            )
             if sent.command is not None:  # there is no answer to wait for
                 await until_ctrl_c(session.settled(), stop=session.interrupt)
                 return

@@ -16,7 +16,7 @@ from . import display, live
 from .background import BackgroundLoop, background
 from .caller import CallerThread
 from .calls import ToolCalls, tool_calls
-from .client import AsyncClient, Busy, Content
+from .client import AsyncClient, Busy, Content, Effort
 from .discovery import find_own_server
 from .errors import ClientError
 from .files import Attachment, ChatFile
@@ -46,6 +46,8 @@ class Chat:
         text: The first message.
         files: Paths of files that go with it: images, PDFs, texts.
         model: `provider:model`; the server's default when not given.
+        effort: How hard the model thinks in the first turn: `none`, `minimal`, `low`, `medium`, `high`,
+            `xhigh` or `max`, as far as it has a choice.
         tools: Functions of this process that the agent may call. Their names, signatures and docstrings are
             what the model sees. Plain functions run in the thread that waits (`wait`, `stream`), and in a
             thread of their own while none does; `async` ones in the client's own event loop.
@@ -66,6 +68,7 @@ class Chat:
         *,
         files: Sequence[Attachment] = (),
         model: str | None = None,
+        effort: Effort | None = None,
         tools: Sequence[Callable[..., Any]] = (),
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
@@ -75,7 +78,13 @@ class Chat:
         declared = [tool.declaration for tool in function_tools(tools).values()]
         client = _client(url, token)
         begun = client.create(
-            text, files=files, model=model, title=title, labels=labels, client_tools=declared
+            text,
+            files=files,
+            model=model,
+            reasoning_effort=effort,
+            title=title,
+            labels=labels,
+            client_tools=declared,
         )
         chat = background().run(begun)
         self._bind(client, chat, tools)
@@ -161,12 +170,13 @@ class Chat:
         files: Sequence[Attachment] = (),
         busy: Busy = "queue",
         model: str | None = None,
+        effort: Effort | None = None,
     ) -> Self:
         """Send a message. While the agent works it waits in the queue; `busy="interrupt"` stops that work.
 
-        *files* are paths of images, PDFs or texts; *model* is for this message's turn only.
+        *files* are paths of images, PDFs or texts; *model* and *effort* are for this message's turn only.
         """
-        self._call(self._session.send(text, files=files, busy=busy, model=model))
+        self._call(self._session.send(text, files=files, busy=busy, model=model, reasoning_effort=effort))
         return self
 
     def edit(self, which: int, text: Content) -> Self:

@@ -28,6 +28,10 @@ Busy: TypeAlias = Literal["queue", "interrupt"]
 """What a message does to a turn that runs: wait for its end, or stop it."""
 
 
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How hard the model thinks. What it has no word for becomes the nearest that it has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Some messages of a chat."""
@@ -110,7 +114,7 @@ class AsyncClient:
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
         client_tools: Sequence[ClientTool] = (),
-        reasoning_effort: str | None = None,
+        reasoning_effort: Effort | None = None,
         mcp_server_ids: Sequence[str] | None = None,
     ) -> Chat:
         """Create a chat whose first turn begins at once.
@@ -211,10 +215,16 @@ class AsyncClient:
         files: Sequence[Attachment] = (),
         busy: Busy = "queue",
         model: str | None = None,
+        reasoning_effort: Effort | None = None,
     ) -> Sent:
-        """Send a message; *model* is for its turn only. For *files* see `attach`."""
+        """Send a message; *model* and *reasoning_effort* are for its turn only. For *files* see `attach`."""
         parts = [*input_parts(content), *await self.attach(files)]
-        body = {"content": parts, "busy_behavior": busy, "model": model}
+        body = {
+            "content": parts,
+            "busy_behavior": busy,
+            "model": model,
+            "reasoning_effort": reasoning_effort,
+        }
         return _sent(await self._api.post(f"{_path(chat_id)}/messages", body))
 
     async def edit(self, chat_id: str, message_id: int, content: Content) -> Edited:

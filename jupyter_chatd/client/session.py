@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from ..errors import ChatdError
 from ..messages import Chat, ChatStatus, ErrorDetail
-from .client import AsyncClient, Busy, Content, Edited, Interrupted, Page, Sent
+from .client import AsyncClient, Busy, Content, Edited, Effort, Interrupted, Page, Sent
 from .errors import ChatFailedError, ClientError, UnreachableError
 from .files import Attachment
 from .functions import FunctionTool, RunSync
@@ -98,9 +98,12 @@ class ChatSession:
         files: Sequence[Attachment] = (),
         busy: Busy = "queue",
         model: str | None = None,
+        reasoning_effort: Effort | None = None,
     ) -> Sent:
         """Send a message; see `AsyncClient.send`."""
-        sent = await self.client.send(self.chat_id, content, files=files, busy=busy, model=model)
+        sent = await self.client.send(
+            self.chat_id, content, files=files, busy=busy, model=model, reasoning_effort=reasoning_effort
+        )
         self.note_sent(sent)
         return sent
 

@@ -168,6 +168,13 @@ def test_an_urgent_message_stops_the_turn_and_keeps_what_was_said(begin: Callabl
     assert chat.messages[1].text.startswith("1 2")
 
 
+def test_the_effort_of_a_turn_reaches_the_server(begin: Callable[..., Chat]) -> None:
+    chat = begin("say hello", effort="low").wait()
+    assert chat.send("say more", effort="high").wait().text == "more"
+    with pytest.raises(RefusedError, match="reasoning_effort"):
+        chat.send("say much", effort="much")  # type: ignore[arg-type]
+
+
 def test_compacting_and_clearing_return_when_it_is_done(begin: Callable[..., Chat]) -> None:
     chat = begin("say hello").wait()
     assert chat.compact().last_status == "waiting"

@@ -335,7 +335,7 @@ async def test_openai_itself_is_called_through_the_responses_api() -> None:
 async def test_openais_own_models_get_an_effort_that_they_know(
     monkeypatch: pytest.MonkeyPatch, model: str, asked: str, sent: str | None
 ) -> None:
-    """What a model has no word for becomes the nearest that it has, or nothing: the vendor would refuse it."""
+    """What a model has no word for becomes the nearest that it has, or nothing: it would be refused."""
     async with FakeResponses([[say("a")]]) as vendor:
         monkeypatch.setattr("jupyter_chatd.providers.endpoint.OPENAI_URL", vendor.base_url)
         at = Called(BridgeModel(endpoint(Kind.OPENAI, vendor.base_url, provider="openai"), model), vendor)
