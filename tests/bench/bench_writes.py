@@ -101,7 +101,7 @@ def our_case(path: Path, name: str, plan: Plan, *, fsync_s: float = 0.0) -> Case
 
 
 def bare_case(path: Path, name: str, rows: int, *, batch: int, fsync_s: float = 0.0) -> Case:
-    """The same rows written by a loop around SQLite: the message, its search entry, its chat."""
+    """The same rows written by a loop around SQLite: the message, its search entry, its chat, its sums."""
 
     async def run() -> dict[str, float]:
         with closing(sqlite3.connect(path, isolation_level=None)) as conn:
@@ -119,6 +119,16 @@ def bare_case(path: Path, name: str, rows: int, *, batch: int, fsync_s: float = 
     return run
 
 
+_ADD_TO_SUMS = """
+INSERT INTO usage (
+    chat_id, day, model, owner_id, root_chat_id, priced_message_count, unpriced_message_count,
+    total_cost_micros, input_tokens, output_tokens, reasoning_tokens, cache_read_tokens,
+    cache_creation_tokens, runtime_ms
+) VALUES (?, date(?, 'unixepoch'), ?, ?, ?, 0, 1, 0, 0, 0, 0, 0, 0, 0)
+ON CONFLICT DO UPDATE SET unpriced_message_count = unpriced_message_count + 1
+"""
+
+
 def _insert(conn: sqlite3.Connection, chat_id: str, number: int) -> None:
     content = f'[{{"type":"text","text":"{engine.TEXT}"}}]'
     cursor = conn.execute(
@@ -130,6 +140,7 @@ def _insert(conn: sqlite3.Connection, chat_id: str, number: int) -> None:
     conn.execute(
         "UPDATE chats SET snapshot_version = ?, updated_at = ? WHERE id = ?", (number, time.time(), chat_id)
     )
+    conn.execute(_ADD_TO_SUMS, (chat_id, time.time(), engine.MODEL, engine.OWNER, chat_id))
 
 
 async def measure(plan: Plan) -> Sequence[Measured]:
@@ -186,7 +197,8 @@ BENCH = Bench(
     method="""
         100 running chats, each of which stores an assistant message of 200 characters as soon as the
         one before was acknowledged, through the store with all its checks and announcements. Bare
-        SQLite is a loop that writes the same rows (message, search entry, chat) into the same file.
+        SQLite is a loop that writes the same rows (message, search entry, chat, sums of usage) into the
+        same file.
         Both commit with `synchronous = FULL`. The injected fsync is a sleep before each commit.
     """,
     run=measure,
