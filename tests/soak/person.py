@@ -27,7 +27,7 @@ from jupyter_chatd.messages import Chat, Message, QueuedMessage, Role
 
 from .attic import Attic
 from .plan import Plan, random_plan
-from .record import Record, markers_of, problems
+from .record import Record, calls_of, markers_of, problems
 from .tally import Tally
 
 T = TypeVar("T")
@@ -266,7 +266,9 @@ class Conversation:
         self._tally.chats += 1
         self._tally.messages += len(markers_of(history))
         self._tally.compactions += sum(row.compressed and row.role is Role.ASSISTANT for row in history)
-        self._tally.calls += sum(len(row.tool_calls) for row in history)
+        calls = list(calls_of(history))
+        self._tally.calls += len(calls)
+        self._tally.unknown += sum(call.is_reported_as_unknown for call in calls)
         file.unlink(missing_ok=True)
 
     async def _archive(self) -> None:

@@ -22,7 +22,7 @@ COMMANDS = {
 """Kinds of calls of `execute`: what the command does after it has left its line."""
 OTHERS = ("note", "refuse", "unknown", "misfit")
 """Calls of other tools: two of the client, one that does not exist, one with wrong arguments."""
-WEIGHTS = {"append": 8, "note": 3} | dict.fromkeys(("noise", "hang"), 1)
+WEIGHTS = {"append": 8, "slow": 4, "note": 3} | dict.fromkeys(("noise", "hang"), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from jupyter_chatd.messages import Message, Role, ToolCallPart, ToolResultPart
-from jupyter_chatd.store.calls import NOT_RUN
+from jupyter_chatd.store.calls import NOT_RUN, UNKNOWN_OUTCOME
 
 from .plan import Plan
 
@@ -78,6 +78,11 @@ class Call:
     def is_reported_as_not_run(self) -> bool:
         """Whether its result says that it never began."""
         return [result.result for result in self.results] == [{"error": NOT_RUN}]
+
+    @property
+    def is_reported_as_unknown(self) -> bool:
+        """Whether its result says that it began, and no more."""
+        return [result.result for result in self.results] == [{"error": UNKNOWN_OUTCOME}]
 
 
 def problems(record: Record, history: Sequence[Message], seen: Sequence[Message], lines: Counts) -> list[str]:

@@ -16,6 +16,8 @@ class Tally:
     chats: int = 0
     messages: int = 0
     calls: int = 0
+    unknown: int = 0
+    """Calls whose server was killed while they ran, so that nobody knows their outcome."""
     compactions: int = 0
     interrupts: int = 0
     edits: int = 0
@@ -32,7 +34,9 @@ class Tally:
     _told: int = 0
 
     def __str__(self) -> str:
-        counts = "  ".join(f"{getattr(self, name)} {name}" for name in (*EXPECTED, "late", "cut", "failed"))
+        counts = "  ".join(
+            f"{getattr(self, name)} {name}" for name in (*EXPECTED, "unknown", "late", "cut", "failed")
+        )
         return f"{counts}  {self.faults.total()} faults  {len(self.problems)} problems"
 
     def take_news(self) -> list[str]:
