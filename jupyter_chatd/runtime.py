@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from .loop.alive import is_free
 from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.elsewhere import Elsewhere
-from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models, Tools
+from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models
 from .loop.prompt_settings import PromptSettings
 from .loop.retry import RetryPolicy
 from .loop.service import ChatService
@@ -29,6 +29,13 @@ from .store.conversation import QUEUE_LIMIT
 from .store.reads import impossible_chats
 from .store.work import Reconcile
 from .stream import Feeds
+from .subagents.catalog import Catalog
+from .subagents.manager import SubagentManager
+from .subagents.tools import subagent_tools
+from .tools.ask_user_question import AskUserQuestion
+from .tools.propose_plan import ProposePlan
+from .tools.protocol import Tool
+from .tools.registry import Toolbox
 from .workspace.protocol import WorkspaceAgent
 
 log = logging.getLogger(__name__)
@@ -73,6 +80,8 @@ class Options:
     """Days without change after which a chat is archived; 0 is never."""
     retention_days: int = 0
     """Days after which an archived chat is deleted for good; 0 is never."""
+    subagents: Catalog = field(default_factory=Catalog)
+    """The kinds of subagents that chats can have."""
 
 
 class Runtime:
@@ -83,6 +92,7 @@ class Runtime:
     feeds: Feeds
     service: ChatService
     titler: Titler
+    subagents: SubagentManager
     worker: Worker
 
     def __init__(
@@ -90,7 +100,7 @@ class Runtime:
         options: Options,
         *,
         models: Models,
-        tools: Tools,
+        tools: Iterable[Tool],
         workspace: Callable[[Chat], WorkspaceAgent],
         elsewhere: Elsewhere | None = None,
     ) -> None:
@@ -141,6 +151,8 @@ class Runtime:
             model=self.options.title_model,
         )
         self._stack.push_async_callback(self.titler.close)
+        self.subagents = SubagentManager(self.service, catalog=self.options.subagents)
+        self._stack.callback(self.subagents.close)
         self.worker = Worker(
             self._engine(),
             folder=self._locks,
@@ -178,7 +190,7 @@ class Runtime:
             store=self.store,
             feeds=self.feeds,
             models=self._models,
-            tools=self._tools,
+            tools=Toolbox([*self._tools, *subagent_tools(self.subagents), ProposePlan(), AskUserQuestion()]),
             workspace=self._workspace,
             elsewhere=self._elsewhere,
             files=self.files,

@@ -44,8 +44,8 @@ class CallSite(StrEnum):
 class ToolRules(Protocol):
     """What `decide` must know of tools. Unknown names are the server's, which answers with an error."""
 
-    def site(self, name: str) -> CallSite:
-        """Who runs calls of this tool."""
+    def site(self, call: ToolCallPart) -> CallSite:
+        """Who runs this call."""
         ...
 
     def is_repeatable(self, name: str) -> bool:
@@ -193,7 +193,7 @@ def _run(
         run = now.journal.get(key)
         if run is not None and run.result is not None:
             ready.append((key, run.result))
-        elif rules.site(call.tool_name) is not CallSite.SERVER:
+        elif rules.site(call) is not CallSite.SERVER:
             continue
         elif run is None or run.started_at is None or rules.is_repeatable(call.tool_name):
             start.append((key, call))
@@ -204,7 +204,7 @@ def _run(
 
 def _ask(calls: tuple[tuple[CallKey, ToolCallPart], ...], rules: ToolRules) -> AskClients:
     kinds = {CallSite.CLIENT: ActionKind.CLIENT_TOOL, CallSite.QUESTION: ActionKind.QUESTION}
-    asks = tuple((key, call, kinds[rules.site(call.tool_name)]) for key, call in calls)
+    asks = tuple((key, call, kinds[rules.site(call)]) for key, call in calls)
     return AskClients(calls=asks, has_deadline=all(kind is ActionKind.CLIENT_TOOL for _, _, kind in asks))
 
 

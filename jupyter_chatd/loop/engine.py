@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..files import FileLibrary
-from ..mcp.offer import SEPARATOR
-from ..mcp.tool import McpTool
-from ..messages import Chat, Message, NewMessage, Part, ToolCallPart
+from ..messages import Chat, Message
 from ..model_settings import CompactionChoice
 from ..providers.protocol import Model, ToolDefinition
 from ..store import Store
@@ -20,7 +18,7 @@ from ..workspace.protocol import WorkspaceAgent
 from . import compaction
 from .answer import Patience
 from .context_limits import ContextLimits
-from .decide import CallSite, Limits
+from .decide import Limits
 from .elsewhere import Elsewhere
 from .retry import RetryPolicy
 
@@ -98,58 +96,3 @@ class Engine:
     max_output_tokens: int = 32_000
     capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))
     """Counts model calls in flight, never runners: a parent that waits cannot starve its children."""
-
-
-class ChatTools:
-    """The tools of one chat: the server's and its client's. Answers what `decide` asks."""
-
-    def __init__(self, chat: Chat, tools: Tools, elsewhere: Sequence[Tool] = ()) -> None:
-        self._tools = tools
-        named = {tool.definition.name: tool for tool in elsewhere}
-        self._elsewhere = {name: tool for name, tool in named.items() if tools.find(name) is None}
-        self._client = {tool.name: tool for tool in chat.client_tools}
-
-    def definitions(self) -> tuple[ToolDefinition, ...]:
-        """All tools as the model is told of them; a client's tool hides the server's of the same name."""
-        elsewhere = (tool.definition for tool in self._elsewhere.values())
-        known = (*self._tools.definitions(), *elsewhere)
-        own = [definition for definition in known if definition.name not in self._client]
-        client = [
-            ToolDefinition(name=tool.name, description=tool.description, input_schema=tool.input_schema)
-            for tool in self._client.values()
-        ]
-        return (*own, *client)
-
-    def find(self, name: str) -> Tool | None:
-        """Return the server's tool of that name."""
-        return None if name in self._client else self._tools.find(name) or self._elsewhere.get(name)
-
-    def site(self, name: str) -> CallSite:
-        """Who runs calls of this tool."""
-        return CallSite.CLIENT if name in self._client else CallSite.SERVER
-
-    def is_repeatable(self, name: str) -> bool:
-        """Whether a call that may have run can run again."""
-        tool = self.find(name)
-        # Before a turn has looked elsewhere, nobody knows what a tool of a server does.
-        return tool.repeatable if tool is not None else SEPARATOR not in name
-
-    def with_config_ids(self, row: NewMessage) -> NewMessage:
-        """Return an assistant row whose calls of MCP tools name their server."""
-        return replace(row, parts=tuple(self._with_config_id(part) for part in row.parts))
-
-    def _with_config_id(self, part: Part) -> Part:
-        tool = self.find(part.tool_name) if isinstance(part, ToolCallPart) else None
-        return replace(part, mcp_server_config_id=tool.config_id) if isinstance(tool, McpTool) else part
-
-    def is_exclusive(self, name: str) -> bool:
-        """None of the built-in tools must be called alone."""
-        return False
-
-    def stops_turn(self, name: str) -> bool:
-        """None of the built-in tools ends the turn."""
-        return False
-
-    def needs_approval(self, call: ToolCallPart) -> bool:
-        """Nothing asks: the chat's approval mode is `auto`."""
-        return False

@@ -48,9 +48,10 @@ from ..store.work import (
     StartTools,
 )
 from ..stream import LiveEpisode
-from ..tools.protocol import ToolContext
+from ..tools.protocol import Caller, ToolContext
 from .answer import Answer, Publish, read_answer
 from .attachments import with_files
+from .chat_tools import ChatTools
 from .compaction import Compaction, find_fullness
 from .context_watch import ContextWatch
 from .decide import (
@@ -66,13 +67,13 @@ from .decide import (
     Situation,
     decide,
 )
-from .elsewhere import ElsewhereInTurn
-from .engine import ChatTools, Engine
+from .engine import Engine
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
 from .summary import SummaryRequest
 from .toolphase import Call, Result, ToolPhase
-from .turn import Turn, prepare_turn
+from .turn import Turn, model_of, prepare_turn
+from .turn_tools import ToolsInTurn
 
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ class Runner:
         self._journal: dict[CallKey, ToolRun] = {}
         """Of the newest assistant row, as it was when the chat was read."""
         self._turn: Turn | None = None
-        self._elsewhere = ElsewhereInTurn(engine.elsewhere)
+        self._turn_tools = ToolsInTurn(engine)
         self._partial: tuple[int, tuple[NewMessage, ...]] = (-1, ())
         """What was cut off by an interruption, and the history version that it belongs to."""
         self._context = ContextWatch(engine)
@@ -210,10 +211,10 @@ class Runner:
         return decide(now, self._tools(), self._engine.limits)
 
     def _tools(self) -> ChatTools:
-        return ChatTools(self._chat, self._engine.tools, self._elsewhere.tools)
+        return self._turn_tools.of(self._chat, self._history.turn_row)
 
-    async def _look_elsewhere(self) -> None:
-        await self._elsewhere.look(self._chat, self._history.turn_row)
+    async def _find_tools(self) -> None:
+        await self._turn_tools.find(self._chat, self._history.turn_row)
 
     async def _carry_out(self, decision: Decision) -> None:
         """Do what was decided in a task of its own, so that a change from outside can end it."""
@@ -239,10 +240,10 @@ class Runner:
             case CloseInterruption():
                 await self._close_interruption()
             case RunTools():
-                await self._look_elsewhere()
+                await self._find_tools()
                 await self._run_tools(decision)
             case CallModel():
-                await self._look_elsewhere()
+                await self._find_tools()
                 await self._call_model()
             case AskClients():
                 await self._ask_clients(decision)
@@ -377,13 +378,21 @@ class Runner:
         self._look_again()
 
     def _tool_context(self, key: CallKey, call: ToolCallPart, emit: Callable[[str], None]) -> ToolContext:
-        chat = self._chat
+        chat, known = self._chat, self._turn_tools.known(self._chat, self._history.turn_row)
+        model, config_id = model_of(chat, self._history.turn_row)
         return ToolContext(
             chat_id=self.chat_id,
             key=key,
             tool_call_id=call.tool_call_id,
             workspace=lambda: self._engine.workspace(chat),
             emit=emit,
+            restraint=known.restraint,
+            caller=Caller(
+                chat=replace(chat, plan_mode=known.plan_mode),
+                claim=self._claim(),
+                model=model,
+                model_config_id=config_id,
+            ),
             files=self._engine.files,
         )
 
@@ -396,8 +405,15 @@ class Runner:
         results = [(key, self._cut_result(key, call, phase)) for key, call in decision.start]
         self._keep(_result_rows([*decision.ready, *results]))
         if self._stopping.is_set():
+            # What can run again does so when the chat goes on: waiting for a subagent, say.
+            rules = self._tools()
+            final = [
+                pair
+                for pair in results
+                if pair[0] in phase.results or not rules.is_repeatable(pair[1].tool_name)
+            ]
             try:
-                await self._engine.store.apply(FinishTools(claim=self._claim(), results=results))
+                await self._engine.store.apply(FinishTools(claim=self._claim(), results=final))
             except StaleWorkError:
                 log.debug("The calls of chat %s were closed by somebody else", self.chat_id)
 
@@ -470,7 +486,7 @@ class Runner:
 
     async def _stream_answer(self, turn: Turn) -> NewMessage:
         answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
-        messages = self._builder.build((*turn.system, *self._elsewhere.system, *turn.user_prompt))
+        messages = self._builder.build((*turn.system, *self._turn_tools.system, *turn.user_prompt))
         call = ModelCall(
             messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),

@@ -142,10 +142,11 @@ class ChatService:
             workspace_id=new.workspace_id,
             mcp_server_ids=new.mcp_server_ids,
         )
-        rows = (*await self._system_rows(), _user_row(new.parts, new.created_by, new.options))
+        rows = (*await self.system_rows(), _user_row(new.parts, new.created_by, new.options))
         return await self.store.apply(CreateChat(chat=chat, rows=rows))
 
-    async def _system_rows(self) -> tuple[NewMessage, ...]:
+    async def system_rows(self) -> tuple[NewMessage, ...]:
+        """Return the rows that every new chat begins with."""
         prompt = (await self.prompts.system()).text
         if not prompt:
             return ()

@@ -61,9 +61,13 @@ class Titler:
     def begin(self, chat: Chat, message: Message) -> None:
         """Give the chat a title for its first message, in a task of its own; failures are only logged.
 
-        Nothing happens to a chat that somebody has named.
+        Nothing happens to a chat that somebody has named, or to a child: its parent named it.
         """
-        named = chat.title not in ("", Chat.DEFAULT_TITLE, initial_title(message.parts))
+        named = chat.parent_chat_id is not None or chat.title not in (
+            "",
+            Chat.DEFAULT_TITLE,
+            initial_title(message.parts),
+        )
         if not self._is_enabled or named or chat.id in self._busy or not (sample := sample_of([message])):
             return
         task = asyncio.create_task(self._write_quietly(chat, sample), name=f"chatd-title-{chat.id}")

@@ -40,18 +40,21 @@ class McpSource:
         self._project_timeout_s = project_timeout_s
 
     async def find_tools(
-        self, chosen: Collection[str], agent: WorkspaceAgent, *, in_plan_mode: bool = False
+        self, chosen: Collection[str] | None, agent: WorkspaceAgent | None, *, in_plan_mode: bool = False
     ) -> tuple[McpTool, ...]:
         """Return the tools of a turn, sorted by name. Takes up to the longest connect timeout.
 
         Args:
-            chosen: Ids of the servers that the chat chose.
-            agent: Of the chat's workspace.
+            chosen: Ids of the servers that the chat chose; `None` when it may not have any that were set up.
+            agent: Of the chat's workspace; `None` when it may not have those that the workspace names.
         """
         stored, project = await asyncio.gather(
-            self._find_stored(), _nothing() if in_plan_mode else self._find_project(agent)
+            _nothing() if chosen is None else self._find_stored(),
+            _nothing() if in_plan_mode or agent is None else self._find_project(agent),
         )
-        return await self.manager.connect([*select(stored, chosen, in_plan_mode=in_plan_mode), *project])
+        return await self.manager.connect(
+            [*select(stored, chosen or (), in_plan_mode=in_plan_mode), *project]
+        )
 
     async def _find_stored(self) -> Sequence[McpServerConfig]:
         try:

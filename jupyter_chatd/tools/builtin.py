@@ -26,6 +26,8 @@ class BuiltinTool(Generic[A]):
     """A tool whose arguments are the dataclass `arguments_type`. Subclasses implement `call`."""
 
     name: ClassVar[str]
+    package: ClassVar[str] = __spec__.parent or ""
+    """Where `<name>.md` lies, the text for the model."""
     arguments_type: type[A]
     repeatable: bool = False
     """May run again after a crash without harm."""
@@ -36,7 +38,7 @@ class BuiltinTool(Generic[A]):
         self._arguments = Arguments(self.arguments_type)
         self._definition = ToolDefinition(
             name=self.name,
-            description=_text(self.name),
+            description=text_of(self.package, self.name),
             input_schema=self._arguments.schema,
         )
 
@@ -69,5 +71,6 @@ class BuiltinTool(Generic[A]):
         raise NotImplementedError
 
 
-def _text(name: str) -> str:
-    return files(__spec__.parent).joinpath(f"{name}.md").read_text("utf-8").strip()
+def text_of(package: str, name: str) -> str:
+    """Return the text `<name>.md` that lies in *package*."""
+    return files(package).joinpath(f"{name}.md").read_text("utf-8").strip()

@@ -10,7 +10,7 @@ from pydantic import with_config
 from ..workspace.protocol import Edit, FileEdits
 from .arguments import STRICT_OBJECT
 from .builtin import WRITES, BuiltinTool
-from .protocol import ToolContext, ToolOutput
+from .protocol import ToolContext, ToolOutput, error_output
 from .results import json_output
 
 
@@ -56,6 +56,9 @@ class EditFiles(BuiltinTool[EditFilesArguments]):
 
     async def call(self, args: EditFilesArguments, context: ToolContext) -> ToolOutput:
         """Apply all edits or none."""
+        paths = [file.path for file in args.files]
+        if context.restraint and (refusal := context.restraint.refuse_writes(paths)):
+            return error_output(refusal)
         await context.workspace().edit_files([_file_edits(file) for file in args.files])
         return json_output({"ok": True})
 

@@ -51,6 +51,10 @@ _FILE_DUMP_NOTE = "To look into files, use read_file: it numbers the lines and r
 _BACKGROUND_NOTE = (
     "Started in the background. See its output with process_output, end it with process_signal."
 )
+_UNCONFINED_NOTE = (
+    "There is no sandbox here, so nothing kept this command from changing files. "
+    "This chat is to change nothing: run only commands that read."
+)
 _LINGERING_NOTE = (
     "The command has ended but left processes running. "
     "End them with process_signal and this background_process_id."
@@ -83,6 +87,8 @@ class _Call:
     began: float
     """Seconds of the monotonic clock."""
     timeout_s: float
+    warning: str | None
+    """What the model must know besides the result."""
 
     def result(self, **fields: JsonValue) -> ToolOutput:
         """A result with the time that it took."""
@@ -115,6 +121,7 @@ class Execute(BuiltinTool[ExecuteArguments]):
             work_dir=args.workdir,
             background=background,
             env=ENVIRONMENT,
+            read_only=context.restraint is not None,
         )
         agent = context.workspace()
         began = time.monotonic()
@@ -131,8 +138,16 @@ class Execute(BuiltinTool[ExecuteArguments]):
             command=command,
             began=began,
             timeout_s=timeout_s,
+            warning=await _warning(context, agent),
         )
         return _started_in_background(call) if background else await _foreground(call)
+
+
+async def _warning(context: ToolContext, agent: WorkspaceAgent) -> str | None:
+    """Say so when a command that should change nothing could."""
+    if context.restraint is None or (await agent.facts()).confined is not None:
+        return None
+    return _UNCONFINED_NOTE
 
 
 def _split_ampersand(command: str) -> tuple[str, bool]:
@@ -204,7 +219,7 @@ def _ended(call: _Call, output: ProcessOutput) -> ToolOutput:
         success=error is None,
         exit_code=output.exit_code,
         error=error,
-        note=_note(call.command, output),
+        note=_note(call, output),
         background_process_id=call.process_id if output.lingering else None,
     )
 
@@ -217,7 +232,7 @@ def _timed_out(call: _Call, output: ProcessOutput) -> ToolOutput:
         exit_code=-1,
         error=f"The command did not end within {call.timeout_s:g} s and keeps running in the background. "
         "Wait for it with process_output, or end it with process_signal.",
-        note=_note(call.command, output),
+        note=_note(call, output),
         background_process_id=call.process_id,
     )
 
@@ -232,7 +247,10 @@ def _with_output(call: _Call, output: ProcessOutput, **fields: JsonValue) -> Too
 
 def _started_in_background(call: _Call) -> ToolOutput:
     return call.result(
-        success=True, exit_code=0, background_process_id=call.process_id, note=_BACKGROUND_NOTE
+        success=True,
+        exit_code=0,
+        background_process_id=call.process_id,
+        note=f"{_BACKGROUND_NOTE} {call.warning or ''}".strip(),
     )
 
 
@@ -242,9 +260,10 @@ def _not_started(reason: str, began: float) -> ToolOutput:
     )
 
 
-def _note(command: str, output: ProcessOutput) -> str | None:
+def _note(call: _Call, output: ProcessOutput) -> str | None:
     notes = [
-        _FILE_DUMP_NOTE if _FILE_DUMP.match(command) else "",
+        call.warning or "",
+        _FILE_DUMP_NOTE if _FILE_DUMP.match(call.command) else "",
         _LINGERING_NOTE if output.lingering else "",
     ]
     return " ".join(note for note in notes if note) or None

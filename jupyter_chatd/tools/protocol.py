@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..messages import CallKey, JsonValue
+from ..messages import CallKey, Chat, JsonValue
 from ..providers.protocol import ToolDefinition
 from ..workspace.protocol import WorkspaceAgent
 from .text import printable
 
 if TYPE_CHECKING:
     from ..files import FileLibrary
+    from ..store import Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The chat and the turn that a call belongs to."""
+
+    chat: Chat
+    claim: Claim
+    """What fences whatever the call writes: it holds as long as the turn goes on undisturbed."""
+    model: str
+    """`provider:model` of this turn."""
+    model_config_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restraint:
+    """What calls of a turn that plans or explores keep to."""
+
+    plan_file: str | None = None
+    """The only file that may be written, by its absolute path; `None` for none at all."""
+
+    def refuse_writes(self, paths: Iterable[str]) -> str | None:
+        """Return why these files may not be written, `None` when they may."""
+        if all(os.path.normpath(path) == self.plan_file for path in paths):
+            return None
+        if self.plan_file is None:
+            return "This chat only looks: it writes no files. Put what you would write into your report."
+        return (
+            f"This chat is in plan mode, and only its plan may be written: {self.plan_file}. "
+            "Describe the other changes in the plan."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +59,10 @@ class ToolContext:
     """Looks the chat's workspace agent up now; raises `workspace.protocol.WorkspaceUnavailableError`."""
     emit: Callable[[str], None]
     """Publishes a piece of live output as a `result_delta`."""
+    restraint: Restraint | None = None
+    """Set while the chat plans or explores: nothing may be changed but its plan."""
+    caller: Caller | None = None
+    """Who calls; `None` where there is no chat, as in tests of single tools."""
     files: FileLibrary | None = None
     """Where files that are given to the user are kept; `None` where there is no such place."""
 

@@ -9,7 +9,7 @@ from pydantic import with_config
 
 from .arguments import STRICT_OBJECT
 from .builtin import WRITES, BuiltinTool
-from .protocol import ToolContext, ToolOutput
+from .protocol import ToolContext, ToolOutput, error_output
 from .results import json_output
 
 
@@ -33,6 +33,8 @@ class WriteFile(BuiltinTool[WriteFileArguments]):
 
     async def call(self, args: WriteFileArguments, context: ToolContext) -> ToolOutput:
         """Replace the file in one step."""
+        if context.restraint and (refusal := context.restraint.refuse_writes([args.path])):
+            return error_output(refusal)
         await context.workspace().write_file(args.path, args.content)
         return json_output({"ok": True})
 

@@ -118,8 +118,8 @@ class Rows(list[Message]):
 class Rules:
     """What tools are, by the first letter of their names."""
 
-    def site(self, name: str) -> CallSite:
-        return {"c": CallSite.CLIENT, "q": CallSite.QUESTION}.get(name[0], CallSite.SERVER)
+    def site(self, call: ToolCallPart) -> CallSite:
+        return {"c": CallSite.CLIENT, "q": CallSite.QUESTION}.get(call.tool_name[0], CallSite.SERVER)
 
     def is_repeatable(self, name: str) -> bool:
         return name[0] == "r"

@@ -1,0 +1,149 @@
+"""What one turn may use, found when it begins: its policy, its restraint, and tools from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+
+from ..messages import Chat, Message, TurnOptions
+from ..providers.protocol import ToolDefinition
+from ..subagents.tools import SpawnAgent
+from ..tools.protocol import Restraint, Tool
+from ..workspace.protocol import WorkspaceError
+from .chat_tools import ChatTools
+from .engine import INSTRUCTIONS_TIMEOUT, Engine, Tools
+from .policy import ChatKind, ToolPolicy, plan_file, policy_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnTools:
+    """What was found for one turn."""
+
+    row_id: int
+    """The user row that the turn began with; 0 for none."""
+    policy: ToolPolicy
+    plan_mode: str | None
+    is_complete: bool = False
+    """Whether it was looked for what can be found only by asking."""
+    restraint: Restraint | None = None
+    found: tuple[Tool, ...] = ()
+    texts: Mapping[str, ToolDefinition] = field(default_factory=dict[str, ToolDefinition])
+    system: tuple[str, ...] = ()
+    """System messages: the skills that there are, what the chat's mode means."""
+
+    def of(self, chat: Chat, tools: Tools) -> ChatTools:
+        """Return the tools of the turn."""
+        return ChatTools(chat, tools, self.policy, found=self.found, texts=self.texts)
+
+
+class ToolsInTurn:
+    """What the turn of one chat may use: looked for once, before its first tool runs or its model is called.
+
+    After a restart that is in the middle of the turn. Lives as long as the chat's runner.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: TurnTools | None = None
+
+    def known(self, chat: Chat, row: Message | None) -> TurnTools:
+        """Return what is known of the turn of *row*."""
+        if self._known is None or self._known.row_id != (row.id if row else 0):
+            self._known = known_at_once(chat, row)
+        return self._known
+
+    def of(self, chat: Chat, row: Message | None) -> ChatTools:
+        """Return the tools of the turn of *row*, as far as they are known."""
+        return self.known(chat, row).of(chat, self._engine.tools)
+
+    async def find(self, chat: Chat, row: Message | None) -> None:
+        """Look for all that the turn of *row* may use, unless that was done."""
+        if not self.known(chat, row).is_complete:
+            self._known = await find_turn_tools(self._engine, chat, row)
+
+    @property
+    def system(self) -> tuple[str, ...]:
+        """System messages after those of the workspace."""
+        return self._known.system if self._known else ()
+
+
+def known_at_once(chat: Chat, row: Message | None) -> TurnTools:
+    """Return what is known of the turn of *row* without asking anybody."""
+    plan_mode = _options(row).plan_mode or chat.plan_mode
+    policy = policy_of(chat, plan_mode=plan_mode)
+    return TurnTools(
+        row_id=row.id if row else 0,
+        policy=policy,
+        plan_mode=plan_mode,
+        restraint=Restraint() if policy.read_only else None,
+    )
+
+
+async def find_turn_tools(engine: Engine, chat: Chat, row: Message | None) -> TurnTools:
+    """Return all that the turn of *row* may use. What does not answer is left out."""
+    known = known_at_once(chat, row)
+    texts, restraint, (found, skills) = await asyncio.gather(
+        _texts(engine.tools, replace(chat, plan_mode=known.plan_mode), known.policy),
+        _restraint(engine, chat, known),
+        _elsewhere(engine, chat, row, known),
+    )
+    guidance = _guidance(known.policy.kind, restraint)
+    return replace(
+        known,
+        is_complete=True,
+        restraint=restraint,
+        found=found,
+        texts=texts,
+        system=(*skills, *guidance),
+    )
+
+
+async def _texts(tools: Tools, chat: Chat, policy: ToolPolicy) -> dict[str, ToolDefinition]:
+    spawn = tools.find(SpawnAgent.name)
+    if not isinstance(spawn, SpawnAgent) or not policy.allows(SpawnAgent.name):
+        return {}
+    return {SpawnAgent.name: await spawn.definition_for(chat)}
+
+
+async def _restraint(engine: Engine, chat: Chat, known: TurnTools) -> Restraint | None:
+    if known.policy.kind is not ChatKind.PLAN:
+        return known.restraint
+    try:
+        async with asyncio.timeout(INSTRUCTIONS_TIMEOUT):
+            facts = await engine.workspace(chat).facts()
+    except (TimeoutError, WorkspaceError, OSError) as error:
+        log.warning("The plan of chat %s has no place: %r", chat.id, error)
+        return known.restraint
+    return Restraint(plan_file=plan_file(facts.directory, chat))
+
+
+async def _elsewhere(
+    engine: Engine, chat: Chat, row: Message | None, known: TurnTools
+) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+    if engine.elsewhere is None:
+        return (), ()
+    options = replace(_options(row), plan_mode=known.plan_mode)
+    return await engine.elsewhere.find(
+        chat, options, with_servers=known.policy.mcp_tools, with_project=known.policy.project_tools
+    )
+
+
+def _guidance(kind: ChatKind, restraint: Restraint | None) -> tuple[str, ...]:
+    name = _GUIDANCE.get(kind)
+    if name is None:
+        return ()
+    text = files(__spec__.parent).joinpath(name).read_text("utf-8").strip()
+    place = restraint.plan_file if restraint else None
+    return (text.replace("{plan_file}", place or "not available: the workspace does not answer"),)
+
+
+_GUIDANCE = {ChatKind.PLAN: "plan_root.md", ChatKind.PLAN_CHILD: "plan_child.md"}
+
+
+def _options(row: Message | None) -> TurnOptions:
+    return (row.turn_options if row else None) or TurnOptions()

@@ -1,0 +1,281 @@
+"""Making, waiting for, addressing and stopping the children of a chat.
+
+Who may act on whom is checked here, at every call, whatever the model was offered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import ChatdError, ChatNotFoundError
+from ..loop.service import ChatService
+from ..messages import CallKey, Chat, ChatStatus, NewMessage, Role, TextPart, TurnOptions, Visibility
+from ..store import families, reads
+from ..store.conversation import BusyBehavior, CreateChat
+from ..titles import MAX_WORDS, tidy
+from ..tools.protocol import Caller
+from .catalog import Catalog, SubagentType
+from .waiting import Bells, ring_or_look
+
+CLOSE_LIMIT = 10.0  # seconds for a child to end after it was interrupted
+_CHILDREN = uuid.UUID("6f1d3d0e-6f0a-5b8e-9a54-2d7f3a1c9b60")
+"""Namespace of children's ids: a child's id follows from the call that made it, so a call makes one child."""
+
+log = logging.getLogger(__name__)
+
+
+class SubagentError(Exception):
+    """A call cannot do what it asks; the text is for the model."""
+
+    def __init__(self, text: str, *, kind: SubagentType | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        """The type of the chat that was meant, once it is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a child ended."""
+
+    chat: Chat
+    report: str
+    """The text of its newest assistant message that has any; empty when there is none."""
+
+
+class SubagentManager:
+    """Acts for the subagent tools. One per server; lives from the store's opening to its closing.
+
+    Args:
+        service: Sends to chats and stops them.
+        catalog: The kinds of children.
+    """
+
+    def __init__(self, service: ChatService, *, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._service = service
+        self._store = service.store
+        self._bells = Bells(service.store)
+
+    def close(self) -> None:
+        """Hear of nothing any more. May be called twice."""
+        self._bells.close()
+
+    # Making
+
+    async def spawn(
+        self, caller: Caller, key: CallKey, *, type_name: str, prompt: str, title: str | None
+    ) -> Chat:
+        """Make a child, whose first turn begins at once. Made again by the same call, it is the same child.
+
+        Args:
+            key: The call that makes it.
+
+        Raises:
+            SubagentError: the caller may not have children, or not of this type; or there is no prompt.
+            StaleWorkError: the caller's turn is over.
+        """
+        parent = await self._check_parent(caller.chat)
+        kind = await self._check_type(type_name, parent)
+        task = prompt.strip()
+        if not task:
+            raise SubagentError("The prompt is empty: say what the subagent is to do and to report.")
+        options = self.catalog.options(kind, caller, prompt=task, allowed_servers=caller.chat.mcp_server_ids)
+        child = Chat(
+            id=child_id(key, parent.id),
+            owner_id=parent.owner_id,
+            title=tidy(title or "") or _title_of(task),
+            status=ChatStatus.RUNNING,
+            archived=False,
+            model=options.model,
+            model_config_id=options.model_config_id,
+            created_at=0.0,
+            updated_at=0.0,
+            workspace_id=parent.workspace_id,
+            parent_chat_id=parent.id,
+            root_chat_id=parent.family_id,
+            spawned_by=key,
+            mode=options.mode,
+            plan_mode=options.plan_mode,
+            approval_mode=options.approval_mode,
+            mcp_server_ids=options.mcp_server_ids,
+            client_type=parent.client_type,
+        )
+        rows = (
+            *await self._service.system_rows(),
+            NewMessage(
+                role=Role.SYSTEM,
+                parts=(TextPart(text=options.system_prompt),),
+                visibility=Visibility.MODEL,
+            ),
+            NewMessage(role=Role.USER, parts=(TextPart(text=task),), created_by=parent.owner_id),
+        )
+        return await self._store.apply(CreateChat(chat=child, rows=rows, parent=caller.claim))
+
+    async def _check_parent(self, seen: Chat) -> Chat:
+        """Return the caller as it is stored now; checked before it is read, and again."""
+        _require_root(seen)
+        try:
+            parent = await self._store.read(lambda conn: reads.get_chat(conn, seen.id))
+        except (ChatNotFoundError, sqlite3.Error) as error:
+            log.warning("Chat %s could not be read to make a child: %r", seen.id, error)
+            raise SubagentError("The parent chat could not be loaded. Try again.") from error
+        _require_root(parent)
+        return replace(parent, plan_mode=seen.plan_mode)  # a turn may plan where its chat does not
+
+    async def _check_type(self, name: str, parent: Chat) -> SubagentType:
+        wanted = name.strip()
+        kind = next((kind for kind in SubagentType if kind.value == wanted), None)
+        if kind is None:
+            names = ", ".join(kind.value for kind in await self.catalog.available(parent))
+            said = repr(wanted[:80]) if wanted else "an empty text"
+            raise SubagentError(f"There is no type of subagent called {said}. Available now: {names}.")
+        reason = await self.catalog.why_unavailable(kind, parent)
+        if reason is not None:
+            names = ", ".join(kind.value for kind in await self.catalog.available(parent))
+            raise SubagentError(f"{kind.value} is not available: {reason}. Available now: {names}.")
+        return kind
+
+    # Acting on children
+
+    async def children(self, parent: Chat) -> Sequence[Chat]:
+        """Return the caller's own children, oldest first."""
+        return await self._store.read(lambda conn: families.children(conn, parent.id))
+
+    async def wait(self, caller: Chat, chat_id: str, *, timeout_s: float) -> Outcome:
+        """Return how a child ended, as soon as it has. Cancelling ends the wait and nothing else.
+
+        A child that waits for somebody's decision has not ended.
+
+        Raises:
+            SubagentError: it is no child of the caller, it was deleted, or it has not ended in time; then it
+                goes on and can be waited for again.
+        """
+        target_id = _parse_id(chat_id)
+        with self._bells.bell(target_id) as bell:
+            chat = await self._target(caller, target_id)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while chat.status not in _SETTLED:
+                        await ring_or_look(bell)
+                        bell.clear()
+                        chat = await self._look(chat)
+            except TimeoutError:
+                raise _not_in_time(chat, timeout_s) from None
+        return Outcome(
+            chat=chat, report=await self._store.read(lambda conn: families.last_report(conn, target_id))
+        )
+
+    async def message(self, caller: Chat, chat_id: str, text: str, *, interrupt: bool) -> Chat:
+        """Send a child a message: to its queue, or in place of what it does now.
+
+        Raises:
+            SubagentError: it is no child of the caller, the message is empty, or the child cannot take it.
+        """
+        target = await self._target(caller, _parse_id(chat_id))
+        kind = SubagentType.of(target)
+        if not text.strip():
+            raise SubagentError("The message is empty: say what the subagent is to do.", kind=kind)
+        try:
+            await self._service.send(
+                target.id,
+                (TextPart(text=text.strip()),),
+                created_by=target.owner_id,
+                busy=BusyBehavior.INTERRUPT if interrupt else BusyBehavior.QUEUE,
+                options=TurnOptions(),
+            )
+        except ChatdError as error:
+            raise SubagentError(f"The message was not sent: {error}", kind=kind) from error
+        return await self._look(target)
+
+    async def close_child(self, caller: Chat, chat_id: str) -> Chat:
+        """Stop what a child does; it stays, and can be sent a message again.
+
+        Raises:
+            SubagentError: it is no child of the caller, or it did not stop in time.
+        """
+        target = await self._target(caller, _parse_id(chat_id))
+        kind = SubagentType.of(target)
+        with self._bells.bell(target.id) as bell:
+            try:
+                await self._service.interrupt(target.id, drop_queue=True)
+            except ChatdError as error:
+                raise SubagentError(f"It could not be stopped: {error}", kind=kind) from error
+            try:
+                async with asyncio.timeout(CLOSE_LIMIT):
+                    while (chat := await self._look(target)).status not in _SETTLED:
+                        await ring_or_look(bell)
+                        bell.clear()
+            except TimeoutError:
+                text = f"It did not stop within {CLOSE_LIMIT:g} s. Try again, or go on without it."
+                raise SubagentError(text, kind=kind) from None
+        return chat
+
+    async def _target(self, caller: Chat, target_id: str) -> Chat:
+        """Return the descendant of the caller that is meant.
+
+        Raises:
+            SubagentError: it is none; unknown chats and those of others are told alike.
+        """
+        target = await self._store.read(
+            lambda conn: (
+                families.find(conn, target_id)
+                if families.is_descendant(conn, ancestor_id=caller.id, chat_id=target_id)
+                else None
+            )
+        )
+        if target is None:
+            raise SubagentError(f"{target_id} is not a subagent of this chat. {_WHERE_IDS_ARE}")
+        return target
+
+    async def _look(self, target: Chat) -> Chat:
+        """Return the chat as it is now."""
+        chat = await self._store.read(lambda conn: families.find(conn, target.id))
+        if chat is None:
+            raise SubagentError("The subagent was deleted meanwhile.", kind=SubagentType.of(target))
+        return chat
+
+
+_WHERE_IDS_ARE = "Ids come from spawn_agent; list_agents shows those of this chat."
+_WHAT_IT_DOES = {ChatStatus.REQUIRES_ACTION: "waits for a decision of the user"}
+
+
+_SETTLED = (ChatStatus.WAITING, ChatStatus.ERROR)
+
+
+def _parse_id(text: str) -> str:
+    try:
+        return str(uuid.UUID(text.strip()))
+    except ValueError:
+        raise SubagentError(f"{text.strip()[:80]!r} is not the id of a chat. {_WHERE_IDS_ARE}") from None
+
+
+def _not_in_time(chat: Chat, timeout_s: float) -> SubagentError:
+    doing = _WHAT_IT_DOES.get(chat.status, "goes on")
+    return SubagentError(
+        f"It has not ended within {timeout_s:g} s and {doing}. "
+        "Wait for it again, or stop it with close_agent.",
+        kind=SubagentType.of(chat),
+    )
+
+
+def child_id(key: CallKey, parent_id: str) -> str:
+    """Return the id of the child that a call makes."""
+    return str(uuid.uuid5(_CHILDREN, f"{parent_id}/{key.message_id}/{key.index}"))
+
+
+def _require_root(chat: Chat) -> None:
+    if chat.parent_chat_id is not None:
+        raise SubagentError("Subagents cannot have subagents of their own: do it yourself.")
+    if chat.mode == SubagentType.EXPLORE:
+        raise SubagentError("A chat that explores cannot have subagents: do it yourself.")
+
+
+def _title_of(prompt: str) -> str:
+    """Return the first six words of the task, then three dots if there are more."""
+    words = tidy(prompt).split(maxsplit=MAX_WORDS)
+    return " ".join(words[:MAX_WORDS]) + ("..." if len(words) > MAX_WORDS else "") or Chat.DEFAULT_TITLE

@@ -1,0 +1,226 @@
+"""The tools by which a root chat works with its subagents. Their texts for the model lie beside this module.
+
+Results: `{chat_id, title, status, type, …}`. Once the chat that is meant is known, an error is
+`{"error": …, "type": …}` (spec/chatd.md §5.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import with_config
+
+from ..messages import Chat, ChatStatus, JsonValue
+from ..providers.protocol import ToolDefinition
+from ..tools.arguments import STRICT_OBJECT
+from ..tools.builtin import BuiltinTool
+from ..tools.protocol import Caller, ToolContext, ToolOutput, error_output
+from ..tools.results import json_output
+from ..tools.text import printable
+from .catalog import PLAN, SubagentType, describe
+from .manager import SubagentError, SubagentManager
+
+DEFAULT_WAIT = 300.0  # seconds
+
+A = TypeVar("A")
+
+_NO_CALLER = "Subagents can only be used from a chat."
+_NO_REPORT = "The subagent reached error status and left no report."
+
+
+class SubagentTool(BuiltinTool[A]):
+    """A tool that acts through the manager. Subclasses implement `act`."""
+
+    package = __spec__.parent or ""
+
+    def __init__(self, manager: SubagentManager) -> None:
+        super().__init__()
+        self.manager = manager
+
+    async def call(self, args: A, context: ToolContext) -> ToolOutput:
+        """Act for the caller; what cannot be done is an error output."""
+        if context.caller is None:
+            return error_output(_NO_CALLER)
+        try:
+            return await self.act(args, context.caller, context)
+        except SubagentError as error:
+            if error.kind is None:
+                return error_output(str(error))
+            return _typed_error(str(error), error.kind)
+
+    async def act(self, args: A, caller: Caller, context: ToolContext) -> ToolOutput:
+        """Do it.
+
+        Raises:
+            SubagentError: what the model should read.
+        """
+        raise NotImplementedError
+
+
+@with_config(STRICT_OBJECT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnArguments:
+    """What `spawn_agent` takes."""
+
+    type: str
+    """The type of subagent, one of those listed above."""
+    prompt: str
+    """The whole task: the subagent sees nothing of this chat. Say what to report."""
+    title: str | None = None
+    """A few words for the user. Default: the first words of the prompt."""
+
+
+class SpawnAgent(SubagentTool[SpawnArguments]):
+    """`{chat_id, title, status, type}`. May run again: one call makes one child."""
+
+    name = "spawn_agent"
+    arguments_type = SpawnArguments
+    repeatable = True
+
+    async def definition_for(self, chat: Chat) -> ToolDefinition:
+        """What the model of *chat* is told: the types that it can have now, and what its plan mode means."""
+        kinds = await self.manager.catalog.available(chat)
+        text = self.definition.description.replace("{types}", describe(kinds))
+        if chat.plan_mode == PLAN:
+            text = f"{text}\n\n{_PLAN_NOTE}"
+        return ToolDefinition(name=self.name, description=text, input_schema=self.definition.input_schema)
+
+    async def act(self, args: SpawnArguments, caller: Caller, context: ToolContext) -> ToolOutput:
+        """Make the child."""
+        child = await self.manager.spawn(
+            caller, context.key, type_name=args.type, prompt=args.prompt, title=args.title
+        )
+        return json_output(_facts(child))
+
+
+_PLAN_NOTE = (
+    "This chat is in plan mode: subagents change nothing either. Only general may clone repositories or look "
+    "beyond the workspace."
+)
+
+
+@with_config(STRICT_OBJECT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitArguments:
+    """What `wait_agent` takes."""
+
+    chat_id: str
+    """The subagent, by the id that spawn_agent gave."""
+    timeout_seconds: int | None = None
+    """How long to wait. Default 300."""
+
+
+class WaitAgent(SubagentTool[WaitArguments]):
+    """`{chat_id, title, report, status, type}`."""
+
+    name = "wait_agent"
+    arguments_type = WaitArguments
+    repeatable = True
+
+    async def act(self, args: WaitArguments, caller: Caller, context: ToolContext) -> ToolOutput:
+        """Wait for the child."""
+        wanted = args.timeout_seconds or 0
+        outcome = await self.manager.wait(
+            caller.chat, args.chat_id, timeout_s=wanted if wanted > 0 else DEFAULT_WAIT
+        )
+        if outcome.chat.status is ChatStatus.ERROR:
+            return _typed_error(outcome.report or _failure(outcome.chat), SubagentType.of(outcome.chat))
+        return json_output(_facts(outcome.chat, report=printable(outcome.report)))
+
+
+@with_config(STRICT_OBJECT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageArguments:
+    """What `message_agent` takes."""
+
+    chat_id: str
+    """The subagent, by the id that spawn_agent gave."""
+    message: str
+    """What it is to do next."""
+    interrupt: bool = False
+    """Stop what it does now, instead of waiting for its turn to end."""
+
+
+class MessageAgent(SubagentTool[MessageArguments]):
+    """`{chat_id, title, status, interrupted, type}`."""
+
+    name = "message_agent"
+    arguments_type = MessageArguments
+
+    async def act(self, args: MessageArguments, caller: Caller, context: ToolContext) -> ToolOutput:
+        """Send the message."""
+        child = await self.manager.message(caller.chat, args.chat_id, args.message, interrupt=args.interrupt)
+        return json_output(_facts(child, interrupted=args.interrupt))
+
+
+@with_config(STRICT_OBJECT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseArguments:
+    """What `close_agent` takes."""
+
+    chat_id: str
+    """The subagent, by the id that spawn_agent gave."""
+
+
+class CloseAgent(SubagentTool[CloseArguments]):
+    """`{chat_id, title, terminated, status, type}`. May run again: stopping twice is stopping once."""
+
+    name = "close_agent"
+    arguments_type = CloseArguments
+    repeatable = True
+
+    async def act(self, args: CloseArguments, caller: Caller, context: ToolContext) -> ToolOutput:
+        """Stop the child."""
+        child = await self.manager.close_child(caller.chat, args.chat_id)
+        return json_output(_facts(child, terminated=True))
+
+
+@with_config(STRICT_OBJECT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListArguments:
+    """What `list_agents` takes: nothing."""
+
+
+class ListAgents(SubagentTool[ListArguments]):
+    """`{agents: [{chat_id, title, status, type}]}`, oldest first."""
+
+    name = "list_agents"
+    arguments_type = ListArguments
+    repeatable = True
+
+    async def act(self, args: ListArguments, caller: Caller, context: ToolContext) -> ToolOutput:
+        """List the children."""
+        children = await self.manager.children(caller.chat)
+        return json_output({"agents": [_facts(child) for child in children]})
+
+
+def subagent_tools(manager: SubagentManager) -> tuple[SubagentTool[Any], ...]:
+    """The tools in the order in which the model is told of them."""
+    kinds = (SpawnAgent, WaitAgent, MessageAgent, CloseAgent, ListAgents)
+    return tuple(kind(manager) for kind in kinds)
+
+
+def _facts(chat: Chat, **more: JsonValue) -> dict[str, JsonValue]:
+    return {
+        "chat_id": chat.id,
+        "title": chat.title,
+        "status": _status(chat),
+        "type": SubagentType.of(chat).value,
+        **more,
+    }
+
+
+def _status(chat: Chat) -> str:
+    is_pending = chat.status is ChatStatus.RUNNING and chat.worker_id is None
+    return "pending" if is_pending else chat.status.value
+
+
+def _typed_error(text: str, kind: SubagentType) -> ToolOutput:
+    result: Mapping[str, JsonValue] = {"error": printable(text), "type": kind.value}
+    return ToolOutput(result=dict(result), is_error=True)
+
+
+def _failure(chat: Chat) -> str:
+    return f"{_NO_REPORT} {chat.last_error.message}" if chat.last_error else _NO_REPORT
