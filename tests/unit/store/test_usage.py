@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,8 @@ async def test_calls_are_summed_and_taken_apart_by_model_chat_and_day(ledger: Le
     first |= {"total_runtime_ms": 5}
     cached = {"total_reasoning_tokens": 2, "total_cache_read_tokens": 7, "total_cache_creation_tokens": 3}
     twice = {name: 2 * value for name, value in first.items()}
-    whole = {name: 3 * value for name, value in first.items()} | cached | {"total_cost_micros": 1510}
+    whole: dict[str, Any] = {name: 3 * value for name, value in first.items()}
+    whole |= cached | {"total_cost_micros": 1510}
     assert await ledger.of_chat() == UsageSummary(
         **whole,
         by_model=(
