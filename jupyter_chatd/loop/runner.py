@@ -25,13 +25,12 @@ from ..messages import (
     Role,
     TextPart,
     ToolCallPart,
-    ToolResultPart,
     ToolRun,
 )
 from ..providers.protocol import ModelCall, PromptMessage
 from ..store import Claim, reads
 from ..store.actions import Ask, EnterAction
-from ..store.calls import INTERRUPTED, NOT_RUN, error_result, result_row
+from ..store.calls import result_row
 from ..store.store import TransitionLike
 from ..store.usage import PaidCall, count_call
 from ..store.work import (
@@ -71,16 +70,11 @@ from .engine import Engine
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
 from .summary import SummaryRequest
-from .toolphase import Call, Result, ToolPhase
+from .toolphase import Call, Result, ToolPhase, cut_result
 from .turn import Turn, model_of, prepare_turn
 from .turn_tools import ToolsInTurn
 
 T = TypeVar("T")
-
-STOPPED = (
-    "The server was stopped while this call was running. Its outcome is unknown: check before repeating it."
-)
-NOT_RUN_STOPPED = "This call was not run: the server was stopped before it started."
 
 log = logging.getLogger(__name__)
 
@@ -402,9 +396,10 @@ class Runner:
 
     async def _keep_cut_calls(self, decision: RunTools, phase: ToolPhase) -> None:
         """Keep what cancelled calls returned: for the interruption's commit, or in the journal on a stop."""
-        results = [(key, self._cut_result(key, call, phase)) for key, call in decision.start]
+        by_stop = self._stopping.is_set()
+        results = [(key, cut_result(key, call, phase, by_stop=by_stop)) for key, call in decision.start]
         self._keep(_result_rows([*decision.ready, *results]))
-        if self._stopping.is_set():
+        if by_stop:
             # What can run again does so when the chat goes on: waiting for a subagent, say.
             rules = self._tools()
             final = [
@@ -416,13 +411,6 @@ class Runner:
                 await self._engine.store.apply(FinishTools(claim=self._claim(), results=final))
             except StaleWorkError:
                 log.debug("The calls of chat %s were closed by somebody else", self.chat_id)
-
-    def _cut_result(self, key: CallKey, call: ToolCallPart, phase: ToolPhase) -> ToolResultPart:
-        if key in phase.results:
-            return phase.results[key]
-        if self._stopping.is_set():
-            return error_result(call, STOPPED if key in phase.begun else NOT_RUN_STOPPED)
-        return error_result(call, INTERRUPTED if key in phase.begun else NOT_RUN)
 
     # The model
 

@@ -12,10 +12,16 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from ..messages import CallKey, Role, ToolCallPart, ToolResultPart
+from ..store.calls import INTERRUPTED, NOT_RUN, error_result
 from ..tools.protocol import Tool, ToolContext, ToolOutput, error_output
 from .answer import Publish
 
 END_GRACE = 6.0  # seconds for a cancelled tool to end: its processes have 5
+
+STOPPED = (
+    "The server was stopped while this call was running. Its outcome is unknown: check before repeating it."
+)
+NOT_RUN_STOPPED = "This call was not run: the server was stopped before it started."
 
 Call = tuple[CallKey, ToolCallPart]
 Result = tuple[CallKey, ToolResultPart]
@@ -139,6 +145,19 @@ class ToolPhase:
                 await self._journal(batch)
             for key, result in batch:
                 self._publish(Role.TOOL, result, key.index)
+
+
+def cut_result(key: CallKey, call: ToolCallPart, phase: ToolPhase, *, by_stop: bool) -> ToolResultPart:
+    """Return what a call of a phase that was cancelled gave, or why it gave nothing.
+
+    Args:
+        by_stop: The server stops; else somebody stopped the turn.
+    """
+    if key in phase.results:
+        return phase.results[key]
+    if by_stop:
+        return error_result(call, STOPPED if key in phase.begun else NOT_RUN_STOPPED)
+    return error_result(call, INTERRUPTED if key in phase.begun else NOT_RUN)
 
 
 def _is_cancelled() -> bool:

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from . import machine, report
 from .harness import ROUNDS, Bench, Measured, Plan
+from .sampler import profiled
 
 ROWS = ("tools", "deltas", "steps", "stall", "writes", "scripted", "wire", "idle", "fetch", "start")
 """In the order of the table; the module of `tools` is `bench_tools.py`."""
@@ -29,13 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     plan = Plan(rounds=1 if options.quick else options.rounds, is_quick=options.quick)
     if options.write_fd is not None:
-        _measure_row(options.rows[0], plan, options.write_fd)
+        _measure_row(options.rows[0], plan, options.write_fd, is_profiled=options.profile)
         return 0
     names = options.rows or ROWS
     began, facts = time.monotonic(), (machine.describe_machine(), machine.describe_versions())
     print(*facts, sep="\n")
-    rows = [_run_row(name, plan) for name in names]
-    if not (options.rows or plan.is_quick):
+    rows = [_run_row(name, plan, is_profiled=options.profile) for name in names]
+    if not (options.rows or plan.is_quick or options.profile):
         run = report.Run(
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),
             machine=facts[0],
@@ -53,14 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="row", help=", ".join(ROWS))
     parser.add_argument("--quick", action="store_true", help="only show that the harness works")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each case (default: %(default)s)")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="show where the time goes; do not trust the values then",
+    )
     parser.add_argument("--write-fd", type=int, help=argparse.SUPPRESS)
     return parser
 
 
-def _run_row(name: str, plan: Plan) -> report.Row:
+def _run_row(name: str, plan: Plan, *, is_profiled: bool) -> report.Row:
     """Measure in a process of its own: no row inherits another's heap, threads or imports."""
     bench = _load(name)
     mode = ["--quick"] if plan.is_quick else ["--rounds", str(plan.rounds)]
+    if is_profiled:
+        mode.append("--profile")
     reader, writer = os.pipe()
     command = [sys.executable, "-m", __package__ or "", name, *mode, "--write-fd", str(writer)]
     others = machine.Bystanders()
@@ -81,8 +90,10 @@ def _run_row(name: str, plan: Plan) -> report.Row:
     return row
 
 
-def _measure_row(name: str, plan: Plan, write_fd: int) -> None:
-    lines = asyncio.run(_measure(_load(name), plan))
+def _measure_row(name: str, plan: Plan, write_fd: int, *, is_profiled: bool) -> None:
+    bench = _load(name)
+    with profiled() if is_profiled else nullcontext():
+        lines = asyncio.run(_measure(bench, plan))
     with os.fdopen(write_fd, "wb") as pipe:
         pipe.write(_LINES.dump_json(lines))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,12 @@ def test_rows_measure_something() -> None:
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in CHEAP])
 def test_rows_that_start_servers_measure_something(name: str) -> None:
     assert "FAILED" not in run_rows(name)
+
+
+def test_l7_a_scale_run_with_a_mock_model_names_what_it_spends_its_time_on() -> None:
+    shown = run_rows("steps", "--profile")
+    assert "of the looks" in shown
+    assert re.search(r"^ +\d+\.\d% +\d+\.\d%  \w+/\w+\.py \S+", shown, re.MULTILINE)
 
 
 def test_every_row_is_run() -> None:

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 MODELS = ("openai:gpt-soak", "anthropic:claude-soak")
 SETTLE_TIMEOUT = 120.0  # seconds that a chat has to come to rest
+PACE = 5.0  # seconds from one chat of a person to the next, so that the load is the same all the time
 RETRY_PAUSE = 0.25  # seconds until a server that is gone is asked again
 LATE_PAUSE = 0.5  # seconds for a request that was cut off to arrive all the same
 RACES = (400, 404, 409, 429)  # refusals that another change of the chat explains
@@ -63,13 +64,14 @@ class Person:
 
     async def chat_until(self, over_at: float) -> None:
         """Have one chat after another until a moment of the monotonic clock; the last comes to its end."""
-        while time.monotonic() < over_at:
+        while (began := time.monotonic()) < over_at:
             marker = f"c{next(_numbers)}"
             try:
                 async with Conversation(self._place, self._tally, self._chance, marker) as conversation:
                     await conversation.hold()
             except Exception as error:  # noqa: BLE001 - the others go on, and the soak fails in the end
                 self._tally.problems.append(f"chat {marker}: {''.join(traceback.format_exception(error))}")
+            await asyncio.sleep(max(0.0, min(began + PACE, over_at) - time.monotonic()))
 
 
 class Conversation:

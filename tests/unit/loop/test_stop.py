@@ -13,7 +13,7 @@ from world import World, eventually, outline, results, script
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.events import MessagePartEvent, PreviewResetEvent
 from jupyter_chatd.loop.alive import list_workers
-from jupyter_chatd.loop.runner import NOT_RUN_STOPPED, STOPPED
+from jupyter_chatd.loop.toolphase import NOT_RUN_STOPPED, STOPPED
 from jupyter_chatd.messages import ChatStatus, ErrorDetail, ToolResultPart
 from jupyter_chatd.providers.protocol import TextDelta
 from jupyter_chatd.providers.scripted import ScriptedModel, call, fail, say, wait
