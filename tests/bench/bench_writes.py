@@ -138,7 +138,9 @@ def _insert(conn: sqlite3.Connection, chat_id: str, number: int) -> None:
     )
     conn.execute("INSERT INTO message_search (rowid, text) VALUES (?, ?)", (cursor.lastrowid, engine.TEXT))
     conn.execute(
-        "UPDATE chats SET snapshot_version = ?, updated_at = ? WHERE id = ?", (number, time.time(), chat_id)
+        "UPDATE chats SET snapshot_version = ?1, history_version = ?1, change_id = ?1, updated_at = ?2"
+        " WHERE id = ?3",
+        (number, time.time(), chat_id),
     )
     conn.execute(_ADD_TO_SUMS, (chat_id, time.time(), engine.MODEL, engine.OWNER, chat_id))
 
