@@ -28,6 +28,7 @@ from ..messages import (
     Usage,
     Visibility,
 )
+from .quick import quick
 
 USAGE_COLUMNS = (
     "input_tokens",
@@ -141,6 +142,7 @@ def _usage(tokens: dict[str, int | None]) -> Usage | None:
     return Usage(**known) if known else None
 
 
+_make_message = quick(Message)
 _NO_TOKENS = (None,) * len(USAGE_COLUMNS)
 
 
@@ -154,7 +156,7 @@ def insert_message(
 ) -> Message:
     """Insert one row, content version 1; return it as it is now stored."""
     tokens = _tokens(new.usage)
-    message = Message(
+    message = _make_message(
         id=message_id,
         chat_id=chat_id,
         role=new.role,

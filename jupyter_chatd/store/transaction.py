@@ -28,6 +28,7 @@ from .calls import (
 from .cell import Cell
 from .group import Group, KnownChat
 from .machine import QUIET, TABLE, State, Transition
+from .quick import quick
 from .rows import IS_UNREAD, chat_columns, chat_from_row, messages_from_rows
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "result_row",
 ]
 
+_make_change = quick(Change)
+_know = quick(KnownChat)
 _SELECT_CHAT = f"SELECT *, {IS_UNREAD} FROM chats WHERE id = ?"  # noqa: S608 - built of literals
 
 
@@ -234,7 +237,7 @@ class Transaction:
             self._group.index(cell.inserted)
             if not cell.purged:
                 self._group.keep(
-                    KnownChat(chat=cell.chat, has_queue=cell.has_queue, calls_closed=cell.calls_closed)
+                    _know(chat=cell.chat, has_queue=cell.has_queue, calls_closed=cell.calls_closed)
                 )
 
     def _finish_cell(self, cell: Cell, change_id: int) -> Change:
@@ -254,7 +257,7 @@ class Transaction:
     def _change(self, cell: Cell) -> Change:
         before, chat = cell.before, cell.chat
         status_changed = before is None or _shown(before) != _shown(chat)
-        return Change(
+        return _make_change(
             chat=chat,
             inserted=tuple(cell.inserted),
             history=visible_messages(self.conn, cell.id) if cell.history_reset else None,
