@@ -34,7 +34,7 @@ from .rows import (
     queued_from_row,
     tool_run_from_row,
 )
-from .usage import PaidCall, count_call
+from .usage import PaidCall, count_call, is_paid
 
 if TYPE_CHECKING:
     from .transaction import Transaction
@@ -184,6 +184,8 @@ class Cell:
         """Append a row as it is, and keep nothing of it in memory: it is not announced."""
         message = self._append(new)
         index_text(self.tx.conn, message)
+        if self.counts_usage and is_paid(message):
+            count_call(self.tx.conn, self._chat, PaidCall.of(message), now=message.created_at)
         return message
 
     def _append(self, new: NewMessage) -> Message:
@@ -196,17 +198,11 @@ class Cell:
             revision=self.snapshot_version,
         )
         self._hold_files(new.parts)
-        self._count_call(message)
         self.touch_history()
         if new.role is Role.ASSISTANT:
             self.calls_closed = self.calls_closed and not message.tool_calls
             self.set(has_unread=True)
         return message
-
-    def _count_call(self, message: Message) -> None:
-        """Add what a model said to the sums; a note of our own has no model."""
-        if self.counts_usage and message.role is Role.ASSISTANT and message.model is not None:
-            count_call(self.tx.conn, self._chat, PaidCall.of(message), now=message.created_at)
 
     def _hold_files(self, parts: Sequence[Part]) -> None:
         """Let the chat hold the files that are said in it; one that comes from elsewhere keeps them all."""

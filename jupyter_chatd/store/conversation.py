@@ -32,7 +32,6 @@ from .machine import TABLE, State, Transition
 from .rows import message_from_row, result_to_json
 from .settle import settle
 from .transaction import Claim, Transaction
-from .usage import is_counted
 
 QUEUE_LIMIT = 20
 CLEARED = "chat_cleared"
@@ -111,7 +110,7 @@ class ImportChat:
     def insert(self, tx: Transaction, chat: Chat) -> tuple[Cell, int]:
         """Insert everything, for *chat* as it shall be; return also the number before that of its rows."""
         cell = tx.create(replace(chat, status=ChatStatus.WAITING, archived=False, last_error=None))
-        cell.counts_usage = not is_counted(tx.conn, chat.id)
+        cell.counts_usage = not tx.is_counted(chat.id)
         self._insert_files(tx, cell)
         first: int | None = None
         newest = self.created_at

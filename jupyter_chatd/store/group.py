@@ -1,9 +1,9 @@
 """What the transitions of one commit share, so that each of them costs a few statements less.
 
 Ids are read once per group and counted in memory; texts are indexed together right before the commit (FTS5
-writes a segment of its own for each savepoint, which costs more than the message); and the chats that were
-just written are not read again. All of it lives on the writer's thread and holds only while nobody else
-writes: whoever writes past the transitions calls `look_again`. See `DECISIONS.md`.
+writes a segment of its own for each savepoint, which costs more than the message), where usage is added up
+too; and the chats that were just written are not read again. All of it lives on the writer's thread and holds
+only while nobody else writes: whoever writes past the transitions calls `look_again`. See `DECISIONS.md`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..messages import Chat, Message
 from ..wire import dump_json
 from .reads import last_change_id
 from .rows import searchable_text
+from .usage import Addend, PaidCall, add_up, addend, is_counted, is_paid
 
 KNOWN_CHATS = 512
 """Chats kept at the most: more than anybody has running at once, and about 1 MB."""
@@ -34,7 +35,7 @@ class KnownChat:
 
 
 class Group:
-    """Ids, texts and chats of the commit that is being made. One per store, used on the writer's thread."""
+    """What the commit that is being made holds back and knows. One per store, used on the writer's thread."""
 
     def __init__(self) -> None:
         self._last_message_id = 0
@@ -44,6 +45,7 @@ class Group:
         self._is_ahead = False
         """The counter of changes is to be written."""
         self._texts: list[tuple[int, str]] = []
+        self._paid: list[Addend] = []
         self._may_be_gone = False
         """Messages of `_texts` may have been deleted since."""
         self._chats: dict[str, KnownChat] = {}
@@ -75,7 +77,7 @@ class Group:
         self._last_change_id = max(self._last_change_id, last_change_id(conn))
         self._has_risen = True
 
-    # Chats and texts
+    # Chats, texts and usage
 
     def find_chat(self, chat_id: str) -> KnownChat | None:
         """Return a chat as it is now; `None` when it must be read."""
@@ -92,6 +94,18 @@ class Group:
         """Make the texts of new messages searchable with the commit, where a person may read them."""
         self._texts.extend((message.id, text) for message in messages if (text := searchable_text(message)))
 
+    def count(self, chat: Chat, messages: Iterable[Message]) -> None:
+        """Add the model calls that gave the new messages to the chat's sums, with the commit."""
+        self._paid.extend(
+            addend(chat, PaidCall.of(message), now=message.created_at)
+            for message in messages
+            if is_paid(message)
+        )
+
+    def is_counted(self, conn: sqlite3.Connection, chat_id: str) -> bool:
+        """Whether a chat has sums, or will have them with the commit."""
+        return any(one[0] == chat_id for one in self._paid) or is_counted(conn, chat_id)
+
     # What was held back
 
     def settle(self, conn: sqlite3.Connection) -> None:
@@ -102,6 +116,7 @@ class Group:
             conn.execute(
                 "UPDATE counters SET value = ?1 WHERE name = 'change' AND value < ?1", (self._last_change_id,)
             )
+        add_up(conn, self._paid)
         if self._may_be_gone:
             visible = {
                 row[0] for row in conn.execute(_VISIBLE, (dump_json([id_ for id_, _ in self._texts]),))
@@ -113,6 +128,7 @@ class Group:
     def end(self) -> None:
         """Begin anew, after a commit. The chats stay known."""
         self._texts.clear()
+        self._paid.clear()
         self._has_risen = self._is_ahead = self._may_be_gone = False
 
     def look_again(self) -> None:

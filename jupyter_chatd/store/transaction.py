@@ -198,6 +198,10 @@ class Transaction:
         found = self.conn.execute("SELECT 1 FROM queued_messages WHERE chat_id = ? LIMIT 1", (chat_id,))
         return found.fetchone() is not None
 
+    def is_counted(self, chat_id: str) -> bool:
+        """Whether a chat has sums of usage, perhaps from before it was deleted here."""
+        return self._group.is_counted(self.conn, chat_id)
+
     def next_message_id(self) -> int:
         """Allot a message id."""
         return self._group.next_message_id(self.conn)
@@ -235,6 +239,8 @@ class Transaction:
             self._group.look_again()  # messages are gone, and chats that referred to a purged one changed
         for cell in cells:
             self._group.index(cell.inserted)
+            if cell.counts_usage:
+                self._group.count(cell.chat, cell.inserted)
             if not cell.purged:
                 self._group.keep(
                     _know(chat=cell.chat, has_queue=cell.has_queue, calls_closed=cell.calls_closed)

@@ -7,10 +7,11 @@ edits and deletions give no money back. Questions to them: usage_report.py.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
-from ..messages import Chat, Message, NewMessage, Usage
+from ..messages import Chat, Message, NewMessage, Role, Usage
 
 _COUNT = """
 INSERT INTO usage (
@@ -29,6 +30,11 @@ ON CONFLICT DO UPDATE SET
     cache_creation_tokens = cache_creation_tokens + excluded.cache_creation_tokens,
     runtime_ms = runtime_ms + excluded.runtime_ms
 """
+
+_NO_USAGE = Usage()
+
+Addend: TypeAlias = tuple[str | int | float, ...]
+"""What one call adds, in the order of `_COUNT`; the chat's id comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,29 +59,41 @@ class PaidCall:
         )
 
 
-def count_call(conn: sqlite3.Connection, chat: Chat, call: PaidCall, *, now: float) -> None:
-    """Add a call to the sums of its chat, on the day of *now* (UTC seconds)."""
-    usage = call.usage or Usage()
+def is_paid(message: Message) -> bool:
+    """Whether a row is what a model said; a note of our own has no model."""
+    return message.role is Role.ASSISTANT and message.model is not None
+
+
+def addend(chat: Chat, call: PaidCall, *, now: float) -> Addend:
+    """Return what a call adds to the sums of its chat, on the day of *now* (UTC seconds)."""
+    usage = call.usage or _NO_USAGE
     is_priced = call.cost_micros is not None
-    conn.execute(
-        _COUNT,
-        (
-            chat.id,
-            now,
-            call.model or "",
-            chat.owner_id,
-            chat.family_id,
-            int(is_priced),
-            int(not is_priced),
-            call.cost_micros or 0,
-            usage.input_tokens or 0,
-            usage.output_tokens or 0,
-            usage.reasoning_tokens or 0,
-            usage.cache_read_tokens or 0,
-            usage.cache_creation_tokens or 0,
-            call.runtime_ms or 0,
-        ),
+    return (
+        chat.id,
+        now,
+        call.model or "",
+        chat.owner_id,
+        chat.family_id,
+        int(is_priced),
+        int(not is_priced),
+        call.cost_micros or 0,
+        usage.input_tokens or 0,
+        usage.output_tokens or 0,
+        usage.reasoning_tokens or 0,
+        usage.cache_read_tokens or 0,
+        usage.cache_creation_tokens or 0,
+        call.runtime_ms or 0,
     )
+
+
+def add_up(conn: sqlite3.Connection, addends: Iterable[Addend]) -> None:
+    """Add calls to the sums."""
+    conn.executemany(_COUNT, addends)
+
+
+def count_call(conn: sqlite3.Connection, chat: Chat, call: PaidCall, *, now: float) -> None:
+    """Add one call to the sums of its chat, on the day of *now* (UTC seconds)."""
+    add_up(conn, (addend(chat, call, now=now),))
 
 
 def is_counted(conn: sqlite3.Connection, chat_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from jupyter_chatd.store.work import Acquire, CommitStep, FinishTurn
 from jupyter_chatd.usage import ChatTotals, DayTotals, ModelTotals, UsageSummary
 
 from . import build
+from .lockstep import held_writer
 
 pytestmark = pytest.mark.anyio
 
@@ -167,6 +169,48 @@ async def test_a_chat_that_comes_back_is_not_counted_twice(ledger: Ledger) -> No
     await ledger.store.apply(PurgeChat(chat_id="c"))
     await ledger.store.apply(ImportChat(chat=build.chat(), rows=rows))
     assert (await ledger.of_chat()).total_cost_micros == 1000
+
+
+async def test_a_chat_that_comes_back_in_the_commit_that_counts_it_is_not_counted_twice(
+    ledger: Ledger,
+) -> None:
+    await ledger.begin()
+    chat = await ledger.chat("c")
+    claim = build.claim(chat)
+    jobs = [
+        CommitStep(claim=claim, rows=(answer(),)),
+        FinishTurn(claim=replace(claim, history_version=chat.snapshot_version + 1)),
+        SetArchived(chat_id="c", archived=True),
+        PurgeChat(chat_id="c"),
+        ImportChat(chat=build.chat(), rows=(build.user(), answer())),
+    ]
+    async with held_writer(ledger.store) as go:
+        running = [asyncio.ensure_future(ledger.store.apply(job)) for job in jobs]
+        await asyncio.sleep(0)
+        go.set()
+    await asyncio.gather(*running)
+    assert (await ledger.of_chat()).total_cost_micros == 1000
+
+
+async def test_an_answer_counts_once_when_its_commit_is_made_again(ledger: Ledger) -> None:
+    """Half of a write is undone with all that shares its commit; the others run again."""
+    await ledger.begin()
+
+    def write_half(conn: sqlite3.Connection) -> None:
+        conn.execute("UPDATE chats SET title = 'half'")
+        raise RuntimeError("the other half")
+
+    step = CommitStep(claim=build.claim(await ledger.chat("c")), rows=(answer(),))
+    async with held_writer(ledger.store) as go:
+        running = [
+            asyncio.ensure_future(job) for job in (ledger.store.apply(step), ledger.store.write(write_half))
+        ]
+        await asyncio.sleep(0)
+        go.set()
+    _, failed = await asyncio.gather(*running, return_exceptions=True)
+    assert isinstance(failed, RuntimeError)
+    summary = await ledger.of_chat()
+    assert (summary.total_cost_micros, summary.priced_message_count) == (1000, 1)
 
 
 async def test_a_chat_answers_for_its_children_and_a_child_for_itself(ledger: Ledger) -> None:
