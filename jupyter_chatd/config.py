@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, default, validate
@@ -14,7 +15,9 @@ from traitlets.config import Config
 
 from .files import library
 from .loop import answer, compaction, decide, engine, retry, worker
+from .loop.approvals import ApprovalPolicy, parse_rule
 from .store.conversation import QUEUE_LIMIT
+from .subagents.catalog import Catalog, SubagentType
 from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
 
@@ -85,6 +88,27 @@ class Settings(HasTraits):
         help="Names of environment variables that commands see besides the built-in allow-list.",
     ).tag(config=True)
 
+    approval_mode = Enum(
+        ["auto", "ask"],
+        "auto",
+        help="Of new chats made over REST and by jupyter chatd, unless they say: ask waits before calls that "
+        "change something, auto does not.",
+    ).tag(config=True)
+    ui_approval_mode = Enum(
+        ["auto", "ask"], "ask", help="The same for chats made in JupyterLab, Notebook and widgets."
+    ).tag(config=True)
+    approval_rules = List(
+        Dict(),
+        help="Rules before the built-in ones, in chats that ask: dicts of ask (never, once, always), tool (a "
+        "pattern), arguments (a regular expression on the JSON), where (inside or outside the workspace).",
+    ).tag(config=True)
+    forced_approval_rules = List(
+        Dict(), help="Rules like these that hold in all chats, whatever their approval mode is."
+    ).tag(config=True)
+    subagent_models = Dict(
+        help="Models of subagents by type (general, explore, computer_use), as provider:model; others take "
+        "their parent's."
+    ).tag(config=True)
     sandbox = Enum(
         [policy.value for policy in SandboxPolicy],
         SandboxPolicy.PREFERRED.value,
@@ -190,6 +214,34 @@ class Settings(HasTraits):
     @default("enabled")
     def _default_enabled(self) -> bool:
         return enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is not False
+
+    @validate("approval_rules", "forced_approval_rules")
+    def _check_rules(self, proposal: Config) -> list[dict[str, Any]]:
+        try:
+            return [value for value in proposal["value"] if parse_rule(value)]
+        except ValueError as error:
+            raise TraitError(f"{proposal['trait'].name}: {error}") from error
+
+    @validate("subagent_models")
+    def _check_subagent_models(self, proposal: Config) -> dict[str, str]:
+        models = dict(proposal["value"])
+        types = [kind.value for kind in SubagentType]
+        if wrong := sorted(set(models) - set(types)):
+            raise TraitError(f"subagent_models names {wrong}; the types are {', '.join(types)}")
+        return models
+
+    @property
+    def approval_policy(self) -> ApprovalPolicy:
+        """Which calls wait until somebody allows them."""
+        return ApprovalPolicy(
+            rules=tuple(map(parse_rule, self.approval_rules)),
+            forced=tuple(map(parse_rule, self.forced_approval_rules)),
+        )
+
+    @property
+    def subagent_catalog(self) -> Catalog:
+        """The kinds of subagents that chats can have."""
+        return Catalog(models={SubagentType(kind): ref for kind, ref in self.subagent_models.items()})
 
     @property
     def sandbox_settings(self) -> SandboxSettings:

@@ -70,7 +70,12 @@ class JupyterChatd(Settings, ExtensionApp):
         self._agent = self._build_agent()
         self._catalog = self._build_catalog()
         self._mcp = self._build_mcp()
-        self._running = Extension(self._build_runtime(), self._catalog, self._mcp)
+        self._running = Extension(
+            self._build_runtime(),
+            self._catalog,
+            self._mcp,
+            approval_modes={"api": self.approval_mode, "ui": self.ui_approval_mode},
+        )
         self._activity = ActivityMark(
             self.settings["last_activity_times"], lambda: self._running.runtime.running
         )
@@ -183,6 +188,8 @@ class JupyterChatd(Settings, ExtensionApp):
             title_model=self.title_model or None,
             queue_limit=self.queue_limit,
             max_model_calls=self.max_model_calls,
+            approvals=self.approval_policy,
+            subagents=self.subagent_catalog,
             max_output_tokens=self.max_output_tokens,
             action_timeout_s=self.action_timeout,
             acquire_tick_s=self.acquire_tick,

@@ -416,6 +416,15 @@ class Approval(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A call that somebody allowed."""
+
+    tool_name: str
+    arguments: str
+    """JSON with sorted keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRun:
     """The journal's row of one tool call."""
 

@@ -15,6 +15,7 @@ from .housekeeping import Housekeeper
 from .loop import compaction
 from .loop.alive import is_free
 from .loop.answer import Patience
+from .loop.approvals import ApprovalPolicy
 from .loop.decide import Limits
 from .loop.elsewhere import Elsewhere
 from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models
@@ -80,6 +81,8 @@ class Options:
     """Days without change after which a chat is archived; 0 is never."""
     retention_days: int = 0
     """Days after which an archived chat is deleted for good; 0 is never."""
+    approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    """Which calls wait until somebody allows them."""
     subagents: Catalog = field(default_factory=Catalog)
     """The kinds of subagents that chats can have."""
 
@@ -194,6 +197,7 @@ class Runtime:
             workspace=self._workspace,
             elsewhere=self._elsewhere,
             files=self.files,
+            approvals=options.approvals,
             limits=options.limits,
             patience=options.patience,
             retry=options.retry,

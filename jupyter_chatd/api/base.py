@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import responses
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -60,8 +60,12 @@ class FoundModel:
 class Extension:
     """What the routes need from the extension. One per server, in the web application's settings."""
 
-    def __init__(self, runtime: Runtime, catalog: ModelCatalog, mcp: McpService) -> None:
+    def __init__(
+        self, runtime: Runtime, catalog: ModelCatalog, mcp: McpService, *, approval_modes: Mapping[str, str]
+    ) -> None:
         self.runtime = runtime
+        self.approval_modes = approval_modes
+        """Of new chats, by client type."""
         self.catalog = catalog
         self.mcp = mcp
         self.problem: str | None = None

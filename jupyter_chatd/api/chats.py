@@ -85,6 +85,7 @@ class ChatsHandler(ChatdHandler):
         body = self.body(requests.CreateChat)
         parts = await read_parts(self, body.content)
         model = await self.extension.find_model(body.model, body.model_config_id)
+        client_type = body.client_type or "api"
         chat = await self.service.create(
             NewChat(
                 owner_id=self.owner_id,
@@ -95,8 +96,8 @@ class ChatsHandler(ChatdHandler):
                 title=body.title,
                 labels=body.labels or {},
                 client_tools=body.client_tools or (),
-                client_type=body.client_type or "api",
-                approval_mode=body.approval_mode or "auto",
+                client_type=client_type,
+                approval_mode=body.approval_mode or self.extension.approval_modes[client_type],
                 plan_mode=body.plan_mode,
                 workspace_id=body.workspace_id,
                 mcp_server_ids=await self._mcp_server_ids(body),

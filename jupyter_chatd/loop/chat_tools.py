@@ -12,6 +12,7 @@ from ..providers.protocol import ToolDefinition
 from ..tools.ask_user_question import AskUserQuestion
 from ..tools.propose_plan import ProposePlan
 from ..tools.protocol import Tool
+from .approvals import ChatApprovals
 from .decide import CallSite
 from .engine import Tools
 from .policy import ToolPolicy
@@ -26,6 +27,7 @@ class ChatTools:
         tools: What every chat of this server has.
         found: What this turn has besides: tools of MCP servers and of skills. Of the same name, *tools* win.
         texts: What the model is told of tools whose text depends on the chat, by name.
+        approvals: What is asked about in this chat.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class ChatTools:
         *,
         found: Sequence[Tool] = (),
         texts: Mapping[str, ToolDefinition] | None = None,
+        approvals: ChatApprovals,
     ) -> None:
         self._tools = tools
         self._policy = policy
+        self._approvals = approvals
         self._found = {tool.definition.name: tool for tool in found}
         self._texts = texts or {}
         self._client = {tool.name: tool for tool in chat.client_tools} if policy.client_tools else {}
@@ -96,8 +100,9 @@ class ChatTools:
         return name in self._policy.stops_after
 
     def needs_approval(self, call: ToolCallPart) -> bool:
-        """Nothing asks: the chat's approval mode is `auto`."""
-        return False
+        """Whether somebody must allow this call first."""
+        tool = self.find(call.tool_name)
+        return tool is not None and self._approvals.asks(call, is_repeatable=tool.repeatable)
 
 
 def _definition_of(tool: ClientTool) -> ToolDefinition:

@@ -17,6 +17,7 @@ from ..tools.protocol import Tool
 from ..workspace.protocol import WorkspaceAgent
 from . import compaction
 from .answer import Patience
+from .approvals import ApprovalPolicy
 from .context_limits import ContextLimits
 from .decide import Limits
 from .elsewhere import Elsewhere
@@ -79,6 +80,7 @@ class Engine:
     """Skills and MCP servers; `None` for neither."""
     files: FileLibrary
     """What users sent and tools attached."""
+    approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -21,6 +21,7 @@ from ..messages import (
     Chat,
     ChatStatus,
     ErrorDetail,
+    Grant,
     NewMessage,
     Role,
     TextPart,
@@ -49,6 +50,7 @@ from ..store.work import (
 from ..stream import LiveEpisode
 from ..tools.protocol import Caller, ToolContext
 from .answer import Answer, Publish, read_answer
+from .approvals import grant_of
 from .attachments import with_files
 from .chat_tools import ChatTools
 from .compaction import Compaction, find_fullness
@@ -98,6 +100,8 @@ class Runner:
         self._builder = PromptBuilder()
         self._journal: dict[CallKey, ToolRun] = {}
         """Of the newest assistant row, as it was when the chat was read."""
+        self._grants: frozenset[Grant] = frozenset()
+        """What was allowed in this chat."""
         self._turn: Turn | None = None
         self._turn_tools = ToolsInTurn(engine)
         self._partial: tuple[int, tuple[NewMessage, ...]] = (-1, ())
@@ -194,6 +198,7 @@ class Runner:
             self._latest = view.chat
         self._history, self._builder = history, builder
         self._journal = {run.key: run for run in view.journal}
+        self._grants = frozenset(grant_of(run) for run in view.allowed)
 
     def _decide(self, *, is_over_threshold: bool) -> Decision:
         now = Situation(
@@ -205,7 +210,7 @@ class Runner:
         return decide(now, self._tools(), self._engine.limits)
 
     def _tools(self) -> ChatTools:
-        return self._turn_tools.of(self._chat, self._history.turn_row)
+        return self._turn_tools.of(self._chat, self._history.turn_row, grants=self._grants)
 
     async def _find_tools(self) -> None:
         await self._turn_tools.find(self._chat, self._history.turn_row)

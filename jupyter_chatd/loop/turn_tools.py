@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
-from ..messages import Chat, Message, TurnOptions
+from ..messages import Chat, Grant, Message, TurnOptions
 from ..providers.protocol import ToolDefinition
 from ..subagents.tools import SpawnAgent
 from ..tools.protocol import Restraint, Tool
 from ..workspace.protocol import WorkspaceError
+from .approvals import ApprovalPolicy, ChatApprovals
 from .chat_tools import ChatTools
 from .engine import INSTRUCTIONS_TIMEOUT, Engine, Tools
 from .policy import ChatKind, ToolPolicy, plan_file, policy_of
@@ -30,15 +31,22 @@ class TurnTools:
     plan_mode: str | None
     is_complete: bool = False
     """Whether it was looked for what can be found only by asking."""
+    directory: str | None = None
+    """The workspace's folder."""
     restraint: Restraint | None = None
     found: tuple[Tool, ...] = ()
     texts: Mapping[str, ToolDefinition] = field(default_factory=dict[str, ToolDefinition])
     system: tuple[str, ...] = ()
     """System messages: the skills that there are, what the chat's mode means."""
 
-    def of(self, chat: Chat, tools: Tools) -> ChatTools:
+    def of(
+        self, chat: Chat, tools: Tools, *, approvals: ApprovalPolicy, grants: frozenset[Grant]
+    ) -> ChatTools:
         """Return the tools of the turn."""
-        return ChatTools(chat, tools, self.policy, found=self.found, texts=self.texts)
+        asked = ChatApprovals(
+            policy=approvals, mode=chat.approval_mode, grants=grants, directory=self.directory
+        )
+        return ChatTools(chat, tools, self.policy, found=self.found, texts=self.texts, approvals=asked)
 
 
 class ToolsInTurn:
@@ -57,9 +65,14 @@ class ToolsInTurn:
             self._known = known_at_once(chat, row)
         return self._known
 
-    def of(self, chat: Chat, row: Message | None) -> ChatTools:
-        """Return the tools of the turn of *row*, as far as they are known."""
-        return self.known(chat, row).of(chat, self._engine.tools)
+    def of(self, chat: Chat, row: Message | None, *, grants: frozenset[Grant]) -> ChatTools:
+        """Return the tools of the turn of *row*, as far as they are known.
+
+        Args:
+            grants: What was allowed in this chat.
+        """
+        known, engine = self.known(chat, row), self._engine
+        return known.of(chat, engine.tools, approvals=engine.approvals, grants=grants)
 
     async def find(self, chat: Chat, row: Message | None) -> None:
         """Look for all that the turn of *row* may use, unless that was done."""
@@ -87,15 +100,17 @@ def known_at_once(chat: Chat, row: Message | None) -> TurnTools:
 async def find_turn_tools(engine: Engine, chat: Chat, row: Message | None) -> TurnTools:
     """Return all that the turn of *row* may use. What does not answer is left out."""
     known = known_at_once(chat, row)
-    texts, restraint, (found, skills) = await asyncio.gather(
+    texts, directory, (found, skills) = await asyncio.gather(
         _texts(engine.tools, replace(chat, plan_mode=known.plan_mode), known.policy),
-        _restraint(engine, chat, known),
+        _directory(engine, chat),
         _elsewhere(engine, chat, row, known),
     )
+    restraint = _restraint(chat, known, directory)
     guidance = _guidance(known.policy.kind, restraint)
     return replace(
         known,
         is_complete=True,
+        directory=directory,
         restraint=restraint,
         found=found,
         texts=texts,
@@ -110,16 +125,19 @@ async def _texts(tools: Tools, chat: Chat, policy: ToolPolicy) -> dict[str, Tool
     return {SpawnAgent.name: await spawn.definition_for(chat)}
 
 
-async def _restraint(engine: Engine, chat: Chat, known: TurnTools) -> Restraint | None:
-    if known.policy.kind is not ChatKind.PLAN:
-        return known.restraint
+async def _directory(engine: Engine, chat: Chat) -> str | None:
     try:
         async with asyncio.timeout(INSTRUCTIONS_TIMEOUT):
-            facts = await engine.workspace(chat).facts()
+            return (await engine.workspace(chat).facts()).directory
     except (TimeoutError, WorkspaceError, OSError) as error:
-        log.warning("The plan of chat %s has no place: %r", chat.id, error)
+        log.warning("The folder of chat %s is not known: %r", chat.id, error)
+        return None
+
+
+def _restraint(chat: Chat, known: TurnTools, directory: str | None) -> Restraint | None:
+    if known.policy.kind is not ChatKind.PLAN or directory is None:
         return known.restraint
-    return Restraint(plan_file=plan_file(facts.directory, chat))
+    return Restraint(plan_file=plan_file(directory, chat))
 
 
 async def _elsewhere(

@@ -197,6 +197,8 @@ class RunnerView:
     covered_steps: int
     """Model calls of the present turn that are not in the history."""
     journal: tuple[ToolRun, ...]
+    allowed: tuple[ToolRun, ...]
+    """Calls of this chat that somebody allowed, of rows that are not deleted."""
 
 
 def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
@@ -219,7 +221,17 @@ def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
             history=_history(conn, chat_id, first=first, turn=turn),
             covered_steps=_count_steps(conn, chat_id, after=turn, before=first),
             journal=journal(conn, chat_id),
+            allowed=_allowed(conn, chat_id),
         )
+
+
+def _allowed(conn: sqlite3.Connection, chat_id: str) -> tuple[ToolRun, ...]:
+    rows = conn.execute(
+        "SELECT tool_runs.* FROM tool_runs JOIN messages ON messages.id = message_id"
+        " WHERE tool_runs.chat_id = ? AND approval = 'allowed' AND deleted = 0",
+        (chat_id,),
+    )
+    return tuple(tool_run_from_row(row) for row in rows)
 
 
 def _newest(conn: sqlite3.Connection, chat_id: str, role: str) -> int:

@@ -336,3 +336,9 @@ def m004_mcp_servers(db: Database) -> None:
 def m005_settings(db: Database) -> None:
     """What people set while the server runs: prompts, so far."""
     db.conn.execute(_SETTINGS)
+
+
+@migrations()
+def m006_allowed_calls(db: Database) -> None:
+    """Find what was allowed in a chat without reading its whole journal."""
+    db.conn.execute("CREATE INDEX tool_runs_allowed ON tool_runs (chat_id) WHERE approval = 'allowed'")

@@ -1,0 +1,192 @@
+"""Which calls wait until somebody allows them. Pure: rules and facts in, an answer out.
+
+The first rule that fits a call decides. What was allowed in a chat is not asked about again with the same
+arguments.
+Defaults: spec/jupyter.md §6.1, last line. Approvals are guard rails, not a boundary: DESIGN §12.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from ..messages import Grant, JsonValue, ToolCallPart, ToolRun
+
+
+class Ask(StrEnum):
+    """When a call is asked about."""
+
+    NEVER = "never"
+    ONCE = "once"
+    """Until the tool was allowed in this chat."""
+    ALWAYS = "always"
+
+
+class Where(StrEnum):
+    """Where the files lie that a call names."""
+
+    INSIDE = "inside"
+    """All of them below the workspace's folder."""
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When calls are asked about; all that is given must fit."""
+
+    ask: Ask
+    tool: str = "*"
+    """A name, or a pattern as of file names: `files__*`."""
+    arguments: str | None = None
+    """A regular expression that is found in the arguments, as JSON with sorted keys."""
+    where: Where | None = None
+
+    def fits(self, call: ToolCallPart, *, directory: str | None) -> bool:
+        """Whether the rule is about this call."""
+        return (
+            fnmatchcase(call.tool_name, self.tool)
+            and (self.arguments is None or re.search(self.arguments, _as_text(call.args)) is not None)
+            and (self.where is None or self.where is _where(call.args, directory))
+        )
+
+
+def parse_rule(value: Mapping[str, Any]) -> Rule:
+    """Return the rule that a setting holds.
+
+    Raises:
+        ValueError: it cannot be one; says what was expected.
+    """
+    unknown = set(value) - {"ask", "tool", "arguments", "where"}
+    if unknown or "ask" not in value:
+        raise ValueError(f"expected a dict of ask, tool, arguments, where; came {dict(value)!r}")
+    try:
+        rule = Rule(
+            ask=Ask(value["ask"]),
+            tool=value.get("tool", "*"),
+            arguments=value.get("arguments"),
+            where=Where(value["where"]) if value.get("where") else None,
+        )
+        re.compile(rule.arguments or "")
+    except (ValueError, re.error) as error:
+        raise ValueError(f"{error}, in {dict(value)!r}") from error
+    return rule
+
+
+DEFAULTS = (
+    Rule(tool="execute", ask=Ask.ALWAYS),
+    Rule(tool="process_signal", ask=Ask.ALWAYS),
+    Rule(tool="write_file", where=Where.OUTSIDE, ask=Ask.ALWAYS),
+    Rule(tool="edit_files", where=Where.OUTSIDE, ask=Ask.ALWAYS),
+    # Subagents ask for themselves; the rest of these only hands something to the user.
+    *(
+        Rule(tool=name, ask=Ask.NEVER)
+        for name in (
+            "spawn_agent",
+            "message_agent",
+            "close_agent",
+            "propose_plan",
+            "ask_user_question",
+            "attach_file",
+        )
+    ),
+)
+"""What follows: what can be repeated without harm is free, all else is asked about once per chat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalPolicy:
+    """The rules of a server."""
+
+    rules: tuple[Rule, ...] = ()
+    """Before the defaults, in chats that ask."""
+    forced: tuple[Rule, ...] = ()
+    """In all chats, before everything else: what nobody may switch off."""
+
+    def asks(
+        self,
+        call: ToolCallPart,
+        *,
+        mode: str,
+        is_repeatable: bool,
+        grants: frozenset[Grant],
+        directory: str | None,
+    ) -> bool:
+        """Whether somebody must allow the call first.
+
+        Args:
+            mode: The chat's approval mode, `ask` or `auto`.
+            is_repeatable: Whether its tool changes nothing that matters.
+            grants: What was allowed in this chat.
+            directory: The workspace's folder; `None` when it is not known, and then nothing lies inside.
+        """
+        ask = self._find(call, mode, is_repeatable=is_repeatable, directory=directory)
+        match ask:
+            case Ask.NEVER:
+                return False
+            case Ask.ONCE:
+                return all(grant.tool_name != call.tool_name for grant in grants)
+            case Ask.ALWAYS:
+                return Grant(tool_name=call.tool_name, arguments=_as_text(call.args)) not in grants
+
+    def _find(self, call: ToolCallPart, mode: str, *, is_repeatable: bool, directory: str | None) -> Ask:
+        rules = (*self.forced, *self.rules, *DEFAULTS) if mode == "ask" else self.forced
+        found = next((rule for rule in rules if rule.fits(call, directory=directory)), None)
+        if found is not None:
+            return found.ask
+        return Ask.ONCE if mode == "ask" and not is_repeatable else Ask.NEVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatApprovals:
+    """What is asked about in one chat, now."""
+
+    policy: ApprovalPolicy
+    mode: str
+    """The chat's approval mode, `ask` or `auto`."""
+    grants: frozenset[Grant] = frozenset()
+    directory: str | None = None
+    """The workspace's folder, once it is known."""
+
+    def asks(self, call: ToolCallPart, *, is_repeatable: bool) -> bool:
+        """Whether somebody must allow the call first."""
+        return self.policy.asks(
+            call, mode=self.mode, is_repeatable=is_repeatable, grants=self.grants, directory=self.directory
+        )
+
+
+def grant_of(run: ToolRun) -> Grant:
+    """Return what allowing a call allows."""
+    return Grant(tool_name=run.tool_name, arguments=_as_text(run.args))
+
+
+def _as_text(args: JsonValue) -> str:
+    return json.dumps(args, sort_keys=True, ensure_ascii=False)
+
+
+def _where(args: JsonValue, directory: str | None) -> Where | None:
+    """Return where the named files lie; `None` when the call names none."""
+    paths = list(_paths(args))
+    if not paths:
+        return None
+    folder = None if directory is None else os.path.normpath(directory)
+    is_inside = folder is not None and all(_is_below(path, folder) for path in paths)
+    return Where.INSIDE if is_inside else Where.OUTSIDE
+
+
+def _paths(args: JsonValue) -> Iterator[str]:
+    """Yield the values of `path`, and of those in a list `files`."""
+    if isinstance(args, Mapping):
+        files = args.get("files")
+        entries: Sequence[Any] = cast(Sequence[Any], files) if isinstance(files, list) else ()
+        named = [args, *(cast(Mapping[str, Any], entry) for entry in entries if isinstance(entry, Mapping))]
+        yield from (path for one in named if isinstance(path := one.get("path"), str))
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return os.path.normpath(path).startswith(folder.rstrip("/") + "/")

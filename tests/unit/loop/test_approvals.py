@@ -1,0 +1,126 @@
+"""Which calls are asked about. Defaults: spec/jupyter.md §6.1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jupyter_chatd.loop.approvals import ApprovalPolicy, Ask, Rule, Where, grant_of, parse_rule
+from jupyter_chatd.messages import Grant, ToolCallPart, ToolRun
+
+FOLDER = "/home/ada/work"
+DEFAULT = ApprovalPolicy()
+
+
+def call(name: str, **args: Any) -> ToolCallPart:
+    return ToolCallPart(tool_call_id="c", tool_name=name, args=args)
+
+
+def allowed(name: str, **args: Any) -> Grant:
+    run = ToolRun(message_id=1, call_index=0, chat_id="c", tool_call_id="c", tool_name=name, args=args)
+    return grant_of(run)
+
+
+def asks(
+    one: ToolCallPart,
+    *grants: Grant,
+    policy: ApprovalPolicy = DEFAULT,
+    mode: str = "ask",
+    is_repeatable: bool = False,
+    directory: str | None = FOLDER,
+) -> bool:
+    return policy.asks(
+        one, mode=mode, is_repeatable=is_repeatable, grants=frozenset(grants), directory=directory
+    )
+
+
+INSIDE = call("write_file", path=f"{FOLDER}/a.txt", content="x")
+OUTSIDE = call("write_file", path=f"{FOLDER}/../b.txt", content="x")
+
+
+def test_a_chat_in_auto_asks_for_nothing() -> None:
+    assert not any(asks(one, mode="auto") for one in (INSIDE, OUTSIDE, call("execute", command="rm -r x")))
+
+
+def test_reading_is_free() -> None:
+    assert not asks(call("read_file", path="/etc/passwd"), is_repeatable=True)
+
+
+def test_writing_in_the_workspace_asks_once_per_chat() -> None:
+    assert asks(INSIDE)
+    assert not asks(INSIDE, allowed("write_file", path=f"{FOLDER}/other.txt", content="y"))
+    assert asks(INSIDE, allowed("edit_files", files=[]))
+
+
+def test_writing_elsewhere_always_asks() -> None:
+    other = allowed("write_file", path="/tmp/other.txt", content="y")
+    assert asks(OUTSIDE, other)
+    assert asks(
+        call("edit_files", files=[{"path": f"{FOLDER}/a"}, {"path": "/etc/hosts"}]), allowed("edit_files")
+    )
+
+
+def test_where_nothing_is_known_nothing_lies_inside() -> None:
+    assert asks(INSIDE, allowed("write_file", path="x", content="y"), directory=None)
+
+
+def test_the_shell_always_asks_but_not_twice_for_the_same() -> None:
+    one = call("execute", command="ls", timeout="5s")
+    assert asks(one, allowed("execute", command="pwd"))
+    assert not asks(one, allowed("execute", timeout="5s", command="ls"))
+
+
+def test_unknown_tools_ask_once() -> None:
+    assert asks(call("mail__send", to="x"))
+    assert not asks(call("mail__send", to="y"), allowed("mail__send", to="x"))
+
+
+@pytest.mark.parametrize("name", ["spawn_agent", "propose_plan", "ask_user_question", "attach_file"])
+def test_what_hands_over_does_not_ask(name: str) -> None:
+    assert not asks(call(name))
+
+
+def test_own_rules_go_before_the_defaults() -> None:
+    policy = ApprovalPolicy(
+        rules=(
+            Rule(tool="execute", arguments=r"git push", ask=Ask.ALWAYS),
+            Rule(tool="execute", ask=Ask.NEVER),
+            Rule(tool="mail__*", ask=Ask.ALWAYS),
+            Rule(where=Where.INSIDE, ask=Ask.NEVER),
+        )
+    )
+    assert asks(call("execute", command="git push origin"), policy=policy)
+    assert not asks(call("execute", command="git status"), policy=policy)
+    assert asks(call("mail__send", to="y"), allowed("mail__send", to="x"), policy=policy)
+    assert not asks(INSIDE, policy=policy)
+    assert asks(OUTSIDE, policy=policy)
+
+
+def test_forced_rules_hold_in_every_chat_and_cannot_be_loosened() -> None:
+    policy = ApprovalPolicy(
+        rules=(Rule(tool="execute", ask=Ask.NEVER),), forced=(Rule(tool="execute", ask=Ask.ALWAYS),)
+    )
+    assert asks(call("execute", command="ls"), policy=policy, mode="auto")
+    assert asks(call("execute", command="ls"), policy=policy)
+    assert not asks(INSIDE, policy=policy, mode="auto")
+
+
+def test_a_rule_from_the_configuration() -> None:
+    value = {"tool": "execute", "arguments": "rm", "where": "outside", "ask": "once"}
+    assert parse_rule(value) == Rule(tool="execute", arguments="rm", where=Where.OUTSIDE, ask=Ask.ONCE)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({}, "expected a dict of ask"),
+        ({"tool": "x"}, "expected a dict of ask"),
+        ({"ask": "sometimes"}, "'sometimes' is not a valid Ask"),
+        ({"ask": "once", "wher": "inside"}, "expected a dict of ask"),
+        ({"ask": "once", "arguments": "("}, "unterminated subpattern"),
+    ],
+)
+def test_a_wrong_rule_says_what_is_wrong(value: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        parse_rule(value)
