@@ -194,8 +194,19 @@ class InterruptHandler(ChatdHandler):
         self.reply(chat_reply(done.chat) | {"dropped": [wire.queued_json(queued) for queued in done.dropped]})
 
 
+class ChildrenHandler(ChatdHandler):
+    """`/chats/{id}/children`."""
+
+    @permission("read", "chats")
+    async def get(self, chat_id: str) -> None:
+        """List the chat's own subagents, archived ones too, in the order in which they were made."""
+        chat = await self.find_chat(chat_id)
+        self.reply([chat_reply(child) for child in await self.service.children(chat.id)])
+
+
 ROUTES = [
     (BASE, ChatsHandler),
     (CHAT, ChatHandler),
+    (CHAT + r"/children", ChildrenHandler),
     (CHAT + r"/interrupt", InterruptHandler),
 ]

@@ -31,6 +31,7 @@ from .output import (
     print_chats_json,
     print_hits,
     print_hits_json,
+    tree_json,
 )
 from .settings import database_path, load_config
 from .talk import converse, follow_chat
@@ -321,6 +322,23 @@ async def show(chat: str, server: str, as_json: bool) -> None:
         return
     view = ChatView(chat_id=row.id, status=row.status.value, messages=messages, error=row.last_error)
     click.echo(plain_text(row, view, messages=sys.maxsize, characters=sys.maxsize))
+
+
+@chatd.command()
+@_CHAT
+@server_option(f"{SERVER} When none runs, the database is read.")
+@JSON
+@guarded
+async def tree(chat: str, server: str, as_json: bool) -> None:
+    """Print CHAT with its subagents, and how each stands."""
+    found = await find_running(server, cwd=Path.cwd())
+    if found is None:
+        with archive.open_archive(database_path(load_config())) as conn:
+            family = archive.tree(conn, archive.find_chat(conn, chat))
+    else:
+        async with AsyncClient(found) as client:
+            family = await client.tree((await _find_chat(client, chat)).id)
+    click.echo(wire.dump_json(tree_json(family)) if as_json else family)
 
 
 def _day(name: str, text: str) -> Callable[[F], F]:

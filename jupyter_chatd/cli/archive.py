@@ -14,10 +14,11 @@ from datetime import date
 from pathlib import Path
 
 from ..client.errors import ClientError
+from ..client.tree import ChatTree
 from ..client.usage import UsageReport, period
 from ..hits import Hit
 from ..messages import Chat, Message
-from ..store import reads
+from ..store import families, reads
 from ..store.database import check_schema, connect
 from ..store.search import SearchQuery, search_messages
 from ..store.usage_report import chat_usage, whole_usage
@@ -113,3 +114,9 @@ def usage(conn: sqlite3.Connection, word: str | None, first: date, last: date) -
         return UsageReport.of_json(asdict(chat_usage(conn, find_chat(conn, word).id)))
     summary = whole_usage(conn, first_day=first.isoformat(), last_day=last.isoformat())
     return UsageReport.of_json({**asdict(summary), **period(first, last)})
+
+
+def tree(conn: sqlite3.Connection, chat: Chat) -> ChatTree:
+    """Return a chat with its subagents."""
+    children = families.children(conn, chat.id)
+    return ChatTree(chat=chat, children=tuple(tree(conn, child) for child in children))

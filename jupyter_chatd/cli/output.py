@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import click
 
 from .. import wire
 from ..client.errors import ClientError
+from ..client.tree import ChatTree
 from ..hits import Hit
 from ..messages import Chat, Message
 
@@ -54,6 +56,11 @@ def _marks(chat: Chat) -> str:
 def print_chats_json(chats: Sequence[Chat]) -> None:
     """Print chats as the API shows them."""
     click.echo(wire.dump_json([wire.chat_json(chat, pending=False) for chat in chats]))
+
+
+def tree_json(tree: ChatTree) -> dict[str, Any]:
+    """Return a chat as the API shows it, with its `children`."""
+    return wire.chat_json(tree.chat, pending=False) | {"children": [tree_json(one) for one in tree.children]}
 
 
 def print_chat_json(chat: Chat, messages: Sequence[Message], *, text: str | None = None) -> None:

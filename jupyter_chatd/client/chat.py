@@ -24,6 +24,7 @@ from .functions import function_tools
 from .server import Server
 from .session import ChatSession
 from .text import last_answer
+from .tree import ChatTree
 from .usage import UsageReport
 from .view import ChatView
 
@@ -343,6 +344,18 @@ class Chat:
         """Return the bytes of a file of the chat; a `str` is its id."""
         file_id = file.id if isinstance(file, ChatFile) else file
         return self._call(self._session.client.download(file_id))
+
+    @property
+    def children(self) -> tuple[Chat, ...]:
+        """The chat's own subagents, in the order in which they were made."""
+        client = self._session.client
+        return tuple(
+            Chat._of(AsyncClient(client.server), row) for row in self._call(client.children(self.id))
+        )
+
+    def tree(self) -> ChatTree:
+        """Return the chat with its subagents as they are now; printing it shows how each stands."""
+        return self._call(self._session.client.tree(self.id))
 
     @property
     def usage(self) -> UsageReport:

@@ -18,6 +18,7 @@ from .mcp import McpClient
 from .restapi import Params, RestApi
 from .server import Server
 from .stream import GIVE_UP, Update, follow
+from .tree import ChatTree
 from .usage import UsageReport, period
 from .view import ChatView
 
@@ -292,6 +293,19 @@ class AsyncClient:
             for answer in answers
         ]
         await self._api.post(f"{_path(chat_id)}/tool-results", {"client": client, "results": results})
+
+    async def children(self, chat_id: str) -> tuple[Chat, ...]:
+        """Return a chat's own subagents, archived ones too, in the order in which they were made."""
+        found = await self._api.get(f"{_path(chat_id)}/children")
+        return tuple(map(wire.chat_from_json, found))
+
+    async def tree(self, chat_id: str) -> ChatTree:
+        """Return a chat with all its subagents."""
+        return await self._tree(await self.get(chat_id))
+
+    async def _tree(self, chat: Chat) -> ChatTree:
+        children = await self.children(chat.id)
+        return ChatTree(chat=chat, children=tuple([await self._tree(child) for child in children]))
 
     # Tokens and money
 

@@ -28,7 +28,7 @@ from ..messages import (
     TurnOptions,
     Visibility,
 )
-from ..store import Store, reads
+from ..store import Store, families, reads
 from ..store.actions import ActionResult, ClaimAction, CompleteAction, DecideApproval
 from ..store.conversation import (
     QUEUE_LIMIT,
@@ -96,6 +96,10 @@ class ChatService:
     async def list(self, query: reads.ChatQuery) -> tuple[Chat, ...]:
         """Return the chats that match."""
         return await self.store.read(lambda conn: reads.list_chats(conn, query))
+
+    async def children(self, chat_id: str) -> tuple[Chat, ...]:
+        """Return a chat's own subagents, archived ones too, in the order in which they were made."""
+        return await self.store.read(lambda conn: families.children(conn, chat_id))
 
     async def messages(
         self, chat_id: str, *, before_id: int | None, after_id: int | None, limit: int

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..messages import ReasoningPart, Role, StopReason, TextPart, ToolCallPart, ToolResultPart, Usage
-from .demo_instructions import Instruction, Plan, Ponder, Tell, UseTool, parse_plan
+from .demo_instructions import Collect, Instruction, Plan, Ponder, Tell, UseTool, parse_plan
 from .prompt_text import error_text
 from .protocol import (
     Finished,
@@ -41,6 +41,7 @@ HELP = """I understand these instructions:
 - write "hello" to notes.txt
 - replace "hello" with "good day" in notes.txt
 - list processes, check process ID, stop process ID
+- delegate "count to 3" and delegate "say hello", then wait for the subagents
 - call TOOL with {"argument": "value"}
 - say TEXT, think about TEXT, count to N
 
@@ -104,7 +105,7 @@ def answer(call: ModelCall) -> list[Instruction]:
     done = sum(1 for message in turn if message.role is Role.ASSISTANT)
     report = Tell(_report(turn))
     if done < len(plan.steps):
-        return _step(plan.steps[done], first=done == 0)
+        return _step(_with_waits(plan.steps[done], turn), first=done == 0)
     return [report] if report.text else [Tell("Done.")]
 
 
@@ -112,6 +113,26 @@ def _summary(messages: Sequence[PromptMessage]) -> str:
     """What was asked so far, an earlier summary included; the request for the summary left out."""
     asked = [_text(message) for message in messages if message.role is Role.USER][:-1]
     return "\n".join(["The user asked:", *(f"- {text[:MAX_QUOTE]}" for text in asked if text)])
+
+
+def _with_waits(step: Sequence[Instruction], turn: Sequence[PromptMessage]) -> list[Instruction]:
+    """Put a call for each subagent of the turn in the place of waiting for all."""
+    made = [
+        str(_mapping(part.result)["chat_id"])
+        for message in turn
+        for part in message.parts
+        if isinstance(part, ToolResultPart) and part.tool_name == "spawn_agent" and not part.is_error
+    ]
+    waits: list[Instruction] = [
+        UseTool(tool="wait_agent", args={"chat_id": chat_id}, intent=f"wait for subagent {chat_id[:8]}")
+        for chat_id in made
+    ]
+    nobody: list[Instruction] = [Tell("There is no subagent to wait for.")]
+    return [
+        one
+        for instruction in step
+        for one in (waits or nobody if isinstance(instruction, Collect) else [instruction])
+    ]
 
 
 def _step(instructions: Sequence[Instruction], *, first: bool) -> list[Instruction]:
@@ -147,7 +168,10 @@ def _directory(messages: Sequence[PromptMessage]) -> str:
 def _missing_tools(plan: Plan, call: ModelCall) -> list[str]:
     known = {tool.name for tool in call.tools}
     used = [
-        instruction.tool for step in plan.steps for instruction in step if isinstance(instruction, UseTool)
+        instruction.tool if isinstance(instruction, UseTool) else "wait_agent"
+        for step in plan.steps
+        for instruction in step
+        if isinstance(instruction, UseTool | Collect)
     ]
     return sorted({tool for tool in used if tool not in known})
 
@@ -181,6 +205,10 @@ def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
             return f"{args.get('path')} says:\n{_quote(value.get('content'))}"
         case "write_file":
             return f"I wrote {args.get('path')}."
+        case "spawn_agent":
+            return f"Subagent {value.get('chat_id', '')[:8]} works on “{value.get('title')}”."
+        case "wait_agent":
+            return f"“{value.get('title')}” reports: {value.get('report')}"
         case "edit_files":
             return f"I changed {', '.join(str(file['path']) for file in args.get('files', ()))}."
         case name:
@@ -215,6 +243,8 @@ def _events(instruction: Instruction, block: int, call_id: str) -> Iterator[Mode
         case Tell(text=text):
             yield from (TextDelta(block=block, text=piece) for piece in words(text))
             yield PartDone(block=block, part=TextPart(text=text))
+        case Collect():  # was put into words before
+            return
         case Ponder(text=text):
             thought = f"The user wants me to think about {text}. I am a demo, so that was it."
             yield from (ReasoningDelta(block=block, text=piece) for piece in words(thought))

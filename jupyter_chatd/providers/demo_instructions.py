@@ -6,6 +6,8 @@
     replace "a" with "b" in notes.txt       edit_files; "replace all" for every match
     list processes                          process_list
     check process ID, stop process ID       process_output, process_signal; "kill" for SIGKILL
+    delegate "count to 3"                   spawn_agent; "delegate exploring ..." for a look-up
+    wait for the subagents                  wait_agent, for each that this turn has spawned
     call TOOL with {"x": 1}                 any tool that the chat has, a client's too
     say TEXT, think about TEXT, count to N  no tool
 
@@ -49,7 +51,12 @@ class Ponder:
     text: str
 
 
-Instruction = UseTool | Tell | Ponder
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Wait for every subagent that this turn has spawned."""
+
+
+Instruction = UseTool | Tell | Ponder | Collect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +69,10 @@ class Plan:
     """Clauses that are not understood; nothing is done then."""
 
 
-VERBS = r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|call|say|think|count)\b"
+VERBS = (
+    r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|delegate|wait|call|say|think"
+    r"|count)\b"
+)
 QUOTED = re.compile(r"```(?:\w*\n)?.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)", re.DOTALL)
 NEXT_STEP = re.compile(rf"\s*(?:[,;.]?\s*\b(?:and )?then\b,?\s+(?={VERBS})|\n+)\s*", re.IGNORECASE)
 SAME_STEP = re.compile(rf"\s*[,;]?\s+and\s+(?={VERBS})|\s*;\s*(?={VERBS})", re.IGNORECASE)
@@ -165,6 +175,13 @@ def _stop(verb: str, process_id: str) -> Instruction:
     return UseTool(tool="process_signal", args=args, intent=f"{verb.lower()} process {process_id}")
 
 
+def _delegate(exploring: str | None, prompt: str) -> Instruction:
+    kind = "explore" if exploring else "general"
+    return UseTool(
+        tool="spawn_agent", args={"type": kind, "prompt": prompt}, intent=f"let a subagent “{prompt}”"
+    )
+
+
 def _call(tool: str, args: str | None) -> Instruction | None:
     try:
         value = cast("object", json.loads(args or "{}"))
@@ -203,6 +220,8 @@ CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
         (r"list (?:the |all )?processes", _list),
         (r"check (?:the )?process (?P<process_id>\S+?)", _check),
         (r"(?P<verb>stop|kill) (?:the )?process (?P<process_id>\S+?)", _stop),
+        (r"delegate (?P<exploring>exploring )?(?P<prompt>.+)", _delegate),
+        (r"wait for (?:the |all )?(?:sub)?agents?", Collect),
         (r"call (?P<tool>[\w-]+)(?: with (?P<args>.+))?", _call),
         (r"say (?P<text>.+)", Tell),
         (r"think about (?P<text>.+)", Ponder),

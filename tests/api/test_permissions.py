@@ -61,6 +61,7 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", CHAT + "/clear"): ("write", "chats"),
     ("POST", CHAT + "/title/regenerate"): ("write", "chats"),
     ("GET", CHAT + "/files"): ("read", "chats"),
+    ("GET", CHAT + "/children"): ("read", "chats"),
     ("GET", CHAT + "/usage"): ("read", "chats"),
     ("GET", CHAT + "/messages"): ("read", "chats"),
     ("POST", CHAT + "/messages"): ("write", "chats"),
