@@ -251,6 +251,7 @@ class Runner:
             case Fail():
                 self._chat = await self._apply(FinishError(claim=self._claim(), error=decision.error))
             case Compact():
+                await self._find_tools()  # a vendor's cache has the same tools as the turns
                 await self._compact()
             case Rest():
                 return

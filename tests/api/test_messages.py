@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from pathlib import Path
@@ -266,7 +267,9 @@ async def test_an_interrupted_command_ends_with_its_children(api: Api) -> None:
     chat_id = await api.create_id(f"run `sleep {pause} & echo begun; wait` with timeout 60s")
     async with api.follow(chat_id) as stream:
         await stream.part("tool-result")
-        assert sleeps(pause)
+        async with asyncio.timeout(10):
+            while not sleeps(pause):  # noqa: ASYNC110 - it says that it has begun a moment before it has
+                await asyncio.sleep(0.01)
         await api.post(f"/{chat_id}/interrupt")
         await stream.status("waiting")
     assert not sleeps(pause)

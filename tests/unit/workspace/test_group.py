@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -23,9 +24,11 @@ def test_a_group_outlives_its_leader() -> None:
     assert group.exists()
     (survivor,) = group.survivors()
     assert group.send(signal.SIGKILL)
-    assert shell.stdout.read() == b"", "the survivor held the pipe and is gone"
+    assert shell.stdout.read() == b"", "the survivor held the pipe and lets it go"
     shell.stdout.close()
-    assert survivor not in group.survivors()
+    deadline = time.monotonic() + 5
+    while survivor in group.survivors():  # a process closes its files a moment before it is gone
+        assert time.monotonic() < deadline
 
 
 def test_a_number_that_was_given_to_a_stranger_is_not_ours() -> None:
