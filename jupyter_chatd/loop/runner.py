@@ -25,7 +25,6 @@ from ..messages import (
     NewMessage,
     Role,
     TextPart,
-    ToolCallPart,
     ToolRun,
 )
 from ..providers.protocol import ModelCall, PromptMessage
@@ -48,7 +47,6 @@ from ..store.work import (
     StartTools,
 )
 from ..stream import LiveEpisode
-from ..tools.protocol import Caller, ToolContext
 from .answer import Answer, Publish, read_answer
 from .approvals import grant_of
 from .attachments import with_files
@@ -73,7 +71,7 @@ from .history import History
 from .prompt import PromptBuilder, prompt_rows
 from .summary import SummaryRequest
 from .toolphase import Call, Result, ToolPhase, cut_result
-from .turn import Turn, model_of, prepare_turn
+from .turn import Turn, prepare_turn
 from .turn_tools import ToolsInTurn
 
 T = TypeVar("T")
@@ -356,7 +354,7 @@ class Runner:
     async def _run_tools(self, decision: RunTools) -> None:
         phase = ToolPhase(
             find=self._tools().find,
-            context=self._tool_context,
+            context=self._turn_tools.contexts(self._chat, self._history.turn_row, claim=self._claim()),
             journal=self._journal_results,
             # Tools that run again after a crash make another episode: see `events.Episode`.
             publish=self._begin_episode(attempt=self._chat.snapshot_version - self._chat.history_version),
@@ -376,25 +374,6 @@ class Runner:
         starts = [CallStart(key=key, call=call) for key, call in calls]
         await self._apply(StartTools(claim=self._claim(), calls=starts))
         self._look_again()
-
-    def _tool_context(self, key: CallKey, call: ToolCallPart, emit: Callable[[str], None]) -> ToolContext:
-        chat, known = self._chat, self._turn_tools.known(self._chat, self._history.turn_row)
-        model, config_id = model_of(chat, self._history.turn_row)
-        return ToolContext(
-            chat_id=self.chat_id,
-            key=key,
-            tool_call_id=call.tool_call_id,
-            workspace=lambda: self._engine.workspace(chat),
-            emit=emit,
-            restraint=known.restraint,
-            caller=Caller(
-                chat=replace(chat, plan_mode=known.plan_mode),
-                claim=self._claim(),
-                model=model,
-                model_config_id=config_id,
-            ),
-            files=self._engine.files,
-        )
 
     async def _journal_results(self, results: Sequence[Result]) -> None:
         await self._apply(FinishTools(claim=self._claim(), results=results))
@@ -484,6 +463,7 @@ class Runner:
         call = ModelCall(
             messages=await self._with_files(messages) if self._builder.has_files else messages,
             tools=self._tools().definitions(),
+            may_search=self._turn_tools.may_search,
             settings=self._engine.context_limits.fit(turn.settings, turn.model),
             chat_id=self.chat_id,
         )

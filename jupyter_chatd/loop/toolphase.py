@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from ..messages import CallKey, Role, ToolCallPart, ToolResultPart
 from ..store.calls import INTERRUPTED, NOT_RUN, error_result
@@ -25,6 +26,8 @@ NOT_RUN_STOPPED = "This call was not run: the server was stopped before it start
 
 Call = tuple[CallKey, ToolCallPart]
 Result = tuple[CallKey, ToolResultPart]
+MakeContext: TypeAlias = Callable[[CallKey, ToolCallPart, Callable[[str], None]], ToolContext]
+"""Makes the context of a call, given its key, the call, and what publishes its live output."""
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ class ToolPhase:
 
     Args:
         find: Returns the tool of that name, `None` when there is none.
-        context: Makes the context of a call, given its key, call and `emit`.
+        context: Makes the context of a call.
         journal: Makes results durable.
         publish: Tells subscribers of a part.
     """
@@ -43,7 +46,7 @@ class ToolPhase:
         self,
         *,
         find: Callable[[str], Tool | None],
-        context: Callable[[CallKey, ToolCallPart, Callable[[str], None]], ToolContext],
+        context: MakeContext,
         journal: Callable[[Sequence[Result]], Awaitable[None]],
         publish: Publish,
     ) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
-from ..messages import Chat, Grant, Message, TurnOptions
+from ..messages import CallKey, Chat, Grant, Message, ToolCallPart, TurnOptions
 from ..providers.protocol import ToolDefinition
+from ..store import Claim
 from ..subagents.tools import SpawnAgent
-from ..tools.protocol import Restraint, Tool
-from ..workspace.protocol import WorkspaceError
+from ..tools.protocol import Caller, Restraint, Tool, ToolContext
+from ..workspace.protocol import WorkspaceAgent, WorkspaceError
 from .approvals import ApprovalPolicy, ChatApprovals
 from .chat_tools import ChatTools
 from .engine import INSTRUCTIONS_TIMEOUT, Engine, Tools
 from .policy import ChatKind, ToolPolicy, plan_file, policy_of
+from .toolphase import MakeContext
+from .turn import model_of
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,39 @@ class ToolsInTurn:
         """Look for all that the turn of *row* may use, unless that was done."""
         if not self.known(chat, row).is_complete:
             self._known = await find_turn_tools(self._engine, chat, row)
+
+    def contexts(self, chat: Chat, row: Message | None, *, claim: Claim) -> MakeContext:
+        """Return what makes the contexts of the calls of one step; what they share is made once."""
+        engine, known = self._engine, self.known(chat, row)
+        model, config_id = model_of(chat, row)
+        caller = Caller(
+            chat=replace(chat, plan_mode=known.plan_mode),
+            claim=claim,
+            model=model,
+            model_config_id=config_id,
+        )
+
+        def find_workspace() -> WorkspaceAgent:
+            return engine.workspace(chat)
+
+        def make(key: CallKey, call: ToolCallPart, emit: Callable[[str], None]) -> ToolContext:
+            return ToolContext(
+                chat_id=chat.id,
+                key=key,
+                tool_call_id=call.tool_call_id,
+                workspace=find_workspace,
+                emit=emit,
+                restraint=known.restraint,
+                caller=caller,
+                files=engine.files,
+            )
+
+        return make
+
+    @property
+    def may_search(self) -> bool:
+        """Whether the vendor may search the web for this turn."""
+        return self._known is None or self._known.policy.web_search
 
     @property
     def system(self) -> tuple[str, ...]:

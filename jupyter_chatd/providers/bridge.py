@@ -149,7 +149,9 @@ class BridgeModel:
     ) -> tuple[Mapping[str, Any], ModelRequestParameters]:
         try:
             settings = vendor.settings(call)
-            search = web_search_tool(vendor.options(call), vendor.model_for(call))
+            search = (
+                web_search_tool(vendor.options(call), vendor.model_for(call)) if call.may_search else None
+            )
         except ValueError as problem:
             raise config_error(str(problem), provider=self._endpoint.provider) from None
         if prompt.caches:

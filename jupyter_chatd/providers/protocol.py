@@ -54,6 +54,8 @@ class ModelCall:
     tools: tuple[ToolDefinition, ...] = ()
     may_call_tools: bool = True
     """False: the tools are told only because the prompt holds calls of them, which vendors then insist on."""
+    may_search: bool = True
+    """False: no search that the vendor runs, whatever the settings say."""
     settings: CallSettings = CallSettings()
     chat_id: str = ""
     """For the vendor's prompt-cache key and for logs; never shown to the model."""

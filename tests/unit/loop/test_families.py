@@ -325,6 +325,7 @@ async def test_s6_in_plan_mode_the_tools_are_an_allow_list(start: Start) -> None
     assert {"propose_plan", "ask_user_question", "spawn_agent", "wait_agent", "list_agents"} <= parent
     assert not {"message_agent", "close_agent", "process_list", "process_signal"} & parent
     assert child == {"read_file", "execute", "process_output"}
+    assert not any(asked.may_search for asked in model.calls)
     text = next(tool.description for tool in model.calls[0].tools if tool.name == "spawn_agent")
     assert "plan mode" in text
     assert "computer_use" not in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from jupyter_chatd.providers.configured import ConfiguredModel
 from jupyter_chatd.providers.endpoint import Kind
 from jupyter_chatd.providers.protocol import CallSettings, Model
 
-from .asking import MODEL, ask, assistant, finished, parts_of, tool
+from .asking import MODEL, ask, asking, assistant, collect, finished, parts_of, tool
 from .conftest import CLAUDE_ON_BEDROCK, OTHER_ON_BEDROCK, SUBJECTS, Call
 from .vendors import ask_with, called, refusal
 
@@ -41,6 +41,15 @@ async def test_the_vendors_own_web_search_is_offered_when_asked_for(connect: Cal
     assert len(without["tools"]) == 1
     expected = {"anthropic": "example.org", "azure": "low", "openrouter": "medium"}[name]
     assert expected in str(search)
+
+
+async def test_a_turn_that_may_not_search_has_no_search(connect: Call) -> None:
+    at = await called(connect, "anthropic", [say("a")])
+    settings = CallSettings(provider_options={"anthropic": {"web_search": True}})
+
+    await collect(at.model.stream(replace(asking("hello", settings=settings), may_search=False)))
+
+    assert "web_search" not in str(at.body["tools"])
 
 
 async def test_google_searches_beside_our_tools(connect: Call) -> None:
