@@ -349,9 +349,7 @@ class Chat:
     def children(self) -> tuple[Chat, ...]:
         """The chat's own subagents, in the order in which they were made."""
         client = self._session.client
-        return tuple(
-            Chat._of(AsyncClient(client.server), row) for row in self._call(client.children(self.id))
-        )
+        return tuple(Chat._of(client, row) for row in self._call(client.children(self.id)))
 
     def tree(self) -> ChatTree:
         """Return the chat with its subagents as they are now; printing it shows how each stands."""

@@ -110,7 +110,7 @@ async def _frames(
         while True:
             yield _events(await _read(connection))
     finally:
-        connection.close()
+        _hang_up(connection)
 
 
 async def _connect(server: Server, url: str) -> WebSocketClientConnection:
@@ -136,7 +136,15 @@ async def _connect(server: Server, url: str) -> WebSocketClientConnection:
 
 def _close_unwanted(connecting: asyncio.Future[WebSocketClientConnection]) -> None:
     if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().close()
+        _hang_up(connecting.result())
+
+
+def _hang_up(connection: WebSocketClientConnection) -> None:
+    """Say goodbye and let the socket go: the loop may end before the server has answered."""
+    connection.close()
+    stream = connection.protocol.stream if connection.protocol is not None else None
+    if stream is not None:
+        stream.close()
 
 
 async def _read(connection: WebSocketClientConnection) -> str | bytes:
