@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from ..errors import InvalidInputError
 from ..mcp.config import Availability, McpServerConfig, Transport
-from ..mcp.private_file import PrivateFileError
 from ..mcp.project import ProjectServer
 from ..mcp.project_servers import Project
 from ..mcp.secret_file import split_secrets
 from ..mcp.service import McpService
 from ..mcp.status import ServerStatus
+from ..private_file import PrivateFileError
 from ..workspace.protocol import WorkspaceError
 from . import requests
 from .base import BASE, ChatdHandler, permission

@@ -15,8 +15,8 @@ from typing import Any
 from .. import wire
 from ..errors import ConflictError, InvalidInputError
 from ..model_settings import ModelConfig, ProviderConfig
+from ..private_file import PrivateFileError
 from ..providers.catalog import ListedProvider
-from ..providers.credentials import CredentialsError
 from ..providers.endpoint import check_api_key, check_base_url
 from ..providers.presets import PRESETS, label_of
 from ..store import configs
@@ -86,7 +86,7 @@ class _ConfigHandler(ChatdHandler):
                 )
             else:
                 await asyncio.to_thread(credentials.delete, provider.provider)
-        except (CredentialsError, OSError) as error:
+        except (PrivateFileError, OSError) as error:
             raise InvalidInputError("The key file cannot be used.", detail=str(error)) from error
 
     async def provider_reply(

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..errors import ConflictError
+from ..private_file import PrivateFileError
 from ..workspace.protocol import WorkspaceAgent
 from .config import McpServerConfig
-from .private_file import PrivateFileError
 from .project import FILE_BYTES, FILE_NAME, ProjectFile, parse_project
 from .status import ServerState, ServerStatus, status_of
 from .trust import TrustStore

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from ..private_file import PrivateFile
 from ..wire.jsontext import dump_json
 from .config import McpServerConfig
-from .private_file import PrivateFile
 
 FILE_NAME = "mcp_secrets.json"
 

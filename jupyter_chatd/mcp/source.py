@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
+from ..private_file import PrivateFileError
 from ..workspace.protocol import WorkspaceAgent, WorkspaceError
 from .config import McpServerConfig, select
 from .manager import McpManager
-from .private_file import PrivateFileError
 from .project_servers import ProjectServers
 from .tool import McpTool
 

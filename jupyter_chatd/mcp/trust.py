@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .private_file import PrivateFile
+from ..private_file import PrivateFile
 
 FILE_NAME = "mcp_trust.json"
 

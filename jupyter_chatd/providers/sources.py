@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..model_settings import ProviderConfig
-from .credentials import Credentials, CredentialsError
+from ..private_file import PrivateFileError
+from .credentials import Credentials
 from .endpoint import BEDROCK_HOST, Endpoint, Kind, check_api_key, check_base_url
 from .errors import config_error, missing_key
 from .presets import DEMO, PRESETS, Preset, label_of, missing_extra
@@ -92,7 +93,7 @@ class Sources:
             raise config_error(f"The provider {provider} is switched off in the settings.", provider=provider)
         try:
             endpoint = self._endpoint(provider, row)
-        except (ValueError, CredentialsError) as problem:
+        except (ValueError, PrivateFileError) as problem:
             raise config_error(f"{label_of(provider)}: {problem}", provider=provider) from None
         if endpoint.api_key is None and self._needs_key(endpoint):
             raise missing_key(endpoint)

@@ -11,10 +11,10 @@ import pytest
 
 from jupyter_chatd.mcp.config import Availability, McpServerConfig
 from jupyter_chatd.mcp.manager import McpManager
-from jupyter_chatd.mcp.private_file import PrivateFileError
 from jupyter_chatd.mcp.project_servers import ProjectServers
 from jupyter_chatd.mcp.source import McpSource
 from jupyter_chatd.mcp.trust import FileTrustStore
+from jupyter_chatd.private_file import PrivateFileError
 from jupyter_chatd.workspace.server import ServerAgent
 
 from .conftest import FAKES, names, stdio

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.mcp.private_file import PrivateFileError
 from jupyter_chatd.mcp.secret_file import SecretFile, ServerSecrets
 from jupyter_chatd.mcp.trust import DECISIONS, FileTrustStore
+from jupyter_chatd.private_file import PrivateFileError
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.providers.credentials import Credentials, CredentialsError
+from jupyter_chatd.private_file import PrivateFileError
+from jupyter_chatd.providers.credentials import Credentials
 
 LOCAL = "http://127.0.0.1:8000/v1"
 
@@ -55,9 +56,9 @@ def test_a_file_that_others_may_read_is_refused(credentials: Credentials, path: 
     credentials.set("openai", "sk-1", base_url=None)
     path.chmod(mode)
 
-    with pytest.raises(CredentialsError, match=f"mode {mode:04o}.*chmod 600 {path}"):
+    with pytest.raises(PrivateFileError, match=f"mode {mode:04o}.*chmod 600 {path}"):
         credentials.find("openai", base_url=None)
-    with pytest.raises(CredentialsError):
+    with pytest.raises(PrivateFileError):
         credentials.set("openai", "sk-2", base_url=None)
     path.chmod(0o600)
     assert credentials.find("openai", base_url=None) == "sk-1"
@@ -71,7 +72,7 @@ def test_a_damaged_file_is_refused_without_quoting_it(
     path.write_bytes(content.encode("latin-1"))
     path.chmod(0o600)
 
-    with pytest.raises(CredentialsError) as caught:
+    with pytest.raises(PrivateFileError) as caught:
         credentials.find("openai", base_url=None)
 
     assert str(path) in str(caught.value)

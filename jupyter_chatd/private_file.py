@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import ChatdError
+from .errors import ChatdError
 
 _FOREIGN = stat.S_IRWXG | stat.S_IRWXO
 """Permissions that must not be set."""
@@ -26,7 +26,7 @@ class PrivateFile:
     """Reads and replaces the object. Safe in threads; the file may be replaced by others at any time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
 
     def read(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class PrivateFile:
             PrivateFileError: see there.
         """
         try:
-            with self._path.open(encoding="utf-8") as file:
+            with self.path.open(encoding="utf-8") as file:
                 # Looked at on the open file: no race.
                 self._check_mode(os.fstat(file.fileno()))
                 value = json.load(file)
@@ -61,24 +61,24 @@ class PrivateFile:
         if status.st_mode & _FOREIGN and os.name == "posix":
             mode = stat.S_IMODE(status.st_mode)
             raise PrivateFileError(
-                f"{self._path} may be read by others (mode {mode:04o}), so it is not used. "
-                f"If nobody did, run: chmod 600 {self._path}"
+                f"{self.path} may be read by others (mode {mode:04o}), so it is not used. "
+                f"If nobody did, run: chmod 600 {self.path}"
             )
 
     def _unusable(self, problem: str) -> PrivateFileError:
-        return PrivateFileError(f"{self._path} {problem}. Repair or delete it, and enter again what it held.")
+        return PrivateFileError(f"{self.path} {problem}. Repair or delete it, and enter again what it held.")
 
     def _write(self, value: dict[str, Any]) -> None:
         """Replace the file at once: a reader sees the old or the new one, and a crash leaves one of them."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Created with mode 0600 by mkstemp, beside the target so that the rename stays on one disk.
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(value, file, indent=2, ensure_ascii=False)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self._path)
+            os.replace(name, self.path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)
