@@ -13,80 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from acceptance.chats import Chats, eventually
 from bench.server import resident
 from servers import Dirs, JupyterServer
 from soak.leftovers import running_in
 
 TESTS = Path(__file__).parents[1]
 MEGABYTE = 1024 * 1024
-PATIENCE = 20.0  # seconds
 
 pytestmark = pytest.mark.slow
 
 Make = Callable[..., JupyterServer]
-
-
-class Chats:
-    """The chat routes of one server, for a person in a hurry."""
-
-    def __init__(self, server: JupyterServer) -> None:
-        self._base = server.chats_url
-        self._http = httpx.Client(headers=server.headers, timeout=PATIENCE)
-
-    def __enter__(self) -> Chats:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    def create(self, text: str) -> httpx.Response:
-        return self._http.post(
-            self._base, json={"content": [{"type": "text", "text": text}], "model": "demo:demo"}
-        )
-
-    def list(self) -> list[dict[str, Any]]:
-        return self._http.get(self._base).raise_for_status().json()
-
-    def get(self, chat_id: str) -> httpx.Response:
-        return self._http.get(f"{self._base}/{chat_id}")
-
-    def texts(self, chat_id: str) -> list[str]:
-        """What was said, oldest first."""
-        page = (
-            self._http.get(f"{self._base}/{chat_id}/messages", params={"after_id": 0})
-            .raise_for_status()
-            .json()
-        )
-        parts = (part for row in page["messages"] for part in row["content"])
-        return [part["text"] for part in parts if part["type"] == "text"]
-
-    def results(self, chat_id: str) -> list[Any]:
-        page = (
-            self._http.get(f"{self._base}/{chat_id}/messages", params={"after_id": 0})
-            .raise_for_status()
-            .json()
-        )
-        parts = (part for row in page["messages"] for part in row["content"])
-        return [part["result"] for part in parts if part["type"] == "tool-result"]
-
-    def settle(self, chat_id: str) -> dict[str, Any]:
-        """Wait until nothing runs."""
-        return eventually(
-            lambda: (chat := self.get(chat_id).json())["status"] in ("waiting", "error") and chat
-        )
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """Return the first true answer."""
-    give_up_at = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < give_up_at, f"not within {PATIENCE} s"
-        time.sleep(0.05)
-    return found
 
 
 def test_the_table_of_faults_names_tests_that_exist() -> None:

@@ -1,0 +1,98 @@
+"""The chat routes of one server, for a person in a hurry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from servers import JupyterServer
+
+PATIENCE = 20.0  # seconds
+RESTS = ("waiting", "error")
+
+
+class Chats:
+    """What a test does with chats. What is said in them by nobody in particular, the demo model answers.
+
+    Args:
+        model: Of new chats.
+    """
+
+    def __init__(self, server: JupyterServer, *, model: str = "demo:demo") -> None:
+        self._base = server.chats_url
+        self._model = model
+        self._http = httpx.Client(headers=server.headers, timeout=PATIENCE)
+
+    def __enter__(self) -> Chats:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    # Acting
+
+    def create(self, text: str, **values: Any) -> httpx.Response:
+        body = {"content": [{"type": "text", "text": text}], "model": self._model, **values}
+        return self._http.post(self._base, json=body)
+
+    def begin(self, text: str, **values: Any) -> str:
+        """Create a chat and return its id."""
+        return self.create(text, **values).raise_for_status().json()["id"]
+
+    def interrupt(self, chat_id: str) -> None:
+        self._http.post(f"{self._base}/{chat_id}/interrupt", json={}).raise_for_status()
+
+    def patch(self, chat_id: str, **values: Any) -> None:
+        self._http.patch(f"{self._base}/{chat_id}", json=values).raise_for_status()
+
+    def decide(self, chat_id: str, message_id: int, call_index: int, *, decision: str) -> httpx.Response:
+        body = {"message_id": message_id, "call_index": call_index, "decision": decision}
+        return self._http.post(f"{self._base}/{chat_id}/approvals", json=body)
+
+    # Looking
+
+    def list(self) -> list[dict[str, Any]]:
+        return self._http.get(self._base).raise_for_status().json()
+
+    def get(self, chat_id: str) -> httpx.Response:
+        return self._http.get(f"{self._base}/{chat_id}")
+
+    def status(self, chat_id: str) -> str:
+        return self.get(chat_id).raise_for_status().json()["status"]
+
+    def children(self, chat_id: str) -> list[dict[str, Any]]:
+        return self._http.get(f"{self._base}/{chat_id}/children").raise_for_status().json()
+
+    def rows(self, chat_id: str) -> list[dict[str, Any]]:
+        """The messages, oldest first."""
+        params = {"after_id": 0, "limit": 200}
+        page = self._http.get(f"{self._base}/{chat_id}/messages", params=params).raise_for_status().json()
+        return page["messages"]
+
+    def parts(self, chat_id: str, kind: str) -> list[dict[str, Any]]:
+        """The parts of one type, oldest first."""
+        return [part for row in self.rows(chat_id) for part in row["content"] if part["type"] == kind]
+
+    def texts(self, chat_id: str) -> list[str]:
+        """What was said, oldest first."""
+        return [part["text"] for part in self.parts(chat_id, "text")]
+
+    def results(self, chat_id: str) -> list[Any]:
+        return [part["result"] for part in self.parts(chat_id, "tool-result")]
+
+    # Waiting
+
+    def settle(self, chat_id: str) -> dict[str, Any]:
+        """Wait until nothing runs."""
+        return eventually(lambda: (chat := self.get(chat_id).json())["status"] in RESTS and chat)
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """Return the first true answer."""
+    give_up_at = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < give_up_at, f"not within {PATIENCE} s"
+        time.sleep(0.05)
+    return found
