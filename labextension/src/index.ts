@@ -2,7 +2,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { ICommandPalette } from '@jupyterlab/apputils';
 
 import { showAbout } from './about.js';
-import { getFrom } from './client/connection.js';
+import { fetchFrom } from './client/connection.js';
 import { isEnabled } from './policy.js';
 
 /** The command "Agent: About": is the agent there, and which models can it reach? */
@@ -16,8 +16,8 @@ const about: JupyterFrontEndPlugin<void> = {
       return;
     }
     const command = 'jupyter-chatd:about';
-    const get = getFrom(app.serviceManager.serverSettings);
-    app.commands.addCommand(command, { label: 'Agent: About', execute: () => showAbout(get) });
+    const fetch = fetchFrom(app.serviceManager.serverSettings);
+    app.commands.addCommand(command, { label: 'Agent: About', execute: () => showAbout(fetch) });
     palette?.addItem({ command, category: 'Agent' });
   }
 };

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, test } from 'node:test';
 
 import { MalformedReplyError } from '../src/client/decode.js';
-import { type Get, getServerVersion, listProviders, ResponseError } from '../src/client/restapi.js';
+import { type Fetch, getServerVersion, listProviders, ResponseError } from '../src/client/restapi.js';
 
 const DEMO = {
   provider: 'demo',
@@ -20,8 +20,8 @@ afterEach(() => {
   server?.closeAllConnections();
 });
 
-/** Starts a real HTTP server that gives *body* at *path* and 404 elsewhere; returns a `Get` for it. */
-async function serving(path: string, body: string, status = 200): Promise<Get> {
+/** Starts a real HTTP server that gives *body* at *path* and 404 elsewhere; returns a `Fetch` for it. */
+async function serving(path: string, body: string, status = 200): Promise<Fetch> {
   const started = createServer((request, response) => {
     const isKnown = request.method === 'GET' && request.url === path;
     response.writeHead(isKnown ? status : 404).end(isKnown ? body : 'no such page');
@@ -32,7 +32,7 @@ async function serving(path: string, body: string, status = 200): Promise<Get> {
   return relative => fetch(`http://127.0.0.1:${port}/${relative}`);
 }
 
-function servingModels(reply: unknown): Promise<Get> {
+function servingModels(reply: unknown): Promise<Fetch> {
   return serving('/api/experimental/chats/models', JSON.stringify(reply));
 }
 

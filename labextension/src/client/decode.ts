@@ -41,6 +41,30 @@ export function asBoolean(value: unknown, at: string): boolean {
   return value;
 }
 
+export function asNumber(value: unknown, at: string): number {
+  if (typeof value !== 'number') {
+    throw new MalformedReplyError(at, 'a number', value);
+  }
+  return value;
+}
+
+/** Returns *value* when it is one of *words*. */
+export function asOneOf<T extends string>(value: unknown, at: string, words: readonly T[]): T {
+  if (!words.includes(value as T)) {
+    throw new MalformedReplyError(at, `one of ${words.join(', ')}`, value);
+  }
+  return value as T;
+}
+
+/** Decodes *value* with *decode*, or returns `undefined` where there is nothing: the API leaves out what is empty. */
+export function optional<T>(
+  value: unknown,
+  at: string,
+  decode: (value: unknown, at: string) => T
+): T | undefined {
+  return value == null ? undefined : decode(value, at);
+}
+
 /** Decodes every item with *decode*, which is told its index: `providers[2]`. */
 export function asList<T>(value: unknown, at: string, decode: (item: unknown, at: string) => T): T[] {
   if (!Array.isArray(value)) {

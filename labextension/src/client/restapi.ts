@@ -5,12 +5,13 @@
 
 import { asBoolean, asList, asObject, asString, MalformedReplyError } from './decode.js';
 
-const CHATS = 'api/experimental/chats';
+/** Where the routes are, relative to the server's base URL. */
+export const CHATS = 'api/experimental/chats';
 const NO_SUCH_ROUTE =
   'The server runs without jupyter_chatd: check its log and the output of "jupyter server extension list".';
 
-/** Sends a GET for *path*, which is relative to the server's base URL. */
-export type Get = (path: string) => Promise<Response>;
+/** Sends a request for *path*, which is relative to the server's base URL; a GET when there is no *init*. */
+export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
 export interface IModel {
   /** What a request names: `provider:model`. */
@@ -32,7 +33,9 @@ export interface IProvider {
 export class ResponseError extends Error {
   constructor(
     readonly status: number,
-    message: string
+    message: string,
+    /** The server's own words for a person, where it had some. */
+    readonly sentence?: string | undefined
   ) {
     super(message);
     this.name = 'ResponseError';
@@ -45,8 +48,8 @@ export class ResponseError extends Error {
  * @throws ResponseError when the server refuses, with 404 when it runs without jupyter_chatd.
  * @throws MalformedReplyError when the reply is not a model listing.
  */
-export async function listProviders(get: Get): Promise<IProvider[]> {
-  const reply = asObject(await getJSON(get, `${CHATS}/models`), 'the reply');
+export async function listProviders(fetch: Fetch): Promise<IProvider[]> {
+  const reply = asObject(await getJSON(fetch, `${CHATS}/models`), 'the reply');
   return asList(reply.providers, 'providers', decodeProvider);
 }
 
@@ -55,16 +58,40 @@ export async function listProviders(get: Get): Promise<IProvider[]> {
  *
  * @throws ResponseError, MalformedReplyError as `listProviders`.
  */
-export async function getServerVersion(get: Get): Promise<string> {
-  const reply = asObject(await getJSON(get, 'api'), 'the reply');
+export async function getServerVersion(fetch: Fetch): Promise<string> {
+  const reply = asObject(await getJSON(fetch, 'api'), 'the reply');
   return asString(reply.version, 'version');
 }
 
-async function getJSON(get: Get, path: string): Promise<unknown> {
-  const response = await get(path);
+/** Returns the JSON at *path*. Throws as `listProviders`. */
+export function getJSON(fetch: Fetch, path: string): Promise<unknown> {
+  return requestJSON(fetch, 'GET', path);
+}
+
+/**
+ * Sends *body* as JSON and returns the JSON of the reply, `undefined` for one without a body.
+ *
+ * @throws ResponseError when the server refuses.
+ * @throws MalformedReplyError when the reply is not JSON.
+ */
+export async function requestJSON(
+  fetch: Fetch,
+  method: string,
+  path: string,
+  body?: unknown
+): Promise<unknown> {
+  const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+  return readJSON(await fetch(path, init), `${method} ${path}`);
+}
+
+/** Returns the JSON of *response*, which answers what *asked* names. Throws as `requestJSON`. */
+export async function readJSON(response: Response, asked: string): Promise<unknown> {
   const text = await response.text();
   if (!response.ok) {
-    throw new ResponseError(response.status, explain(response, text, path));
+    throw refusal(response, text, asked);
+  }
+  if (response.status === 204) {
+    return undefined;
   }
   try {
     return JSON.parse(text);
@@ -73,8 +100,13 @@ async function getJSON(get: Get, path: string): Promise<unknown> {
   }
 }
 
-function explain(response: Response, text: string, path: string): string {
-  const status = `GET ${path} answered ${response.status} ${response.statusText}`.trimEnd();
+/** Returns the error for a reply with *text* whose status is not 2xx. */
+export function refusal(response: Response, text: string, asked: string): ResponseError {
+  return new ResponseError(response.status, explain(response, text, asked), sentenceOf(text));
+}
+
+function explain(response: Response, text: string, asked: string): string {
+  const status = `${asked} answered ${response.status} ${response.statusText}`.trimEnd();
   const message = sentenceOf(text);
   if (message !== undefined) {
     return `${status}: ${message}`;

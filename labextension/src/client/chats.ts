@@ -1,0 +1,195 @@
+/** The calls of the REST API that concern chats: stateless, checked, and free of JupyterLab. */
+
+import { asList, asObject, asString, optional } from './decode.js';
+import { decodeChat, decodeMessage, decodeQueued, decodeTotals } from './decodevalues.js';
+import { CHATS, type Fetch, getJSON, readJSON, refusal, requestJSON } from './restapi.js';
+import type { ICallKey, IChat, IMessage, IQueuedMessage, IUsageTotals } from './values.js';
+
+export type InputPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'file'; readonly file_id: string };
+
+/** What may be said about a new chat; the server decides about what is left out. */
+export interface IChatOptions {
+  /** `provider:model`. */
+  readonly model?: string | undefined;
+  readonly planMode?: boolean | undefined;
+  readonly asks?: boolean | undefined;
+}
+
+export interface ISendOptions {
+  readonly model?: string | undefined;
+  /** `interrupt` ends the turn that runs; both queue the message while one does. */
+  readonly busyBehavior?: 'queue' | 'interrupt';
+}
+
+export interface IChatChanges {
+  readonly title?: string;
+  readonly archived?: boolean;
+  readonly model?: string;
+  readonly planMode?: boolean;
+  readonly asks?: boolean;
+  /** 0 unpins. */
+  readonly pinOrder?: number;
+}
+
+/** Where a sent message went; neither when it was a command such as `/clear`. */
+export interface ISent {
+  readonly message: IMessage | undefined;
+  readonly queued: IQueuedMessage | undefined;
+}
+
+export interface IListQuery {
+  /** 1-200. */
+  readonly limit?: number;
+  /** Words of title or messages. */
+  readonly words?: string;
+  readonly archived?: boolean;
+}
+
+/**
+ * The chats of one server. Every method throws `ResponseError` when the server refuses, `MalformedReplyError`
+ * when it answers with something else than the API promises, and what `fetch` throws when it cannot be reached.
+ */
+export class ChatAPI {
+  constructor(private readonly fetch: Fetch) {}
+
+  /** Returns chats that are no subagents', newest change first. */
+  async list({ limit = 50, words = '', archived = false }: IListQuery = {}): Promise<IChat[]> {
+    const query = new URLSearchParams({ limit: String(limit), archived: String(archived) });
+    if (words) {
+      query.set('q', words);
+    }
+    return asList(await getJSON(this.fetch, `${CHATS}?${query}`), 'the reply', decodeChat);
+  }
+
+  async get(chatId: string): Promise<IChat> {
+    return decodeChat(await getJSON(this.fetch, pathOf(chatId)), 'the reply');
+  }
+
+  /** Makes a chat; its first turn begins at once. */
+  async create(content: readonly InputPart[], options: IChatOptions = {}): Promise<IChat> {
+    const body = {
+      content,
+      client_type: 'ui',
+      ...(options.model && { model: options.model }),
+      ...(options.planMode && { plan_mode: 'plan' }),
+      ...(options.asks !== undefined && { approval_mode: approvalMode(options.asks) })
+    };
+    return decodeChat(await requestJSON(this.fetch, 'POST', CHATS, body), 'the reply');
+  }
+
+  async change(chatId: string, changes: IChatChanges): Promise<void> {
+    const { planMode, asks, pinOrder, ...rest } = changes;
+    await requestJSON(this.fetch, 'PATCH', pathOf(chatId), {
+      ...rest,
+      ...(planMode !== undefined && { plan_mode: planMode ? 'plan' : '' }),
+      ...(asks !== undefined && { approval_mode: approvalMode(asks) }),
+      ...(pinOrder !== undefined && { pin_order: pinOrder })
+    });
+  }
+
+  async children(chatId: string): Promise<IChat[]> {
+    return asList(await getJSON(this.fetch, `${pathOf(chatId)}/children`), 'the reply', decodeChat);
+  }
+
+  /** Sends into the history of an idle chat, else into its queue. */
+  async send(
+    chatId: string,
+    content: readonly InputPart[],
+    { model, busyBehavior = 'queue' }: ISendOptions = {}
+  ): Promise<ISent> {
+    const body = { content, busy_behavior: busyBehavior, ...(model && { model }) };
+    const reply = await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/messages`, body);
+    return decodeSent(reply);
+  }
+
+  /** Replaces a message of the user and all that followed. */
+  async edit(chatId: string, messageId: number, content: readonly InputPart[]): Promise<void> {
+    await requestJSON(this.fetch, 'PATCH', `${pathOf(chatId)}/messages/${messageId}`, { content });
+  }
+
+  /** Stops what runs, and its subagents; returns what was queued, which no longer is. */
+  async stop(chatId: string): Promise<IQueuedMessage[]> {
+    const reply = await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/interrupt`, { queue: 'drop' });
+    return asList(asObject(reply, 'the reply').dropped, 'dropped', decodeQueued);
+  }
+
+  /** Takes a queued message back; also when it is gone. */
+  async unqueue(chatId: string, queuedId: number): Promise<void> {
+    await requestJSON(this.fetch, 'DELETE', `${pathOf(chatId)}/queue/${queuedId}`);
+  }
+
+  /** Puts a queued message first and interrupts what runs. */
+  async promote(chatId: string, queuedId: number): Promise<ISent> {
+    const path = `${pathOf(chatId)}/queue/${queuedId}/promote`;
+    return decodeSent(await requestJSON(this.fetch, 'POST', path, {}));
+  }
+
+  async decide(chatId: string, call: ICallKey, decision: 'allow' | 'deny'): Promise<void> {
+    const body = { ...callRef(call), decision };
+    await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/approvals`, body);
+  }
+
+  /** Answers a call that waits for a client; *client* is who answers. */
+  async answer(chatId: string, call: ICallKey, result: unknown, client: string): Promise<void> {
+    const body = { client, claim: [callRef(call)], results: [{ ...callRef(call), result }] };
+    await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/tool-results`, body);
+  }
+
+  /** Returns what the chat and its children used and cost so far. */
+  async usage(chatId: string): Promise<IUsageTotals> {
+    return decodeTotals(await getJSON(this.fetch, `${pathOf(chatId)}/usage`), 'the reply');
+  }
+
+  /** Keeps *data* as a file for messages, and returns its id. */
+  async upload(data: Blob, name: string): Promise<string> {
+    const path = `${CHATS}/files?${new URLSearchParams({ name })}`;
+    const headers = { 'Content-Type': data.type || 'application/octet-stream' };
+    const response = await this.fetch(path, { method: 'POST', body: data, headers });
+    return asString(asObject(await readJSON(response, `POST ${path}`), 'the reply').id, 'id');
+  }
+
+  /** Returns a stored file's text. */
+  async fileText(fileId: string): Promise<string> {
+    const path = filePath(fileId);
+    const response = await this.fetch(path);
+    if (!response.ok) {
+      throw refusal(response, await response.text(), `GET ${path}`);
+    }
+    return response.text();
+  }
+}
+
+/** Returns where a stored file's bytes are, relative to the server's base URL. */
+export function filePath(fileId: string): string {
+  return `${CHATS}/files/${encodeURIComponent(fileId)}`;
+}
+
+/** Returns where the stream of a chat is; *cursor* is a query. */
+export function streamPath(chatId: string, cursor: string): string {
+  return `${pathOf(chatId)}/stream?${cursor}`;
+}
+
+/** Where the changes of all chats are told. */
+export const WATCH_PATH = `${CHATS}/watch`;
+
+function pathOf(chatId: string): string {
+  return `${CHATS}/${encodeURIComponent(chatId)}`;
+}
+
+function approvalMode(asks: boolean): string {
+  return asks ? 'ask' : 'auto';
+}
+
+function callRef({ messageId, callIndex }: ICallKey): object {
+  return { message_id: messageId, call_index: callIndex };
+}
+
+function decodeSent(value: unknown): ISent {
+  const fields = asObject(value, 'the reply');
+  return {
+    message: optional(fields.message, 'message', decodeMessage),
+    queued: optional(fields.queued_message, 'queued_message', decodeQueued)
+  };
+}

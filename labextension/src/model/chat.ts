@@ -1,0 +1,266 @@
+import { type ChatAPI, type InputPart, streamPath } from '../client/chats.js';
+import { decodeStreamFrame } from '../client/events.js';
+import { ResponseError } from '../client/restapi.js';
+import { type OpenSocket, ResumableSocket } from '../client/socket.js';
+import type { IAction, IQueuedMessage, IUsageTotals } from '../client/values.js';
+import { apply, cursorOf, EMPTY_VIEW, type IChatView, isSettled, reconnected } from '../client/view.js';
+import type { Chats } from './chats.js';
+import { Emitter } from './emitter.js';
+import { type Entry, Transcript } from './transcript.js';
+
+const SHORTEST_PAUSE = 80; // ms between two pictures of a stream: more often costs time and shows nothing more
+const CLIENT = 'jupyterlab'; // who answers questions
+
+export interface IChatState {
+  readonly view: IChatView;
+  readonly entries: readonly Entry[];
+  /** `lost` is tried again. */
+  readonly connection: 'connecting' | 'open' | 'lost';
+  /** Why there is nothing more to come. */
+  readonly failure: Error | undefined;
+  /** What went wrong with the last thing that the user did. */
+  readonly problem: string | undefined;
+  readonly usage: IUsageTotals | undefined;
+  /** What stands in the input. */
+  readonly draft: string;
+}
+
+/** One chat that is looked at: its stream, and what can be done to it. Lives as long as its view is open. */
+export class ChatModel extends Emitter {
+  constructor(
+    readonly id: string,
+    private readonly chats: Chats,
+    open: OpenSocket
+  ) {
+    super();
+    this.api = chats.api;
+    this.socket = new ResumableSocket({
+      open,
+      path: () => streamPath(id, cursorOf(this.view)),
+      opened: () => this.opened(),
+      received: text => this.receive(text),
+      dropped: () => this.set({ connection: 'lost' }),
+      failed: failure => this.set({ failure, connection: 'lost' }),
+      check: () => this.check()
+    });
+    void this.loadFamily();
+  }
+
+  /** What is known now; the same object until something changes. */
+  readonly getState = (): IChatState => this.state;
+
+  setDraft(draft: string): void {
+    this.set({ draft });
+  }
+
+  /** Sends *text*; while a turn runs it waits in the queue, or ends the turn. Returns whether it was taken. */
+  send(text: string, busyBehavior: 'queue' | 'interrupt' = 'queue'): Promise<boolean> {
+    return this.attempt(async () => void (await this.api.send(this.id, textInput(text), { busyBehavior })));
+  }
+
+  /** Stops what runs, subagents too; what was queued comes back into the input. */
+  stop(): Promise<boolean> {
+    return this.attempt(async () => this.takeBack(await this.api.stop(this.id)));
+  }
+
+  /** Takes a queued message back into the input. */
+  editQueued(queued: IQueuedMessage): Promise<boolean> {
+    return this.attempt(async () => {
+      await this.api.unqueue(this.id, queued.id);
+      this.takeBack([queued]);
+    });
+  }
+
+  removeQueued(queued: IQueuedMessage): Promise<boolean> {
+    return this.attempt(() => this.api.unqueue(this.id, queued.id));
+  }
+
+  /** Ends the turn that runs and goes on with this message. */
+  sendNow(queued: IQueuedMessage): Promise<boolean> {
+    return this.attempt(async () => void (await this.api.promote(this.id, queued.id)));
+  }
+
+  /** Replaces a sent message; all that followed is gone. */
+  edit(messageId: number, text: string): Promise<boolean> {
+    return this.attempt(() => this.api.edit(this.id, messageId, textInput(text)));
+  }
+
+  /** Lets the last message of the user be answered again. */
+  retry(): Promise<boolean> {
+    const last = this.view.messages.findLast(message => message.role === 'user');
+    return last === undefined ? Promise.resolve(false) : this.edit(last.id, textOf(last.content));
+  }
+
+  decide(action: IAction, decision: 'allow' | 'deny'): Promise<boolean> {
+    return this.attempt(() => this.api.decide(this.id, action, decision));
+  }
+
+  /** Allows this call and what else waits, and stops asking in this chat. */
+  allowAll(): Promise<boolean> {
+    return this.attempt(async () => {
+      await this.chats.change(this.id, { asks: false });
+      for (const action of this.view.actions.filter(({ kind }) => kind === 'approval')) {
+        await this.api.decide(this.id, action, 'allow');
+      }
+    });
+  }
+
+  /** Answers questions; *answers* has one text for each, in order. */
+  answer(action: IAction, answers: readonly IAnswer[]): Promise<boolean> {
+    return this.attempt(() => this.api.answer(this.id, action, { answers }, CLIENT));
+  }
+
+  change(changes: Parameters<Chats['change']>[1]): Promise<boolean> {
+    return this.attempt(() => this.chats.change(this.id, changes));
+  }
+
+  /** Leaves plan mode and has the plan carried out. */
+  approvePlan(): Promise<boolean> {
+    return this.attempt(async () => {
+      await this.chats.change(this.id, { planMode: false });
+      await this.api.send(this.id, textInput('I approve the plan. Carry it out.'));
+    });
+  }
+
+  forgetProblem(): void {
+    this.set({ problem: undefined });
+  }
+
+  /** Tries to connect at once, where a try is due later. */
+  retryNow(): void {
+    this.socket.retryNow();
+  }
+
+  get isDisposed(): boolean {
+    return this.socket.isDisposed;
+  }
+
+  dispose(): void {
+    clearTimeout(this.pause);
+    this.pause = undefined;
+    this.socket.dispose();
+  }
+
+  private opened(): void {
+    this.view = reconnected(this.view);
+    this.set({ connection: 'open' });
+  }
+
+  private receive(text: string): void {
+    const before = this.view;
+    this.view = apply(before, decodeStreamFrame(text));
+    if (isAtRest(this.view) && !isAtRest(before)) {
+      void this.loadUsage();
+    }
+    if (this.view !== before) {
+      this.showSoon();
+    }
+  }
+
+  /** Shows at once what comes after a pause, and the rest no more often than makes sense. */
+  private showSoon(): void {
+    this.isStale = true;
+    if (this.pause === undefined && !this.isDisposed) {
+      this.show();
+      this.pause = setTimeout(() => {
+        this.pause = undefined;
+        if (this.isStale) {
+          this.showSoon();
+        }
+      }, SHORTEST_PAUSE);
+    }
+  }
+
+  private show(): void {
+    this.isStale = false;
+    this.set({ view: this.view, entries: this.transcript.entriesOf(this.view) });
+  }
+
+  private set(changes: Partial<IChatState>): void {
+    this.state = { ...this.state, ...changes };
+    this.changed();
+  }
+
+  /** A chat that is gone, or not ours, does not come back: the stream ends with the server's words. */
+  private async check(): Promise<void> {
+    try {
+      await this.chats.refresh(this.id);
+    } catch (error) {
+      if (error instanceof ResponseError && (error.status === 404 || error.status === 403)) {
+        throw error;
+      }
+    }
+  }
+
+  private loadFamily(): Promise<boolean> {
+    return this.attempt(async () => {
+      const [chat, children] = await Promise.all([this.api.get(this.id), this.api.children(this.id)]);
+      this.chats.put(chat, ...children);
+    });
+  }
+
+  private loadUsage(): Promise<boolean> {
+    return this.attempt(async () => this.set({ usage: await this.api.usage(this.id) }));
+  }
+
+  private takeBack(queued: readonly IQueuedMessage[]): void {
+    const texts = [this.state.draft, ...queued.map(({ content }) => textOf(content))];
+    this.set({ draft: texts.filter(text => text.trim()).join('\n\n') });
+  }
+
+  /** Does what the user asked for; what goes wrong is shown, in the server's words where it had some. */
+  private async attempt(act: () => Promise<void>): Promise<boolean> {
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      this.set({ problem: sentenceFor(error) });
+      return false;
+    }
+  }
+
+  private readonly api: ChatAPI;
+  private readonly socket: ResumableSocket;
+  private readonly transcript = new Transcript();
+  private view = EMPTY_VIEW;
+  private pause: ReturnType<typeof setTimeout> | undefined;
+  private isStale = false;
+  private state: IChatState = {
+    view: EMPTY_VIEW,
+    entries: [],
+    connection: 'connecting',
+    failure: undefined,
+    problem: undefined,
+    usage: undefined,
+    draft: ''
+  };
+}
+
+function isAtRest({ isComplete, status }: IChatView): boolean {
+  return isComplete && isSettled(status);
+}
+
+export interface IAnswer {
+  readonly question: string;
+  readonly answer: string;
+}
+
+/** Returns the text that somebody wrote in a message. */
+export function textOf(content: readonly { readonly type: string; readonly text?: string }[]): string {
+  return content.flatMap(part => (part.type === 'text' && part.text ? [part.text] : [])).join('\n');
+}
+
+export function textInput(text: string): InputPart[] {
+  return [{ type: 'text', text }];
+}
+
+/** Says what went wrong and, where that is known, what to do. */
+export function sentenceFor(error: unknown): string {
+  if (error instanceof ResponseError) {
+    return error.sentence ?? error.message;
+  }
+  if (error instanceof TypeError) {
+    return 'The server cannot be reached. Check that it runs, then try again.'; // what `fetch` throws
+  }
+  return error instanceof Error ? error.message : String(error);
+}

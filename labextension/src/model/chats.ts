@@ -1,0 +1,111 @@
+import type { ChatAPI, IChatChanges } from '../client/chats.js';
+import { WATCH_PATH } from '../client/chats.js';
+import { decodeWatchFrame } from '../client/events.js';
+import { type OpenSocket, ResumableSocket } from '../client/socket.js';
+import type { IChat } from '../client/values.js';
+import { Emitter } from './emitter.js';
+
+const PAGE = 100;
+
+export interface IChatsState {
+  /** No subagents: pinned ones first, then the newest change. */
+  readonly chats: readonly IChat[];
+  readonly isLoaded: boolean;
+  /** Why the list could not be read. */
+  readonly error: Error | undefined;
+}
+
+/** The user's chats, kept up to date over one connection; lives as long as its panel. */
+export class Chats extends Emitter {
+  constructor(
+    readonly api: ChatAPI,
+    open: OpenSocket
+  ) {
+    super();
+    this.socket = new ResumableSocket({
+      open,
+      path: () => WATCH_PATH,
+      opened: () => void this.load(),
+      received: text => this.receive(text),
+      failed: error => this.set({ error })
+    });
+  }
+
+  /** The list as it is known now; the same object until it changes. */
+  readonly getState = (): IChatsState => this.state;
+
+  /** Returns what is known of a chat, a subagent's too. */
+  find(chatId: string): IChat | undefined {
+    return this.known.get(chatId);
+  }
+
+  /** Returns what is known of a chat's own subagents. */
+  childrenOf(chatId: string): readonly IChat[] {
+    return [...this.known.values()].filter(chat => chat.parentChatId === chatId);
+  }
+
+  /** Takes in chats that somebody has asked the server for. */
+  put(...chats: readonly IChat[]): void {
+    for (const chat of chats) {
+      this.known.set(chat.id, chat);
+    }
+    this.set({});
+  }
+
+  /** Changes a chat and takes in what it is then. */
+  async change(chatId: string, changes: IChatChanges): Promise<void> {
+    await this.api.change(chatId, changes);
+    await this.refresh(chatId);
+  }
+
+  async refresh(chatId: string): Promise<void> {
+    this.put(await this.api.get(chatId));
+  }
+
+  /** Reads the list again; an error is part of the state. */
+  async load(): Promise<void> {
+    try {
+      const chats = await this.api.list({ limit: PAGE });
+      for (const chat of chats) {
+        this.known.set(chat.id, chat);
+      }
+      this.set({ isLoaded: true, error: undefined });
+    } catch (error) {
+      this.set({ error: error instanceof Error ? error : new Error(String(error)) });
+    }
+  }
+
+  get isDisposed(): boolean {
+    return this.socket.isDisposed;
+  }
+
+  dispose(): void {
+    this.socket.dispose();
+  }
+
+  private receive(text: string): void {
+    const change = decodeWatchFrame(text);
+    if (change) {
+      this.put(change.chat);
+    }
+  }
+
+  private set(changes: Partial<IChatsState>): void {
+    this.state = { ...this.state, ...changes, chats: listed([...this.known.values()]) };
+    this.changed();
+  }
+
+  private readonly known = new Map<string, IChat>();
+  private readonly socket: ResumableSocket;
+  private state: IChatsState = { chats: [], isLoaded: false, error: undefined };
+}
+
+function listed(chats: readonly IChat[]): IChat[] {
+  return chats
+    .filter(chat => chat.parentChatId === undefined && !chat.archived)
+    .sort((one, other) => pinned(one) - pinned(other) || other.updatedAt.localeCompare(one.updatedAt));
+}
+
+function pinned({ pinOrder }: IChat): number {
+  return pinOrder || Number.MAX_SAFE_INTEGER;
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+
+import { ChatAPI } from '../src/client/chats.js';
+import { ChatModel } from '../src/model/chat.js';
+import { Chats } from '../src/model/chats.js';
+import { TestServer, until } from './wire.js';
+
+const BASE = '/api/experimental/chats';
+const CHAT = {
+  id: 'a',
+  root_chat_id: 'a',
+  title: 'Dates',
+  status: 'waiting',
+  last_error: null,
+  model: 'demo:demo',
+  updated_at: '2026-11-21T07:30:00Z',
+  archived: false,
+  approval_mode: 'ask',
+  pin_order: 0,
+  has_unread: false
+};
+
+let server: TestServer;
+let chats: Chats;
+let model: ChatModel;
+let send: (...events: readonly object[]) => void;
+
+beforeEach(async () => {
+  server = await TestServer.start();
+  server.replies[`GET ${BASE}/a`] = CHAT;
+  server.replies[`GET ${BASE}/a/children`] = [{ ...CHAT, id: 'b', parent_chat_id: 'a' }];
+  server.replies[`GET ${BASE}?limit=100&archived=false`] = [CHAT];
+  server.onConnection = socket => {
+    send = (...events) => socket.send(JSON.stringify({ type: 'data', data: events }));
+  };
+  chats = new Chats(new ChatAPI(server.fetch), server.open);
+  await until(() => chats.getState().isLoaded && server.paths.length === 1);
+  model = new ChatModel('a', chats, server.open);
+  await until(() => model.getState().connection === 'open' && chats.childrenOf('a').length === 1);
+});
+
+afterEach(async () => {
+  model.dispose();
+  model.dispose();
+  chats.dispose();
+  await server.stop();
+});
+
+function status(word: string): object {
+  return { type: 'status', chat_id: 'a', status: { status: word } };
+}
+
+function message(id: number, role: string, text: string): object {
+  const content = [{ type: 'text', text }];
+  return {
+    type: 'message',
+    chat_id: 'a',
+    message: { id, chat_id: 'a', role, content, created_at: '2026-11-21T07:30:00Z' }
+  };
+}
+
+const EMPTY_QUEUE = { type: 'queue_update', chat_id: 'a', queued_messages: [] };
+
+test('shows what comes, and asks for the usage when the chat is at rest', async () => {
+  server.replies[`GET ${BASE}/a/usage`] = {
+    total_cost_micros: null,
+    total_input_tokens: 1,
+    total_output_tokens: 2,
+    total_cache_read_tokens: 0,
+    total_cache_creation_tokens: 0
+  };
+  send(status('waiting'), message(1, 'user', 'Hi'), message(2, 'assistant', 'Hello'), EMPTY_QUEUE);
+  await until(() => model.getState().usage !== undefined);
+
+  const { view, entries, usage } = model.getState();
+  assert.deepEqual([view.status, entries.length, usage?.outputTokens], ['waiting', 2, 2]);
+});
+
+test('a hundred pieces at once are few pictures', async () => {
+  let pictures = 0;
+  model.subscribe(() => {
+    pictures += 1;
+  });
+  for (let seq = 1; seq <= 100; seq += 1) {
+    const live = { role: 'assistant', part: { type: 'text', text: 'x' }, index: 0, seq };
+    send({ type: 'message_part', chat_id: 'a', message_part: { ...live, history_version: 1, attempt: 1 } });
+  }
+  await until(() => model.getState().view.seq === 100);
+  assert.ok(pictures < 20, `${pictures} pictures`);
+});
+
+describe('stop', () => {
+  test('puts what was queued behind what stands in the input', async () => {
+    const queued = (id: number, text: string) => ({ id, content: [{ type: 'text', text }] });
+    server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [queued(5, 'first'), queued(6, 'second')] };
+    model.setDraft('begun');
+
+    assert.equal(await model.stop(), true);
+    assert.equal(model.getState().draft, 'begun\n\nfirst\n\nsecond');
+    assert.deepEqual(server.requests.at(-1)?.body, { queue: 'drop' });
+  });
+
+  test('that fails says why', async () => {
+    server.replies[`POST ${BASE}/a/interrupt`] = 503;
+    assert.equal(await model.stop(), false);
+    assert.match(model.getState().problem ?? '', /503/);
+  });
+});
+
+test('allowing all stops asking and allows what waits', async () => {
+  const call = { message_id: 2, call_index: 0, tool_call_id: 'c', tool_name: 'execute', args: {} };
+  const actions = [{ kind: 'approval', ...call }];
+  send(status('requires_action'), EMPTY_QUEUE, {
+    type: 'action_required',
+    chat_id: 'a',
+    action_required: { actions }
+  });
+  await until(() => model.getState().view.actions.length === 1);
+  server.replies[`PATCH ${BASE}/a`] = CHAT;
+  server.replies[`POST ${BASE}/a/approvals`] = CHAT;
+
+  assert.equal(await model.allowAll(), true);
+  const done = server.requests.filter(({ asked }) => !asked.startsWith('GET')).map(({ body }) => body);
+  assert.deepEqual(done, [{ approval_mode: 'auto' }, { message_id: 2, call_index: 0, decision: 'allow' }]);
+});
+
+test('a chat that is gone ends its stream in the words of the server', async () => {
+  server.replies[`GET ${BASE}/a`] = 404;
+  server.onConnection = undefined;
+  await drop();
+  await until(() => model.getState().failure !== undefined);
+  assert.match(model.getState().failure?.message ?? '', /404/);
+});
+
+/** Ends all connections, as a server that is restarted. */
+async function drop(): Promise<void> {
+  const before = server.paths.length;
+  server.cut();
+  await until(() => model.getState().connection === 'lost' || server.paths.length > before);
+}
+
+test('after a drop it goes on after the last message', async () => {
+  send(status('running'), message(7, 'user', 'Hi'), EMPTY_QUEUE);
+  await until(() => model.getState().view.lastId === 7);
+  server.cut();
+  await until(() => server.paths.some(path => path.endsWith('/a/stream?after_id=7')));
+});
+
+describe('the list', () => {
+  test('has no subagents, and pinned chats first', () => {
+    const [one] = chats.getState().chats;
+    assert.ok(one);
+    chats.put({ ...one, id: 'new', updatedAt: '2027-01-01T00:00:00Z' }, { ...one, id: 'pin', pinOrder: 2 });
+    assert.deepEqual(
+      chats.getState().chats.map(({ id }) => id),
+      ['pin', 'new', 'a']
+    );
+  });
+
+  test('forgets a chat that is archived', () => {
+    const [one] = chats.getState().chats;
+    assert.ok(one);
+    chats.put({ ...one, archived: true });
+    assert.deepEqual(chats.getState().chats, []);
+  });
+});
