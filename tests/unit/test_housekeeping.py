@@ -95,7 +95,7 @@ async def test_it_works_each_day_even_after_a_failure_and_stops(
         monkeypatch.setattr(keeper, "run_once", fail_once)
         with caplog.at_level(logging.ERROR):
             keeper.start()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await ran.wait()
         await keeper.stop()
         await keeper.stop()

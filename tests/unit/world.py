@@ -47,7 +47,7 @@ from jupyter_chatd.tools.registry import Toolbox, builtin_tools
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
 from jupyter_chatd.workspace.server import ServerAgent
 
-PATIENCE = 10.0  # seconds until a test that waits has failed
+PATIENCE = 45.0  # seconds until a test that waits has failed
 OWNER = "local"
 MODEL = "scripted:model"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import OWNER, World, said, script
+from world import OWNER, PATIENCE, World, said, script
 
 from jupyter_chatd.errors import AlreadyDecidedError
 from jupyter_chatd.loop.service import NewChat
@@ -26,7 +26,7 @@ async def create(world: World) -> str:
 
 
 async def until(world: World, chat_id: str, status: ChatStatus) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await world.chat(chat_id)).status is not status:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -9,7 +9,7 @@ import asyncio
 import time
 
 import pytest
-from world import World, eventually, outline, script
+from world import PATIENCE, World, eventually, outline, script
 
 from jupyter_chatd.providers.scripted import say, wait
 
@@ -18,7 +18,7 @@ from .test_interrupt import NEVER
 
 pytestmark = pytest.mark.anyio
 
-LONG = 60.0  # seconds: a tick that never comes
+LONG = 10 * PATIENCE  # a tick that never comes
 JUMPS = pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0])
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from world import OWNER, World, said
+from world import OWNER, PATIENCE, FunctionTool, World, said
 
 from jupyter_chatd.loop.service import NewChat
 from jupyter_chatd.messages import ChatStatus, Message, Role, TextPart, ToolCallPart, ToolResultPart
@@ -18,12 +17,12 @@ from jupyter_chatd.providers.protocol import ModelCall
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, say, wait
 from jupyter_chatd.store import families
 from jupyter_chatd.subagents.catalog import Catalog
+from jupyter_chatd.tools.protocol import ToolContext
 
 from .conftest import Start
+from .test_interrupt import until_told
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE = 20.0  # seconds
 
 Plays = Callable[[ModelCall, int], Answer]
 
@@ -232,19 +231,18 @@ async def test_a_child_that_fails_is_an_error_for_its_parent(start: Start) -> No
 
 async def test_stopping_the_root_stops_its_children_and_keeps_what_they_said(start: Start) -> None:
     def talking(_asked: ModelCall, _steps: int) -> Answer:
-        return [say("Half of it."), wait(60.0)]
+        return [say("Half of it."), wait(10 * PATIENCE)]
 
     world = await start(Play(parent=spawning("one A", "one B", "one C"), one=talking))
     parent = await world.create("parent")
     async with asyncio.timeout(PATIENCE):
-        while len([c for c in world.model.calls if text_of(c.messages[-1]).startswith("one")]) < 3:  # noqa: ASYNC110
+        while len(children := await children_of(world, parent)) < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
-    began = time.perf_counter()
+    for child in children:
+        await until_told(world, child.id, "Half of it.")
     await world.interrupt(parent)
     await settled(world, parent)
-    kept = [await settled(world, child.id) for child in await children_of(world, parent)]
-    assert time.perf_counter() - began < 1.0
+    kept = [await settled(world, child.id) for child in children]
     assert [text_of(rows[-1]) for rows in kept] == ["Half of it."] * 3
 
 
@@ -252,17 +250,23 @@ async def test_stopping_the_root_stops_its_children_and_keeps_what_they_said(sta
 
 
 async def test_children_work_side_by_side(start: Start) -> None:
-    """20 children with a tool of 0.3 s each take little longer than one."""
+    """Of 20 children none ends before all are at work."""
+    begun, all_began = 0, asyncio.Event()
+
+    async def meet(_args: Mapping[str, Any], _context: ToolContext) -> str:
+        nonlocal begun
+        begun += 1
+        if begun == 20:
+            all_began.set()
+        await all_began.wait()
+        return "met"
 
     def busy(_asked: ModelCall, steps: int) -> Answer:
-        return [call("execute", {"command": "sleep 0.3"})] if steps == 0 else [say("Slept.")]
+        return [call("meet")] if steps == 0 else [say("Met.")]
 
-    world = await start(Play(parent=spawning(*["one A"] * 20), one=busy))
-    began = time.perf_counter()
+    world = await start(Play(parent=spawning(*["one A"] * 20), one=busy), tools=[FunctionTool("meet", meet)])
     rows = await settled(world, await world.create("parent"))
-    took = time.perf_counter() - began
-    assert text_of(rows[-1]) == " | ".join(["Slept."] * 20)
-    assert took < 20 * 0.3 / 2
+    assert text_of(rows[-1]) == " | ".join(["Met."] * 20)
 
 
 async def test_waiting_parents_never_starve_their_children(start: Start) -> None:

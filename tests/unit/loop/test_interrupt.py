@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from world import FunctionTool, World, eventually, outline, results, script
+from world import PATIENCE, FunctionTool, World, eventually, outline, results, script
 
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.events import HistoryResetEvent, MessageEvent, MessagePartEvent, PreviewResetEvent
@@ -243,7 +243,7 @@ async def test_finished_results_are_kept_and_the_others_are_errors(start: Start)
 async def when_journalled(world: World, chat_id: str, count: int) -> None:
     """Wait until that many results of the running step are durable."""
     finished = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while finished < count:
             await asyncio.sleep(0.01)
             finished = sum(run.result is not None for run in (await world.journal(chat_id)).values())

@@ -6,13 +6,12 @@ import asyncio
 import os
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from world import FunctionTool, World, crash_image, eventually, outline, results, script
+from world import PATIENCE, FunctionTool, World, crash_image, eventually, outline, results, script
 
 from jupyter_chatd.loop.alive import HeldLock, WorkerRow, is_dead, list_workers, upsert_worker
 from jupyter_chatd.messages import ChatStatus
@@ -26,7 +25,7 @@ from .test_interrupt import NEVER
 
 pytestmark = pytest.mark.anyio
 
-LONG = 60.0  # seconds: a tick that never comes
+LONG = 10 * PATIENCE  # a tick that never comes
 
 
 async def owned_by(world: World, chat_id: str, worker_id: str) -> None:
@@ -90,9 +89,7 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start, tmp_pa
 
 async def test_a_message_is_taken_up_without_waiting_for_a_tick(start: Start) -> None:
     world = await start(script([say("Yes.")]), acquire_tick_s=LONG)
-    began = time.monotonic()
     await world.settled(await world.create())
-    assert time.monotonic() - began < 2.0
 
 
 async def test_two_servers_share_the_chats_of_one_file(start: Start) -> None:
@@ -135,15 +132,14 @@ async def test_a_killed_servers_chats_are_taken_over_at_once(start: Start, tmp_p
     )  # fmt: skip
     assert victim.stdout is not None
     chat_id = (await victim.stdout.readline()).decode().strip()
-    world = await start(script([say("I check.")]), acquire_tick_s=1.0)
+    world = await start(script([say("I check.")]), acquire_tick_s=0.5)
     owner = (await world.chat(chat_id)).worker_id
     assert owner not in (None, world.runtime.worker.worker_id)
 
     victim.kill()
-    killed = time.monotonic()
     await victim.wait()
+    # At the next look: long before its heartbeat, of a moment ago, is old.
     await world.when(chat_id, lambda change: change.chat.worker_id != owner)
-    assert time.monotonic() - killed < 1.5
     await world.settled(chat_id)
     rows = await world.rows(chat_id)
     assert [part.result for part in results(rows)] == [{"error": UNKNOWN_OUTCOME}]
@@ -209,7 +205,7 @@ async def test_the_heartbeat_goes_on(start: Start) -> None:
     world = await start(script(), heartbeat_s=0.05)
     (first,) = await world.runtime.store.read(list_workers)
     later = first
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while later.heartbeat_at == first.heartbeat_at:
             await asyncio.sleep(0.02)
             (later,) = await world.runtime.store.read(list_workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -119,13 +119,14 @@ async def test_an_old_server_with_sessions_works(manager: McpManager, server: Ol
         ("broken", "The server at {place} answered with status 500."),
         ("garbled", "The server refused the call (code -32700): Failed to parse JSON response"),
         ("huge", "Failed to parse JSON response: the answer has more than 8388608 bytes"),
-        ("silent", "The server did not answer within 0.5 s. It was told to stop. {unknown}"),
+        ("silent", "The server did not answer within 1 s. It was told to stop. {unknown}"),
     ],
 )
 async def test_a_call_that_goes_wrong_says_how_and_the_next_one_works(
     manager: McpManager, server: OldServer, manner: str, said: str
 ) -> None:
-    tools = await manager.connect([http(server.origin, call_timeout_s=0.5)])
+    limit_s = {"silent": 1.0}.get(manner, 60.0)
+    tools = await manager.connect([http(server.origin, call_timeout_s=limit_s)])
     server.manner = manner
     expected = said.format(
         unknown="Its outcome is unknown: check before you repeat it.",
@@ -154,9 +155,8 @@ async def test_a_server_that_hangs_is_left_out_in_time(
 ) -> None:
     server.manner = "hang"
     config = http(server.origin, transport=transport, connect_timeout_s=0.5)
-    start = time.monotonic()
-    assert await manager.connect([config]) == ()
-    assert time.monotonic() - start < 1.5
+    async with asyncio.timeout(20):
+        assert await manager.connect([config]) == ()
     assert manager.status(config).reason == "The server did not answer within 0.5 s."
     await until(lambda: all(request.done.is_set() for request in server.requests))
 

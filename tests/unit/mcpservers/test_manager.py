@@ -64,9 +64,11 @@ async def test_servers_are_connected_together_and_a_hanging_one_is_left_out_in_t
 ) -> None:
     hanging = [stdio(f"hang-{number}", "hang", connect_timeout_s=1.5) for number in range(2)]
     crashing = stdio("crash", "crash")
-    start = time.monotonic()
-    tools = await manager.connect([*hanging, crashing, stdio("b"), stdio("a", allowed_tools=("echo", "pid"))])
-    assert time.monotonic() - start < 2.5
+    configs = [*hanging, crashing, stdio("b"), stdio("a", allowed_tools=("echo", "pid"))]
+    connecting = asyncio.create_task(manager.connect(configs))
+    await until(lambda: all(manager.status(one).state is ServerState.CONNECTING for one in configs))
+    async with asyncio.timeout(20):
+        tools = await connecting
     assert names(tools)[:3] == ["a__echo", "a__pid", "b__cancelled"]
     assert state(manager, "a", allowed_tools=("echo", "pid"))[0] is ServerState.CONNECTED
     assert [manager.status(config).reason for config in (*hanging, crashing)] == [
@@ -116,9 +118,8 @@ async def test_what_a_dead_server_leaves_behind_neither_hides_its_death_nor_live
     tools = await manager.connect([stdio()])
     child = (await run(tools, "spawn")).result
     assert isinstance(child, int)
-    start = time.monotonic()
-    assert "exit code 1" in error(await run(tools, "die", code=1))  # the child holds the pipe open
-    assert time.monotonic() - start < 3
+    async with asyncio.timeout(20):  # the child holds the pipe open, for a minute
+        assert "exit code 1" in error(await run(tools, "die", code=1))
     await until(lambda: not alive([child]))
 
 
@@ -151,20 +152,20 @@ async def test_the_next_turn_knows_of_changed_tools(
 
 
 async def test_a_call_that_takes_too_long_is_cancelled_at_the_server(manager: McpManager) -> None:
-    tools = await manager.connect([stdio(call_timeout_s=0.3)])
-    start = time.monotonic()
-    assert error(await run(tools, "silent")) == (
-        "The server did not answer within 0.3 s. It was told to stop. "
-        "Its outcome is unknown: check before you repeat it."
-    )
-    assert time.monotonic() - start < 1
+    tools = await manager.connect([stdio(call_timeout_s=1.0)])
+    async with asyncio.timeout(20):
+        assert error(await run(tools, "silent")) == (
+            "The server did not answer within 1 s. It was told to stop. "
+            "Its outcome is unknown: check before you repeat it."
+        )
     assert len(await cancelled(tools)) == 1
 
 
 async def test_an_interrupted_call_is_cancelled_at_the_server(manager: McpManager) -> None:
     tools = await manager.connect([stdio()])
     call = asyncio.create_task(run(tools, "silent"))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0)
+    await run(tools, "echo")  # comes after it
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -251,13 +252,13 @@ async def test_a_program_that_cannot_be_started_says_why(
 
 
 async def test_nobody_waits_again_for_a_server_that_just_failed(manager: McpManager) -> None:
-    config = stdio("hang", "hang", connect_timeout_s=0.5)
+    config = stdio("hang", "hang", connect_timeout_s=1.0)
     assert await manager.connect([config]) == ()
     start = time.monotonic()
     assert await manager.connect([config]) == ()
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 0.5
     await manager.check(config)
-    assert time.monotonic() - start > 0.5, "who asks for it does wait"
+    assert time.monotonic() - start > 1.0, "who asks for it does wait"
 
 
 async def test_a_tool_of_a_server_that_is_gone_for_good_is_an_error(
@@ -316,11 +317,11 @@ async def test_closing_leaves_no_process_no_task_and_no_note(manager: McpManager
 
 
 async def test_closing_does_not_wait_for_a_server_that_is_being_connected(manager: McpManager) -> None:
-    connecting = asyncio.create_task(manager.connect([stdio("hang", "hang")]))
-    await until(lambda: state(manager, "hang", "hang")[0] is ServerState.CONNECTING)
-    start = time.monotonic()
-    await manager.aclose()
-    assert time.monotonic() - start < 3
+    config = stdio("hang", "hang", connect_timeout_s=600.0)
+    connecting = asyncio.create_task(manager.connect([config]))
+    await until(lambda: manager.status(config).state is ServerState.CONNECTING)
+    async with asyncio.timeout(20):
+        await manager.aclose()
     assert await connecting == ()
 
 
@@ -333,7 +334,7 @@ async def test_programs_die_with_a_killed_server(tmp_path: Path) -> None:
     assert len(alive(pids)) == 2
     server.kill()
     await server.wait()
-    await until(lambda: not alive(pids), limit_s=2)
+    await until(lambda: not alive(pids))
 
 
 async def test_a_removed_server_is_closed_and_not_started_by_turns_under_way(manager: McpManager) -> None:

@@ -81,5 +81,5 @@ async def test_a_workspace_that_does_not_answer_costs_only_its_project(
     monkeypatch.setattr(agent, "facts", asyncio.Event().wait)
     projects = ProjectServers(FileTrustStore(tmp_path / "data"), env={})
     found = McpSource(manager, projects, stored=stored, project_timeout_s=0.1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert names(await found.find_tools([], agent)) == ["forced__echo"]

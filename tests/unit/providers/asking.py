@@ -76,7 +76,7 @@ def endpoint(kind: Kind, base_url: str, *, api_key: str | None = API_KEY, **fiel
 
 
 async def collect(events: AsyncIterator[ModelEvent]) -> list[ModelEvent]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [event async for event in events]
 
 

@@ -408,8 +408,8 @@ async def test_events_that_need_no_waiting_leave_the_loop_to_others(monkeypatch:
 
     async def busy(*_: object) -> AsyncIterator[TextDelta]:
         for number in range(200):
-            end = time.perf_counter() + 0.0005
-            while time.perf_counter() < end:
+            end = time.thread_time() + 0.0005
+            while time.thread_time() < end:
                 pass
             yield TextDelta(block=0, text=str(number))
 
@@ -422,7 +422,7 @@ async def test_events_that_need_no_waiting_leave_the_loop_to_others(monkeypatch:
 
 
 async def turns_of_others(model: BridgeModel) -> tuple[int, float]:
-    """How often another task runs during an answer after its first event, and how long that took, seconds."""
+    """How often another task runs during an answer after its first event, and its seconds of CPU."""
     turns = 0
 
     async def count() -> None:
@@ -435,10 +435,10 @@ async def turns_of_others(model: BridgeModel) -> tuple[int, float]:
     await anext(stream)
     others = asyncio.create_task(count())
     await asyncio.sleep(0)
-    began, before = time.perf_counter(), turns
+    began, before = time.thread_time(), turns
     async for _ in stream:
         pass
-    elapsed = time.perf_counter() - began
+    elapsed = time.thread_time() - began
     others.cancel()
     return turns - before, elapsed
 
@@ -461,7 +461,7 @@ async def test_a_stopped_stream_closes_its_connection(connect: Call, kind: Kind,
             await asyncio.sleep(0)
 
     (request,) = called.vendor.generations
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(15):
         await request.done.wait()
     assert request.aborted
 

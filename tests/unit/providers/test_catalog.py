@@ -390,7 +390,7 @@ async def test_a_server_that_accepts_and_is_silent_does_not_hold_up_the_listing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jupyter_chatd.providers.discovery.TIMEOUT", 0.2)
-    async with Silent() as server, asyncio.timeout(5):
+    async with Silent() as server, asyncio.timeout(30):
         listing = by_name(await world.catalog({"OLLAMA_HOST": server.origin}).listing())
 
     assert listing["ollama"].unavailable_reason == "not_running"

@@ -131,7 +131,7 @@ def test_what_is_not_understood(text: str) -> None:
 
 
 def test_odd_texts_are_read_quickly() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for text in (
         "`" * 20_000,
         '"' * 20_001,
@@ -142,7 +142,7 @@ def test_odd_texts_are_read_quickly() -> None:
     ):
         parse_plan(text, directory="/")
 
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 # Turns.

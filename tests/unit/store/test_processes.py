@@ -79,7 +79,7 @@ async def open_neighbour(path: Path) -> AsyncIterator[Neighbour]:
         yield other
 
 
-async def until(condition: Callable[[], object], *, within_s: float = 5.0) -> float:
+async def until(condition: Callable[[], object], *, within_s: float = 30.0) -> float:
     """Wait for a condition; return how long it took, seconds."""
     began = time.monotonic()
     while not condition():
@@ -112,7 +112,7 @@ async def test_commit_of_another_process_is_noticed_soon(
             known = len(heard)
             await other.do(command)
             waits.append(await until(lambda known=known: len(heard) > known))
-    assert min(waits) < 0.5, "the look is every 200 ms; a busy machine may be late, but not each time"
+    assert min(waits) < 1.0, "the look is every 200 ms; a busy machine may be late, but not each time"
     assert told(heard) == [("theirs", True)] * 3
     assert heard[-1].chat == await store.read(lambda conn: reads.get_chat(conn, "theirs"))
 

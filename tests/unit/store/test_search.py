@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 import pytest
@@ -102,6 +103,20 @@ async def test_a_word_that_is_everywhere_is_found_quickly(store: Store) -> None:
     texts = [f"the word number {number} " + "and more " * 50 for number in range(1500)]
     rows = tuple(row for text in texts for row in (build.user(text), build.assistant(text)))
     await store.apply(ImportChat(chat=build.chat("big"), rows=rows))
-    began = time.perf_counter()
-    assert len(await find(store, "word")) == 20
-    assert time.perf_counter() - began < 0.5
+    found, marked = list[float](), list[float]()
+    for _ in range(3):
+        began = time.perf_counter()
+        assert len(await find(store, "word")) == 20
+        between = time.perf_counter()
+        assert len(await store.read(mark_all)) == 3000
+        found.append(between - began)
+        marked.append(time.perf_counter() - between)
+    assert min(found) < min(marked)
+
+
+def mark_all(conn: sqlite3.Connection) -> list[sqlite3.Row]:
+    """The yardstick: what it takes to look into every message that has the word."""
+    return conn.execute(
+        "SELECT snippet(message_search, 0, '', '', '', 20) FROM message_search"
+        " WHERE message_search MATCH 'word' ORDER BY rank"
+    ).fetchall()

@@ -21,7 +21,7 @@ from jupyter_chatd.stream.episode import delta_of
 from .puppet import Puppet
 from .viewer import Viewer
 
-PATIENCE = 5.0  # seconds
+PATIENCE = 20.0  # seconds
 
 
 @dataclass

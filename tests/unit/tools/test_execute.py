@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.tools.execute import LIVE_END, Execute
+from jupyter_chatd.tools.execute import DEFAULT_TIMEOUT, LIVE_END, Execute
 from jupyter_chatd.tools.protocol import ToolContext
 from jupyter_chatd.workspace import procfs
 from jupyter_chatd.workspace.protocol import WorkspaceAgent, WorkspaceUnavailableError
@@ -20,13 +21,21 @@ from .outputs import error, fields
 pytestmark = pytest.mark.anyio
 
 
+UNTIL_GO = "until [ -e go ]; do sleep 0.05; done"
+"""A command that ends when the test says so."""
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
 async def pids_in(file: Path, count: int) -> list[int]:
     def pids() -> list[int]:
         return [int(pid) for pid in file.read_text().split()] if file.exists() else []
 
-    async with asyncio.timeout(5):
-        while len(pids()) < count:  # noqa: ASYNC110 - a file tells nobody
-            await asyncio.sleep(0.01)
+    await until(lambda: len(pids()) >= count)
     return pids()
 
 
@@ -123,10 +132,11 @@ async def test_long_lines_are_cut(call: Call) -> None:
 # Live output
 
 
-async def test_output_is_live(context: ToolContext, emitted: list[str]) -> None:
-    task = asyncio.create_task(Execute().run({"command": "echo one; sleep 0.5; echo two"}, context))
-    await asyncio.sleep(0.25)
+async def test_output_is_live(context: ToolContext, emitted: list[str], folder: Path) -> None:
+    task = asyncio.create_task(Execute().run({"command": f"echo one; {UNTIL_GO}; echo two"}, context))
+    await until(lambda: emitted)
     assert emitted == ["one\n"]
+    (folder / "go").touch()
     assert fields(await task)["output"] == "one\ntwo\n"
     assert emitted == ["one\n", "two\n"]
 
@@ -155,11 +165,12 @@ async def test_a_command_whose_output_nobody_can_show_still_counts(
 # Time and background
 
 
-async def test_a_timeout_leaves_the_command_running(call: Call) -> None:
-    result = fields(await call("execute", command="echo one; sleep 0.5; echo two", timeout="200ms"))
+async def test_a_timeout_leaves_the_command_running(call: Call, folder: Path) -> None:
+    result = fields(await call("execute", command=f"echo one; {UNTIL_GO}; echo two", timeout="1s"))
     process_id = result.pop("background_process_id")
-    assert "did not end within 0.2 s and keeps running" in result.pop("error")
+    assert "did not end within 1 s and keeps running" in result.pop("error")
     assert result == {"success": False, "exit_code": -1, "output": "one\n"}
+    (folder / "go").touch()
     later = fields(await call("process_output", process_id=process_id))
     assert later == {"success": True, "running": False, "output": "one\ntwo\n", "exit_code": 0}
 
@@ -177,7 +188,7 @@ async def test_a_timeout_leaves_the_command_running(call: Call) -> None:
 async def test_a_background_command_returns_at_once(call: Call, args: dict[str, object]) -> None:
     began = time.monotonic()
     result = fields(await call("execute", **args))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < DEFAULT_TIMEOUT / 2
     assert (result["success"], result["exit_code"]) == (True, 0)
     assert "process_output" in result["note"]
     (entry,) = fields(await call("process_list"))["processes"]
@@ -221,15 +232,16 @@ async def test_dumping_files_is_pointed_to_read_file(call: Call, command: str, n
 # Interrupt
 
 
-async def test_an_interrupt_ends_everything_and_keeps_the_output(context: ToolContext, folder: Path) -> None:
+async def test_an_interrupt_ends_everything_and_keeps_the_output(
+    context: ToolContext, folder: Path, emitted: list[str]
+) -> None:
     command = "sleep 60 & echo $! >> pids; (sleep 60 & echo $! >> pids); echo begun; wait"
     task = asyncio.create_task(Execute().run({"command": command, "timeout": "1m"}, context))
     pids = await pids_in(folder / "pids", 2)
-    await asyncio.sleep(0.05)
-    began = time.monotonic()
+    await until(lambda: emitted)
     task.cancel()
-    result = fields(await task)
-    assert time.monotonic() - began < 5
+    async with asyncio.timeout(20):
+        result = fields(await task)
     assert alive(pids) == []
     assert "interrupted" in result.pop("error")
     assert result == {"success": False, "exit_code": -1, "output": "begun\n"}
@@ -264,9 +276,7 @@ async def test_a_second_interrupt_does_not_spare_the_processes(context: ToolCont
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5):
-        while alive(pids):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
+    await until(lambda: not alive(pids))
 
 
 async def test_a_call_leaves_no_task_behind(call: Call) -> None:
@@ -276,8 +286,10 @@ async def test_a_call_leaves_no_task_behind(call: Call) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_ten_calls_run_at_once(call: Call) -> None:
-    """The promise: ten calls of a second take under 1.3 s together. Here a third of that."""
-    began = time.monotonic()
-    await asyncio.gather(*(call("execute", command="sleep 0.33") for _ in range(10)))
-    assert time.monotonic() - began < 0.43 * 1.5
+async def test_ten_calls_run_at_once(call: Call, folder: Path) -> None:
+    """None ends before all have begun. What that costs is measured: tests/bench/bench_tools.py."""
+    command = f"echo $$ >> pids; {UNTIL_GO}"
+    calls = [asyncio.ensure_future(call("execute", command=command, timeout="1m")) for _ in range(10)]
+    await pids_in(folder / "pids", 10)
+    (folder / "go").touch()
+    assert all(fields(result)["success"] for result in await asyncio.gather(*calls))

@@ -19,10 +19,10 @@ async def start(agent: ServerAgent, command: str, *, background: bool = False) -
 
 
 async def run(agent: ServerAgent, command: str) -> ProcessOutput:
-    return await agent.wait_process(CHAT, await start(agent, command), timeout_s=10)
+    return await agent.wait_process(CHAT, await start(agent, command), timeout_s=60)
 
 
-async def until(claim: Callable[[], bool], *, limit_s: float = 5.0) -> None:
+async def until(claim: Callable[[], bool], *, limit_s: float = 30.0) -> None:
     """Wait until *claim* is true; fail when it is not in time."""
     deadline = time.monotonic() + limit_s
     while not claim():

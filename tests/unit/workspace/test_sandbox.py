@@ -188,7 +188,7 @@ async def test_a_read_only_command_changes_nothing(agent: ServerAgent, folder: P
     (folder / "there.txt").write_text("before")
     command = "cat there.txt; echo after > there.txt; rm there.txt; touch new; echo x > /tmp/chatd-read-only"
     spec = ProcessSpec(command=command, chat_id=CHAT, read_only=True)
-    output = await agent.wait_process(CHAT, await agent.start_process(spec), timeout_s=10)
+    output = await agent.wait_process(CHAT, await agent.start_process(spec), timeout_s=30)
     assert output.output.startswith("before")
     assert (folder / "there.txt").read_text() == "before"
     assert not _is_there(folder / "new")
@@ -220,7 +220,7 @@ async def test_what_became_a_daemon_ends_with_its_command(agent: ServerAgent) ->
 
 async def test_what_runs_in_the_background_outlives_its_shell(agent: ServerAgent) -> None:
     process_id = await start(agent, "sleep 62.25 & echo started")
-    output = await agent.wait_process(CHAT, process_id, timeout_s=10)
+    output = await agent.wait_process(CHAT, process_id, timeout_s=30)
     assert (output.output, output.running, output.lingering) == ("started\n", False, True)
     await agent.signal_process(CHAT, process_id, ProcessSignal.TERMINATE)
     await until(lambda: _commands_of("62.25") == [])

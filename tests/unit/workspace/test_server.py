@@ -52,7 +52,7 @@ async def test_commands_start_in_the_wanted_folder(agent: ServerAgent, folder: P
     for wanted, expected in ((None, folder), ("sub", below), (str(below), below)):
         spec = ProcessSpec(command="pwd", chat_id=CHAT, work_dir=wanted)
         process_id = await agent.start_process(spec)
-        output = await agent.wait_process(CHAT, process_id, timeout_s=10)
+        output = await agent.wait_process(CHAT, process_id, timeout_s=30)
         assert output.output == f"{expected}\n"
 
 
@@ -70,4 +70,4 @@ async def test_a_specs_variables_are_added_but_cannot_change_whose_it_is(agent: 
         env={"PAGER": "cat", "CODER_CHAT_ID": "someone else"},
     )
     process_id = await agent.start_process(spec)
-    assert (await agent.wait_process(CHAT, process_id, timeout_s=10)).output == f"cat {CHAT}\n"
+    assert (await agent.wait_process(CHAT, process_id, timeout_s=30)).output == f"cat {CHAT}\n"
