@@ -6,10 +6,11 @@ events never touch the disk; a crash may lose them, nothing reorders them within
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from .messages import Action, Chat, ErrorDetail, Message, Part, QueuedMessage, RetryState, Role
+from .usage import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -117,6 +118,34 @@ class ActionRequiredEvent:
     actions: tuple[Action, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildState:
+    """How a subagent stands."""
+
+    id: str
+    type: str
+    """`general`, `explore` or `computer_use`."""
+    title: str
+    status: str
+    """As the API shows it."""
+    archived: bool = False
+    has_unread: bool = False
+    last_error: ErrorDetail | None = None
+    usage: Totals = field(default_factory=Totals)
+    """Of this chat alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildrenEvent:
+    """How all of a chat's own subagents stand, in the order in which they were made; at most ten a second."""
+
+    type: Literal["children"] = "children"
+    chat_id: str
+    children: tuple[ChildState, ...]
+    usage: Totals
+    """Of the whole family, the chat itself included."""
+
+
 StreamEvent: TypeAlias = (
     StatusEvent
     | MessageEvent
@@ -127,6 +156,7 @@ StreamEvent: TypeAlias = (
     | ErrorEvent
     | RetryEvent
     | ActionRequiredEvent
+    | ChildrenEvent
 )
 
 

@@ -34,7 +34,7 @@ from .output import (
     tree_json,
 )
 from .settings import database_path, load_config
-from .talk import converse, follow_chat
+from .talk import converse, follow_chat, watch_family
 from .target import find_running, prefer_running, running_server, server_for_prompt
 from .terminal import TurnPrinter, until_ctrl_c
 from .transfer import COMMANDS
@@ -326,11 +326,19 @@ async def show(chat: str, server: str, as_json: bool) -> None:
 
 @chatd.command()
 @_CHAT
+@click.option("--watch", is_flag=True, help="Go on until none of them works, with a line for each change.")
 @server_option(f"{SERVER} When none runs, the database is read.")
 @JSON
 @guarded
-async def tree(chat: str, server: str, as_json: bool) -> None:
+async def tree(chat: str, watch: bool, server: str, as_json: bool) -> None:
     """Print CHAT with its subagents, and how each stands."""
+    if watch and as_json:
+        raise click.UsageError(
+            "Expected --watch or --json, came both: the tree is one, its changes are many."
+        )
+    if watch:
+        await _watch(chat, server)
+        return
     found = await find_running(server, cwd=Path.cwd())
     if found is None:
         with archive.open_archive(database_path(load_config())) as conn:
@@ -339,6 +347,14 @@ async def tree(chat: str, server: str, as_json: bool) -> None:
         async with AsyncClient(found) as client:
             family = await client.tree((await _find_chat(client, chat)).id)
     click.echo(wire.dump_json(tree_json(family)) if as_json else family)
+
+
+async def _watch(chat: str, server: str) -> None:
+    found = await running_server(server, cwd=Path.cwd())
+    async with AsyncClient(found) as client:
+        row = await _find_chat(client, chat)
+        async with ChatSession(client, row.id, give_up_s=None) as session:
+            await until_ctrl_c(watch_family(row, session))
 
 
 def _day(name: str, text: str) -> Callable[[F], F]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +14,8 @@ from ..client.display import plain_text, quoted, written
 from ..client.errors import ChatFailedError, ClientError
 from ..client.session import ChatSession
 from ..client.text import last_answer, last_user_id
+from ..client.tree import family_lines, has_ended
+from ..client.usage import dollars
 from ..client.view import SETTLED, ChatView
 from ..messages import Chat, Role
 from .output import print_chat_json
@@ -69,6 +72,32 @@ async def follow_chat(chat: Chat, session: ChatSession, *, messages: int, until_
         for message in view.messages:
             if message.role is Role.USER and message.id > turn:
                 click.echo(f"\n{quoted(written(message))}\n")
+
+
+async def watch_family(chat: Chat, session: ChatSession) -> None:
+    """Print how a chat and its subagents stand, and again whoever stands otherwise, until none works.
+
+    Raises:
+        ClientError: the chat can no longer be followed.
+    """
+    told: Mapping[str, str] = {}
+    view = await session.current()
+    while True:
+        lines = family_lines(chat, view)
+        for chat_id, line in lines.items():
+            if told.get(chat_id) != line:
+                click.echo(line)
+        told = lines
+        if has_ended(view):
+            break
+        view = await session.until(partial(_stands_otherwise, chat=chat, told=told))
+    if (spent := view.family_usage) is not None:
+        tokens = spent.total_input_tokens + spent.total_output_tokens
+        click.echo(f"{spent.message_count:,} calls, {tokens:,} tokens, {dollars(spent.total_cost_micros)}")
+
+
+def _stands_otherwise(view: ChatView, *, chat: Chat, told: Mapping[str, str]) -> bool:
+    return view.is_complete and (family_lines(chat, view) != told or has_ended(view))
 
 
 async def _print_turn(session: ChatSession, printer: TurnPrinter, *, may_fail: bool) -> None:

@@ -15,7 +15,8 @@ from ..client.calls import CallStatus, ToolCall, tool_calls
 from ..client.display import quoted, written
 from ..client.session import ChatSession
 from ..client.text import TextGrowth, last_user_id, said_since
-from ..client.view import ChatView
+from ..client.tree import child_line
+from ..client.view import SETTLED, ChatView
 from ..messages import CallKey, Role
 
 T = TypeVar("T")
@@ -30,6 +31,8 @@ class TurnPrinter:
         self._quiet = quiet
         self._growth = TextGrowth()
         self._calls: dict[CallKey, CallStatus] = {}
+        self._children: dict[str, str] = {}
+        """Their statuses as they were told, by id."""
         self._user_id: int | None = None
         self._since = 0
         self._retry = 0
@@ -64,6 +67,7 @@ class TurnPrinter:
         for call in tool_calls(view, after_id=self._since):
             if call.key is not None:
                 self._note_call(call.key, call)
+        self._note_children(view)
         self._note_messages(view)
         if view.retry is not None and view.retry.attempt != self._retry:
             self.note(f"{view.retry.error} Trying again in {view.retry.delay_ms / 1000:.0f} s.")
@@ -76,6 +80,14 @@ class TurnPrinter:
         if call.status is not self._calls.get(key) and (trouble := _trouble(call)):
             self.note(f"  {_line(call.summary)}: {trouble}")
         self._calls[key] = call.status
+
+    def _note_children(self, view: ChatView) -> None:
+        """Tell of subagents that stand otherwise than before; those that had ended before are old news."""
+        for child in view.children:
+            before = self._children.get(child.id, child.status if child.status in SETTLED else "")
+            if child.status != before:
+                self.note(f"  {_line(child_line(child))}")
+            self._children[child.id] = child.status
 
     def _note_messages(self, view: ChatView) -> None:
         """Tell of messages that came out of the queue meanwhile."""

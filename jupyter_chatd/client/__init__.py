@@ -12,12 +12,13 @@ but the values (`messages`, `events`) and their JSON (`wire`).
 from __future__ import annotations
 
 from .calls import CallStatus, ToolCall, ToolCalls, tool_calls
-from .chat import Chat, ChatList, HitList, TextStream
+from .chat import Chat, ChatList, ChildList, HitList
 from .client import AsyncClient, Edited, Interrupted, Page, Sent, ToolAnswer
 from .discovery import find_own_server
 from .errors import ChatFailedError, ClientError, NoServerError, RefusedError, UnreachableError
 from .files import ChatFile, file_reference, pasted_text
 from .mcp import McpClient, McpProject, McpProjectServer, McpServer, McpStatus
+from .pieces import EventStream, TextStream
 from .server import Server
 from .session import ChatSession
 from .stream import Update, follow
@@ -33,8 +34,10 @@ __all__ = [
     "ChatList",
     "ChatSession",
     "ChatView",
+    "ChildList",
     "ClientError",
     "Edited",
+    "EventStream",
     "HitList",
     "Interrupted",
     "LiveBlock",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any, Self, TypeVar
 
+from ..events import ChildState
 from ..hits import Hit
 from ..messages import Chat as ChatRow
 from ..messages import Message, QueuedMessage, Role
@@ -21,11 +22,12 @@ from .discovery import find_own_server
 from .errors import ClientError
 from .files import Attachment, ChatFile
 from .functions import function_tools
+from .pieces import EventStream, TextStream
 from .server import Server
 from .session import ChatSession
 from .text import last_answer
 from .tree import ChatTree
-from .usage import UsageReport
+from .usage import UsageReport, dollars
 from .view import ChatView
 
 T = TypeVar("T")
@@ -156,6 +158,7 @@ class Chat:
 
     def _bind(self, client: AsyncClient, chat: ChatRow, tools: Sequence[Callable[..., Any]]) -> None:
         self._row = chat
+        self._parent: Chat | None = None
         self._caller = CallerThread()
         self._session = ChatSession(
             client, chat.id, tools=function_tools(tools), run_sync=self._caller.run_sync
@@ -276,7 +279,15 @@ class Chat:
 
         For `for` and `async for`. Raises as `wait` does, at its end.
         """
-        return TextStream(self._session, self._serve)
+        return TextStream(self._session.said(), self._serve)
+
+    def events(self) -> EventStream:
+        """Return all that the stream tells, from now until the agent is done: `jupyter_chatd.events`.
+
+        For `for` and `async for`. A `ChildrenEvent` tells how the subagents stand. Raises as `wait` does, at
+        its end.
+        """
+        return EventStream(self._session.events(), self._serve)
 
     # Looking
 
@@ -302,8 +313,15 @@ class Chat:
 
     @property
     def last_status(self) -> str:
-        """The status as it was last heard of, without asking the server."""
-        return self._session.view.status or self._row.status.value
+        """The status as it was last heard of, without asking the server; of a child, by its parent too."""
+        told = self.state
+        return self._session.view.status or (told.status if told else self._row.status.value)
+
+    @property
+    def state(self) -> ChildState | None:
+        """How a chat of `children` stands as its parent's stream told last; `None` for other chats."""
+        found = self._parent._session.view.children if self._parent else ()
+        return next((child for child in found if child.id == self.id), None)
 
     @property
     def text(self) -> str:
@@ -346,10 +364,14 @@ class Chat:
         return self._call(self._session.client.download(file_id))
 
     @property
-    def children(self) -> tuple[Chat, ...]:
-        """The chat's own subagents, in the order in which they were made."""
+    def children(self) -> ChildList:
+        """The chat's own subagents, in the order in which they were made.
+
+        Each keeps up with how it stands (`last_status`, `state`) by the stream of this chat alone.
+        """
+        self._view()
         client = self._session.client
-        return tuple(Chat._of(client, row) for row in self._call(client.children(self.id)))
+        return ChildList(self._child(client, row) for row in self._call(client.children(self.id)))
 
     def tree(self) -> ChatTree:
         """Return the chat with its subagents as they are now; printing it shows how each stands."""
@@ -374,6 +396,11 @@ class Chat:
         live.show(self._session, self._picture)
 
     # Inside
+
+    def _child(self, client: AsyncClient, row: ChatRow) -> Chat:
+        child = Chat._of(client, row)
+        child._parent = self
+        return child
 
     @property
     def _picture(self) -> live.Picture:
@@ -411,26 +438,24 @@ class Chat:
             raise
 
 
-class TextStream:
-    """The pieces of an answer, for `for` and `async for`."""
+class ChildList(tuple[Chat, ...]):
+    """Subagents, oldest first. In a notebook it shows itself as a table."""
 
-    def __init__(
-        self, session: ChatSession, serve: Callable[[Coroutine[Any, Any, str | None]], str | None]
-    ) -> None:
-        self._pieces = session.said()
-        self._serve = serve
-        weakref.finalize(self, _aclose, background(), self._pieces).atexit = False
+    __slots__ = ()
 
-    def __iter__(self) -> Iterator[str]:
-        while (piece := self._serve(self._next())) is not None:
-            yield piece
-
-    async def __aiter__(self) -> AsyncIterator[str]:
-        while (piece := await asyncio.wrap_future(background().start(self._next()))) is not None:
-            yield piece
-
-    async def _next(self) -> str | None:
-        return await anext(self._pieces, None)
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                chat.title,
+                chat.state.type if chat.state else "",
+                chat.last_status,
+                "new" if chat.state and chat.state.has_unread else "",
+                dollars(chat.state.usage.total_cost_micros) if chat.state else "",
+                chat.id,
+            )
+            for chat in self
+        ]
+        return display.table(("title", "type", "status", "", "cost", "id"), rows)
 
 
 class ChatList(tuple[Chat, ...]):
@@ -478,7 +503,3 @@ async def _start(session: ChatSession) -> None:
 
 def _close(loop: BackgroundLoop, session: ChatSession) -> None:
     loop.start(session.close())
-
-
-def _aclose(loop: BackgroundLoop, pieces: Any) -> None:
-    loop.start(pieces.aclose())

@@ -26,6 +26,7 @@ from ..messages import (
     ToolResultPart,
 )
 from .calls import ToolCall, calls_of, live_calls
+from .tree import child_line
 from .usage import dollars, message_costs
 from .view import ChatView
 
@@ -65,7 +66,8 @@ def plain_text(
 ) -> str:
     """Return a chat as text: its last *messages*, of each text and output at most so many *characters*."""
     head = f"{chat.title} ({_state_line(chat, view)})"
-    return "\n\n".join([head, *transcript(view, messages=messages, characters=characters)])
+    family = ["\n".join(f"└─ {child_line(child)}" for child in view.children)] if view.children else []
+    return "\n\n".join([head, *transcript(view, messages=messages, characters=characters), *family])
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -82,14 +84,22 @@ def _cell(value: object) -> str:
 
 
 def _state_line(chat: Chat, view: ChatView) -> str:
-    told = [message.usage for message in view.messages if message.usage is not None]
-    tokens = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in told)
-    cost = message_costs(view.messages)
+    tokens, cost = _spent(view)
     facts = [STATUS_WORDS.get(view.status, view.status), chat.model]
     facts += [f"{tokens:,} tokens"] if tokens else []
     facts += [dollars(cost)] if cost is not None else []
     facts += [f"{len(view.queue)} queued"] if view.queue else []
     return " · ".join(facts)
+
+
+def _spent(view: ChatView) -> tuple[int, int | None]:
+    """Return tokens and cost: of the family where there are subagents."""
+    family = view.family_usage
+    if family is not None:
+        return family.total_input_tokens + family.total_output_tokens, family.total_cost_micros
+    told = [message.usage for message in view.messages if message.usage is not None]
+    tokens = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in told)
+    return tokens, message_costs(view.messages)
 
 
 # HTML
@@ -102,6 +112,8 @@ def _body(view: ChatView) -> Iterator[str]:
     for place in range(hidden, len(view.messages)):
         yield from _message(view.messages[place], calls_of(view, place))
     yield from _parts((block.part for block in view.live if block.role is Role.ASSISTANT), live_calls(view))
+    for child in view.children:
+        yield f'<div style="{_QUIET}">└─ {escape(child_line(child))}</div>'
     if view.retry is not None:
         yield _note(f"{view.retry.error} Trying again (attempt {view.retry.attempt}).")
     if view.error is not None:

@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 
 from ..errors import ChatdError
+from ..events import StreamEvent
 from ..messages import Chat, ChatStatus, ErrorDetail
 from .client import AsyncClient, Busy, Content, Edited, Effort, Interrupted, Page, Sent
 from .errors import ChatFailedError, ClientError, UnreachableError
@@ -283,6 +284,23 @@ class ChatSession:
                 since = last_user_id(view) if since is None else since
                 if piece := growth.next(said_since(view, since)):
                     yield piece
+
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+        """Yield what happens in the chat and how its subagents stand, from now until the chat settles.
+
+        Raises:
+            As `settled`, after the last event.
+        """
+        async with self.updates() as updates:
+            settled = asyncio.ensure_future(self.settled())
+            settled.add_done_callback(lambda _: updates.put_nowait(None))
+            try:
+                while (update := await updates.get()) is not None:
+                    for event in update.events:
+                        yield event
+                await settled
+            finally:
+                settled.cancel()
 
     @asynccontextmanager
     async def updates(self) -> AsyncGenerator[asyncio.Queue[Update | None], None]:

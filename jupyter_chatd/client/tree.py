@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ..events import ChildState
 from ..messages import Chat
+from .view import SETTLED, ChatView
 
 _STANDS = {"requires_action": "waits for you", "waiting": "done"}
 
@@ -30,7 +32,27 @@ class ChatTree:
                 yield (("└─ " if is_last else "├─ ") if index == 0 else ("   " if is_last else "│  ")) + line
 
 
+def family_lines(chat: Chat, view: ChatView) -> Mapping[str, str]:
+    """Return by id how a chat and its subagents stand, each as in the tree."""
+    own = f"{chat.title}: {_stands(view.status)}  {chat.id[:8]}"
+    return {chat.id: own} | {child.id: f"└─ {child_line(child)}" for child in view.children}
+
+
+def has_ended(view: ChatView) -> bool:
+    """Whether neither the chat nor a subagent works or waits for somebody."""
+    return view.is_settled and all(child.status in SETTLED for child in view.children)
+
+
+def child_line(child: ChildState) -> str:
+    """Return how a subagent stands, in the words of the tree."""
+    why = f" ({child.last_error.message})" if child.last_error else ""
+    return f"{child.title} ({child.type}): {_stands(child.status)}{why}  {child.id[:8]}"
+
+
 def _line(chat: Chat) -> str:
-    status = _STANDS.get(chat.status.value, chat.status.value)
     kind = f" ({chat.mode or 'general'})" if chat.parent_chat_id else ""
-    return f"{chat.title}{kind}: {status}  {chat.id[:8]}"
+    return f"{chat.title}{kind}: {_stands(chat.status.value)}  {chat.id[:8]}"
+
+
+def _stands(status: str) -> str:
+    return _STANDS.get(status, status)

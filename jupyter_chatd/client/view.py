@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from ..events import (
     ActionRequiredEvent,
+    ChildrenEvent,
+    ChildState,
     Episode,
     ErrorEvent,
     HistoryResetEvent,
@@ -35,6 +37,7 @@ from ..messages import (
     ToolCallPart,
     ToolResultPart,
 )
+from ..usage import Totals
 
 SETTLED = frozenset({"waiting", "error"})
 """Statuses in which nothing runs and nobody is waited for."""
@@ -62,6 +65,10 @@ class ChatView:
     """The running episode, in the order in which its blocks began."""
     queue: tuple[QueuedMessage, ...] = ()
     actions: tuple[Action, ...] = ()
+    children: tuple[ChildState, ...] = ()
+    """How the chat's subagents stand."""
+    family_usage: Totals | None = None
+    """Of the chat and its subagents; `None` while there are none."""
     error: ErrorDetail | None = None
     retry: RetryState | None = None
     is_complete: bool = False
@@ -122,6 +129,8 @@ def _apply(view: ChatView, event: StreamEvent) -> ChatView:
             return replace(view, retry=event.retry)
         case ActionRequiredEvent():
             return replace(view, actions=event.actions)
+        case ChildrenEvent():
+            return replace(view, children=event.children, family_usage=event.usage)
 
 
 def _take_status(view: ChatView, status: str) -> ChatView:

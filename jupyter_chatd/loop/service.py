@@ -257,7 +257,7 @@ class ChatService:
     async def mark_read(self, chat_id: str) -> None:
         """Count everything that a chat says now as read; while nothing can be written it stays unread."""
         try:
-            await self.store.write(lambda conn: reads.mark_read(conn, chat_id))
+            await self.store.mark_read(chat_id)
         except sqlite3.Error as error:
             log.warning("Chat %s could not be marked as read: %r", chat_id, error)
 

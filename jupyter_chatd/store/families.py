@@ -1,11 +1,18 @@
-"""Families of chats: who descends from whom, and what a child has said."""
+"""Families of chats: who descends from whom, how children stand, and what one has said."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ..messages import Chat, TextPart
-from .rows import chat_from_row, message_from_row
+from ..usage import Totals
+from .reads import last_change_id, snapshot_of
+from .rows import IS_UNREAD, chat_from_row, message_from_row
+from .usage_report import family_usage
+
+_SELECT_CHATS = f"SELECT *, {IS_UNREAD} FROM chats"  # noqa: S608 - built of literals
 
 
 def is_descendant(conn: sqlite3.Connection, *, ancestor_id: str, chat_id: str) -> bool:
@@ -32,11 +39,34 @@ def _parent_of(conn: sqlite3.Connection, chat_id: str) -> str | None:
 def children(conn: sqlite3.Connection, chat_id: str) -> tuple[Chat, ...]:
     """Return the chat's own children, archived ones too, in the order of the calls that made them."""
     rows = conn.execute(
-        "SELECT * FROM chats WHERE parent_chat_id = ?"
+        f"{_SELECT_CHATS} WHERE parent_chat_id = ?"
         " ORDER BY spawn_message_id, spawn_call_index, created_at, id",
         (chat_id,),
     )
     return tuple(chat_from_row(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a chat's children stand, read in one snapshot."""
+
+    change_id: int
+    """Every commit up to this number is in it."""
+    children: tuple[Chat, ...]
+    usage: Totals
+    """Of the chat and all below it."""
+    usage_of: Mapping[str, Totals]
+    """By chat; those without model calls are left out."""
+
+
+def find_standing(conn: sqlite3.Connection, chat_id: str) -> Standing | None:
+    """Return how the children of a chat stand; `None` when it has none."""
+    with snapshot_of(conn):
+        found = children(conn, chat_id)
+        if not found:
+            return None
+        usage, usage_of = family_usage(conn, chat_id)
+        return Standing(change_id=last_change_id(conn), children=found, usage=usage, usage_of=usage_of)
 
 
 def find(conn: sqlite3.Connection, chat_id: str) -> Chat | None:

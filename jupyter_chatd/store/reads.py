@@ -351,14 +351,18 @@ def _next_change_id(conn: sqlite3.Connection) -> int:
     return last_change_id(conn)
 
 
-def mark_read(conn: sqlite3.Connection, chat_id: str) -> None:
-    """Count everything that a chat says now as read. Nothing is written when it was."""
-    conn.execute(
+def mark_read(conn: sqlite3.Connection, chat_id: str) -> bool:
+    """Count everything that a chat says now as read; whether it was not. Nothing is written when it was."""
+    marked = conn.execute(
         "UPDATE chats SET last_read_message_id = (SELECT MAX(id) FROM messages WHERE chat_id = chats.id)"
         " WHERE id = ? AND EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = chats.id"
         " AND m.role = 'assistant' AND m.deleted = 0 AND m.id > COALESCE(chats.last_read_message_id, 0))",
         (chat_id,),
     )
+    if not marked.rowcount:
+        return False
+    conn.execute("UPDATE chats SET change_id = ? WHERE id = ?", (_next_change_id(conn), chat_id))
+    return True
 
 
 def overdue_actions(conn: sqlite3.Connection, now: float) -> tuple[str, ...]:

@@ -185,6 +185,16 @@ class Store:
             self._aside(run), after=lambda change: self._announce((change,))
         )
 
+    async def mark_read(self, chat_id: str) -> None:
+        """Count everything that a chat says now as read, and announce it where that changes something."""
+
+        def run(conn: sqlite3.Connection) -> Change | None:
+            return Change(chat=reads.get_chat(conn, chat_id)) if reads.mark_read(conn, chat_id) else None
+
+        await self._open_writer().submit(
+            self._aside(run), after=lambda change: self._announce((change,) if change else ())
+        )
+
     async def replace_title(self, chat_id: str, title: str, *, old: str) -> Chat | None:
         """Change a title that is still *old*, and announce it; `None` when somebody changed it meanwhile.
 

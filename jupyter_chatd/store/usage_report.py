@@ -36,6 +36,15 @@ def chat_usage(conn: sqlite3.Connection, chat_id: str) -> UsageSummary:
     return _summary(conn, "(chat_id = :chat OR root_chat_id = :chat)", {"chat": chat_id})
 
 
+def family_usage(conn: sqlite3.Connection, chat_id: str) -> tuple[Totals, Mapping[str, Totals]]:
+    """Return what a chat and those below it used, in one sum and by chat; who used nothing is left out."""
+    where, values = "(chat_id = :chat OR root_chat_id = :chat)", {"chat": chat_id}
+    (row,) = conn.execute(f"SELECT {_SUMS} FROM usage WHERE {where}", values)  # noqa: S608 - literals
+    rows = conn.execute(f"SELECT chat_id, {_SUMS} FROM usage WHERE {where} GROUP BY chat_id", values)  # noqa: S608
+    by_chat = [_fields(one) for one in rows]
+    return Totals(**_fields(row)), {fields.pop("chat_id"): Totals(**fields) for fields in by_chat}
+
+
 def owner_usage(conn: sqlite3.Connection, owner_id: str, *, first_day: str, last_day: str) -> UsageSummary:
     """Return what an owner's chats used on the days from *first_day* to *last_day*, both included."""
     values = {"owner": owner_id, "first": first_day, "last": last_day}

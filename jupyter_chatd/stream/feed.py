@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..errors import ChatdError
-from ..events import Episode, MessagePartEvent, PreviewResetEvent, StreamEvent
+from ..events import ChildrenEvent, Episode, MessagePartEvent, PreviewResetEvent, StreamEvent
 from ..messages import Part, Role
-from ..store import Store, reads
+from ..store import Store, families, reads
 from .episode import EpisodeBuffer
 from .frame import Frame, frames
-from .snapshot import snapshot_events
+from .snapshot import children_event, snapshot_events
 from .subscription import Cursor, Subscription
 
 FRAME_S = 0.04  # seconds between frames while parts keep coming
+CHILDREN_S = 0.1  # seconds between two looks at subagents while they keep changing
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -42,6 +43,10 @@ class Follower:
     """The newest `snapshot_version` heard of: other processes' commits are heard of, not told."""
     held: list[tuple[int, Frame | None]] | None = field(default_factory=list[tuple[int, Frame | None]])
     """Commits, by version, that came while a snapshot was being read; `None` when none is."""
+    children: ChildrenEvent | None = None
+    """How the subagents stand, as it was told; `None` while there are none."""
+    children_at: int = 0
+    """Every change of a subagent up to this change number was told."""
     subscription: Subscription = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,10 +67,12 @@ class Follower:
             return False
         return True
 
-    def take(self, view: reads.Snapshot) -> bool:
+    def take(self, view: reads.Snapshot, standing: families.Standing | None) -> bool:
         """Tell a snapshot and the commits held meanwhile; false when a newer one must be read."""
         self.version = view.chat.snapshot_version
-        for frame in frames(snapshot_events(view)):
+        if standing is not None:
+            self.children, self.children_at = children_event(view.chat.id, standing), standing.change_id
+        for frame in frames(snapshot_events(view, self.children)):
             self.subscription.push_snapshot(frame)
         self.last_id = max((row.id for row in view.messages), default=self.last_id)
         self.held = [(version, frame) for version, frame in self.held or () if version > self.version]
@@ -74,6 +81,15 @@ class Follower:
             return False
         for version, frame in self.held:
             self._tell(version, frame)
+        return True
+
+    def offer_children(self, children_at: int, event: ChildrenEvent, frame: Frame) -> bool:
+        """Tell how the subagents stand, unless that is known; false while a snapshot is being read."""
+        if self.held is not None:
+            return False
+        if children_at >= self.children_at and event != self.children:
+            self.children, self.children_at = event, children_at
+            self.subscription.push(frame)
         return True
 
     def _tell(self, version: int, frame: Frame | None) -> None:
@@ -110,7 +126,9 @@ class Feed:
     """
 
     __slots__ = (
+        "_are_children_watched",
         "_buffer",
+        "_children_changed",
         "_followers",
         "_on_idle",
         "_reset",
@@ -133,6 +151,10 @@ class Feed:
         self._reset: Episode | None = None
         """An episode whose beginning, or end, must be told before anything else."""
         self._timer: asyncio.TimerHandle | None = None
+        self._children_changed = False
+        """They were not looked at since."""
+        self._are_children_watched = False
+        """A task looks at them while they change."""
 
     @property
     def idle(self) -> bool:
@@ -236,6 +258,44 @@ class Feed:
                 follower.held = []
                 self._spawn(self._catch_up(follower))
 
+    # Subagents
+
+    def hear_of_usage(self) -> None:
+        """The chat itself used something: those who know of subagents are told the family's sum."""
+        if any(follower.children is not None for follower in self._followers):
+            self.hear_of_children()
+
+    def hear_of_children(self) -> None:
+        """A subagent has changed: who follows is told at once, then at most every `CHILDREN_S`."""
+        self._children_changed = True
+        if self._followers and not self._are_children_watched:
+            self._are_children_watched = True
+            self._spawn(self._watch_children())
+
+    async def _watch_children(self) -> None:
+        try:
+            while self._children_changed and self._followers:
+                self._children_changed = False
+                await self._tell_children()
+                await asyncio.sleep(CHILDREN_S)
+        except (ChatdError, sqlite3.Error) as error:
+            log.warning(
+                "Subscribers of chat %s are closed: no subagents can be read: %r", self.chat_id, error
+            )
+            self.close()
+        finally:
+            self._are_children_watched = False
+
+    async def _tell_children(self) -> None:
+        standing = await self._store.read(lambda conn: families.find_standing(conn, self.chat_id))
+        if standing is None:
+            return
+        event = children_event(self.chat_id, standing)
+        frame = Frame([event])
+        for follower in tuple(self._followers):
+            if not follower.offer_children(standing.change_id, event, frame):
+                self._children_changed = True  # its snapshot may be older: look once more
+
     # Subscribers
 
     async def subscribe(self, cursor: Cursor) -> Subscription:
@@ -274,15 +334,20 @@ class Feed:
     async def _synchronise(self, follower: Follower, cursor: Cursor | None) -> None:
         """Read snapshots until nothing is missing, then go on with the running episode."""
         while not follower.subscription.closed:
-            view = await self._store.read(
-                lambda conn: reads.snapshot(conn, self.chat_id, after_id=follower.last_id)
-            )
-            if follower.take(view):
+            view, standing = await self._store.read(lambda conn: self._read(conn, follower.last_id))
+            if follower.take(view, standing):
                 self._flush()
                 for frame in frames(self._preview(cursor, view.chat.history_version)):
                     follower.subscription.push_snapshot(frame)
                 follower.held = None
                 return
+
+    def _read(
+        self, conn: sqlite3.Connection, after_id: int
+    ) -> tuple[reads.Snapshot, families.Standing | None]:
+        return reads.snapshot(conn, self.chat_id, after_id=after_id), families.find_standing(
+            conn, self.chat_id
+        )
 
     def _preview(self, cursor: Cursor | None, history_version: int) -> list[StreamEvent]:
         """Return the running episode from where the subscriber is in it; without a cursor, from its start.

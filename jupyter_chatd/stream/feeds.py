@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ..events import Change, Episode, StreamEvent
-from ..messages import Role
+from ..messages import Chat, Role
 from ..store import Store
 from .feed import Feed, LiveEpisode
 from .frame import Frame
@@ -59,6 +59,7 @@ class Feeds:
             feed.tell(Frame([event]))
 
     def _on_change(self, change: Change) -> None:
+        self._tell_family(change.chat)
         feed = self._feeds.get(change.chat.id)
         if feed is None:
             return
@@ -73,6 +74,15 @@ class Feeds:
                 change_events(change),
                 supersedes=answered or change.history is not None,
             )
+            if answered:
+                feed.hear_of_usage()
+
+    def _tell_family(self, chat: Chat) -> None:
+        """Let those who follow its parent, or the root of its family, know that a subagent has changed."""
+        for above in {chat.parent_chat_id, chat.root_chat_id} - {None, chat.id}:
+            feed = self._feeds.get(above or "")
+            if feed is not None:
+                feed.hear_of_children()
 
     def _feed(self, chat_id: str) -> Feed:
         feed = self._feeds.get(chat_id)

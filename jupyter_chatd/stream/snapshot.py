@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..events import (
     ActionRequiredEvent,
     Change,
+    ChildrenEvent,
+    ChildState,
     ErrorEvent,
     HistoryResetEvent,
     MessageEvent,
@@ -14,7 +16,8 @@ from ..events import (
     StreamEvent,
 )
 from ..messages import Chat, ChatStatus, Message, Visibility
-from ..store import reads
+from ..store import families, reads
+from ..usage import Totals
 
 
 def shown_status(chat: Chat) -> str:
@@ -46,11 +49,36 @@ def change_events(change: Change) -> list[StreamEvent]:
     return events
 
 
-def snapshot_events(view: reads.Snapshot) -> list[StreamEvent]:
-    """Return a snapshot as events: the status first, then the messages, then what is pending."""
+def children_event(chat_id: str, standing: families.Standing) -> ChildrenEvent:
+    """Return how a chat's subagents stand as an event."""
+    return ChildrenEvent(
+        chat_id=chat_id,
+        children=tuple(
+            _child_state(child, standing.usage_of.get(child.id, Totals())) for child in standing.children
+        ),
+        usage=standing.usage,
+    )
+
+
+def _child_state(child: Chat, usage: Totals) -> ChildState:
+    return ChildState(
+        id=child.id,
+        type=child.mode or "general",
+        title=child.title,
+        status=shown_status(child),
+        archived=child.archived,
+        has_unread=child.has_unread,
+        last_error=child.last_error,
+        usage=usage,
+    )
+
+
+def snapshot_events(view: reads.Snapshot, family: ChildrenEvent | None = None) -> list[StreamEvent]:
+    """Return a snapshot as events: the status first, then subagents, messages, and what is pending."""
     chat = view.chat
     events: list[StreamEvent] = [HistoryResetEvent(chat_id=chat.id)] if view.reset else []
     events.append(StatusEvent(chat_id=chat.id, status=shown_status(chat)))
+    events += [family] if family is not None else []
     events += (MessageEvent(chat_id=chat.id, message=message) for message in view.messages)
     events.append(QueueUpdateEvent(chat_id=chat.id, queued_messages=view.queue))
     if chat.retry_state is not None:

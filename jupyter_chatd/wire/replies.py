@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from ..events import (
     ActionRequiredEvent,
+    ChildrenEvent,
     ErrorEvent,
     HistoryResetEvent,
     LivePart,
@@ -123,6 +124,13 @@ def _action(value: Mapping[str, Any]) -> Action:
     return adapter_of(Action).validate_python(with_seconds(value, ("deadline_at",)))
 
 
+def _children(value: Mapping[str, Any]) -> tuple[type, Mapping[str, Any]]:
+    return ChildrenEvent, {
+        "children": tuple(objects(value.get("children", []))),
+        "usage": _object(value, "usage"),
+    }
+
+
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return a nested object; an empty one, in which the adapter then misses fields, when there is none."""
     nested = value.get(name)
@@ -139,4 +147,5 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[type, Mapping[str, Any
     "error": _error,
     "retry": _retry,
     "action_required": _action_required,
+    "children": _children,
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, assert_never
 
 from ..events import (
     ActionRequiredEvent,
+    ChildrenEvent,
+    ChildState,
     ErrorEvent,
     HistoryResetEvent,
     LivePart,
@@ -45,8 +48,26 @@ def _payload(event: StreamEvent) -> dict[str, Any]:
             return {"retry": retry_json(event.retry)}
         case ActionRequiredEvent():
             return {"action_required": {"actions": [action_json(action) for action in event.actions]}}
+        case ChildrenEvent():
+            return {
+                "children": [_child_json(child) for child in event.children],
+                "usage": asdict(event.usage),
+            }
         case _:
             assert_never(event)
+
+
+def _child_json(child: ChildState) -> dict[str, Any]:
+    return {
+        "id": child.id,
+        "type": child.type,
+        "title": child.title,
+        "status": child.status,
+        "archived": child.archived,
+        "has_unread": child.has_unread,
+        "last_error": error_json(child.last_error) if child.last_error else None,
+        "usage": asdict(child.usage),
+    }
 
 
 def _live_part_json(live: LivePart) -> dict[str, Any]:

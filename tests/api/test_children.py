@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .client import Api
+from .client import Api, Event
 
 DELEGATE = """delegate "say one" and delegate exploring "say two", then wait for the subagents"""
 
@@ -41,3 +41,54 @@ async def test_whether_a_new_chat_asks_follows_who_makes_it(
     body = {"content": [{"type": "text", "text": "say hello"}], "model": "demo:demo"}
     chat = await api.post("", body | ({"client_type": client_type} if client_type else {}), status=201)
     assert chat["approval_mode"] == mode
+
+
+# On the parent's stream
+
+
+async def test_the_parents_stream_tells_how_its_subagents_stand(api: Api) -> None:
+    parent_id = await api.create_id(DELEGATE)
+    async with api.follow(parent_id) as stream:
+        await stream.status("waiting")
+        last = await stream.until(lambda event: event["type"] == "children" and all_ended(event))
+    children = await api.get(f"/{parent_id}/children")
+    assert [(one["id"], one["type"], one["title"]) for one in last["children"]] == [
+        (children[0]["id"], "general", "say one"),
+        (children[1]["id"], "explore", "say two"),
+    ]
+    assert all(one["last_error"] is None and one["has_unread"] for one in last["children"])
+
+
+async def test_who_follows_later_is_told_what_they_used(api: Api) -> None:
+    parent = await api.finished(DELEGATE)
+    usage = await api.get(f"/{parent['id']}/usage")
+    async with api.follow_events(parent["id"]) as stream:
+        event = await stream.until(lambda event: event["type"] == "children")
+    assert event["usage"] == {name: usage[name] for name in event["usage"]}
+    by_chat = {one["chat_id"]: one["message_count"] for one in usage["by_chat"]}
+    assert {one["id"]: one["usage"]["message_count"] for one in event["children"]} == {
+        chat_id: count for chat_id, count in by_chat.items() if chat_id != parent["id"]
+    }
+
+
+async def test_reading_a_subagent_is_told_on_its_parents_stream(api: Api) -> None:
+    parent = await api.finished(DELEGATE)
+    (child, _) = await api.get(f"/{parent['id']}/children")
+    assert child["has_unread"]
+    async with api.follow(parent["id"]) as stream:
+        await api.settle(child["id"])
+        await stream.until(
+            lambda event: event["type"] == "children" and not event["children"][0]["has_unread"]
+        )
+
+
+async def test_a_subagents_own_stream_tells_of_no_subagents(api: Api) -> None:
+    parent = await api.finished(DELEGATE)
+    (child, _) = await api.get(f"/{parent['id']}/children")
+    async with api.follow(child["id"]) as stream:
+        await stream.status("waiting")
+        assert "children" not in {event["type"] for event in stream.events}
+
+
+def all_ended(event: Event) -> bool:
+    return [one["status"] for one in event["children"]] == ["waiting", "waiting"]

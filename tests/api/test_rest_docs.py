@@ -9,14 +9,15 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 from urllib.parse import parse_qsl
 
 import pytest
 
-from jupyter_chatd import events
 from jupyter_chatd.api import requests
 from jupyter_chatd.api.base import error_envelope
 from jupyter_chatd.errors import InvalidInputError
+from jupyter_chatd.events import StreamEvent
 from jupyter_chatd.wire import parse_input_parts
 
 from .client import Api, Json
@@ -138,8 +139,7 @@ async def run(api: Api, command: Command, known: Mapping[str, str]) -> Json:
 def test_every_event_is_described() -> None:
     kinds = {
         field.default
-        for event in vars(events).values()
-        if isinstance(event, type) and dataclasses.is_dataclass(event)
+        for event in get_args(StreamEvent)
         for field in dataclasses.fields(event)
         if field.name == "type"
     }

@@ -13,6 +13,8 @@ from strategies import parts
 from jupyter_chatd import wire
 from jupyter_chatd.events import (
     ActionRequiredEvent,
+    ChildrenEvent,
+    ChildState,
     ErrorEvent,
     HistoryResetEvent,
     LivePart,
@@ -41,7 +43,20 @@ from jupyter_chatd.messages import (
     UnknownPart,
     Usage,
 )
+from jupyter_chatd.usage import Totals
 
+NO_USAGE = {
+    "total_cost_micros": 0,
+    "message_count": 0,
+    "priced_message_count": 0,
+    "unpriced_message_count": 0,
+    "total_input_tokens": 0,
+    "total_output_tokens": 0,
+    "total_reasoning_tokens": 0,
+    "total_cache_read_tokens": 0,
+    "total_cache_creation_tokens": 0,
+    "total_runtime_ms": 0,
+}
 NOON = 1763726400.0
 NOON_TEXT = "2025-11-21T12:00:00.000000Z"
 
@@ -135,6 +150,38 @@ EVENTS: list[tuple[StreamEvent, dict[str, Any]]] = [
             }
         },
     ),
+    (
+        ChildrenEvent(
+            chat_id="c1",
+            children=(
+                ChildState(
+                    id="c2",
+                    type="explore",
+                    title="Look",
+                    status="error",
+                    last_error=ErrorDetail(message="no", kind="auth"),
+                    usage=Totals(message_count=1, unpriced_message_count=1, total_cost_micros=None),
+                ),
+            ),
+            usage=Totals(message_count=2, priced_message_count=2, total_cost_micros=5),
+        ),
+        {
+            "children": [
+                {
+                    "id": "c2",
+                    "type": "explore",
+                    "title": "Look",
+                    "status": "error",
+                    "archived": False,
+                    "has_unread": False,
+                    "last_error": {"message": "no", "kind": "auth", "retryable": False},
+                    "usage": NO_USAGE
+                    | {"message_count": 1, "unpriced_message_count": 1, "total_cost_micros": None},
+                }
+            ],
+            "usage": NO_USAGE | {"message_count": 2, "priced_message_count": 2, "total_cost_micros": 5},
+        },
+    ),
 ]
 
 
@@ -164,7 +211,7 @@ def test_live_parts_of_all_types_arrive_without_their_internals(part: Part) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [{"type": "children", "chat_id": "c1"}, {"type": 5}, {"type": ["status"]}, {}]
+    "value", [{"type": "siblings", "chat_id": "c1"}, {"type": 5}, {"type": ["status"]}, {}]
 )
 def test_events_that_this_release_does_not_know_are_none(value: dict[str, Any]) -> None:
     assert wire.event_from_json(value) is None

@@ -35,7 +35,7 @@ from jupyter_chatd.messages import (
     TextPart,
     ToolCallPart,
 )
-from jupyter_chatd.store import Store, reads
+from jupyter_chatd.store import Store, families, reads
 from jupyter_chatd.store.conversation import PurgeChat, SetArchived
 from jupyter_chatd.stream import Cursor, Feeds, Frame, Subscription
 from jupyter_chatd.stream import feed as feed_module
@@ -462,6 +462,7 @@ class Race:
         monkeypatch.setattr(
             reads, "snapshot", lambda _conn, _chat_id, *, after_id: self.schedule.view(after_id)
         )
+        monkeypatch.setattr(families, "find_standing", lambda _conn, _chat_id: None)
 
     async def make(self, move: str) -> None:
         """Make one move, if it is possible."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from jupyter_chatd.events import (
     ActionRequiredEvent,
+    ChildrenEvent,
+    ChildState,
     Episode,
     ErrorEvent,
     HistoryResetEvent,
@@ -33,6 +35,7 @@ class Viewer:
         self.error = ""
         self.actions = 0
         self.retries = 0
+        self.children: tuple[ChildState, ...] = ()
         self._episode: Episode | None = None
         self._seq = 0
 
@@ -71,6 +74,8 @@ class Viewer:
                 self.retries += 1
             case ActionRequiredEvent():
                 self.actions = len(event.actions)
+            case ChildrenEvent():
+                self.children = event.children
 
     def _clear_live(self, episode: Episode | None) -> None:
         self.live, self._episode, self._seq = {}, episode, 0
