@@ -18,6 +18,7 @@ from .loop import answer, compaction, decide, engine, retry, worker
 from .loop.approvals import ApprovalPolicy, parse_rule
 from .store.conversation import QUEUE_LIMIT
 from .subagents.catalog import Catalog, SubagentType
+from .subagents.manager import SUBAGENTS
 from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
 
@@ -105,6 +106,9 @@ class Settings(HasTraits):
     forced_approval_rules = List(
         Dict(), help="Rules like these that hold in all chats, whatever their approval mode is."
     ).tag(config=True)
+    subagent_limit = Int(SUBAGENTS, min=1, help="Subagents of one chat that may work at the same time.").tag(
+        config=True
+    )
     subagent_models = Dict(
         help="Models of subagents by type (general, explore, computer_use), as provider:model; others take "
         "their parent's."

@@ -7,6 +7,7 @@
      ├─ ConflictError            not possible in the chat's present state       409
      │   └─ AlreadyDecidedError  an action was answered differently before
      ├─ QueueFullError           the chat's queue is at its limit               429
+     ├─ TooManySubagentsError    a chat has as many at work as it may; its model is told
      ├─ FileTooLargeError        a file has too many bytes                      413
      ├─ StaleWorkError           a runner lost its claim; it stops quietly
      ├─ StoreError               the database cannot be used
@@ -79,6 +80,17 @@ class QueueFullError(ChatdError):
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(f"The queue of this chat is full: it holds {limit} messages, which is the maximum.")
+        self.limit = limit
+
+
+class TooManySubagentsError(ChatdError):
+    """A chat has as many subagents at work as it may."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(
+            f"This chat has {limit} subagents that have not ended, which is the most. Wait for one with "
+            "wait_agent, or stop one with close_agent, and try again."
+        )
         self.limit = limit
 
 

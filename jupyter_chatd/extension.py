@@ -190,6 +190,7 @@ class JupyterChatd(Settings, ExtensionApp):
             max_model_calls=self.max_model_calls,
             approvals=self.approval_policy,
             subagents=self.subagent_catalog,
+            subagent_limit=self.subagent_limit,
             max_output_tokens=self.max_output_tokens,
             action_timeout_s=self.action_timeout,
             acquire_tick_s=self.acquire_tick,

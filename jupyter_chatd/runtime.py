@@ -31,7 +31,7 @@ from .store.reads import impossible_chats
 from .store.work import Reconcile
 from .stream import Feeds
 from .subagents.catalog import Catalog
-from .subagents.manager import SubagentManager
+from .subagents.manager import SUBAGENTS, SubagentManager
 from .subagents.tools import subagent_tools
 from .tools.ask_user_question import AskUserQuestion
 from .tools.propose_plan import ProposePlan
@@ -85,6 +85,8 @@ class Options:
     """Which calls wait until somebody allows them."""
     subagents: Catalog = field(default_factory=Catalog)
     """The kinds of subagents that chats can have."""
+    subagent_limit: int = SUBAGENTS
+    """Subagents of one chat that may work at the same time."""
 
 
 class Runtime:
@@ -154,7 +156,9 @@ class Runtime:
             model=self.options.title_model,
         )
         self._stack.push_async_callback(self.titler.close)
-        self.subagents = SubagentManager(self.service, catalog=self.options.subagents)
+        self.subagents = SubagentManager(
+            self.service, catalog=self.options.subagents, limit=self.options.subagent_limit
+        )
         self._stack.callback(self.subagents.close)
         self.worker = Worker(
             self._engine(),

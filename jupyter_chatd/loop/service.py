@@ -28,7 +28,7 @@ from ..messages import (
     TurnOptions,
     Visibility,
 )
-from ..store import Store, families, reads
+from ..store import Claim, Store, families, reads
 from ..store.actions import ActionResult, ClaimAction, CompleteAction, DecideApproval
 from ..store.conversation import (
     QUEUE_LIMIT,
@@ -165,15 +165,28 @@ class ChatService:
         created_by: str,
         busy: BusyBehavior,
         options: TurnOptions,
+        parent: Claim | None = None,
+        most_at_work: int | None = None,
     ) -> Sent:
         """Add a user message: at once when the chat is idle, else to its queue.
 
+        Args:
+            parent: The turn of the chat's parent, when that is who sends it.
+            most_at_work: Children of that parent that may work at the same time.
+
         Raises:
-            QueueFullError, ConflictError: see `store.conversation.SendMessage`.
+            QueueFullError, ConflictError, StaleWorkError, TooManySubagentsError: see
+                `store.conversation.SendMessage`.
         """
-        message = _user_row(parts, created_by, options)
         return await self.store.apply(
-            SendMessage(chat_id=chat_id, message=message, busy=busy, queue_limit=self._queue_limit)
+            SendMessage(
+                chat_id=chat_id,
+                message=_user_row(parts, created_by, options),
+                busy=busy,
+                queue_limit=self._queue_limit,
+                parent=parent,
+                most_at_work=most_at_work,
+            )
         )
 
     async def edit(

@@ -27,6 +27,7 @@ from ..messages import (
 )
 from .calls import is_open
 from .cell import Cell
+from .families import check_room
 from .files import StoredFile, find_files, insert_file, link_files
 from .machine import TABLE, State, Transition
 from .rows import message_from_row, result_to_json
@@ -54,12 +55,15 @@ class CreateChat:
 
     Raises:
         StaleWorkError: *parent* no longer holds.
+        TooManySubagentsError: the parent has as many children at work as it may.
         ConflictError: there is another chat with this id.
     """
 
     chat: Chat
     rows: tuple[NewMessage, ...]
     parent: Claim | None = None
+    most_at_work: int | None = None
+    """Children of the parent, this one included; `None` for no limit."""
 
     transition = Transition.CREATE
 
@@ -74,6 +78,7 @@ class CreateChat:
             made = tx.find(self.chat.id)
             if made is not None and made.parent_chat_id == self.parent.chat_id:
                 return made
+            check_room(tx.conn, self.parent.chat_id, limit=self.most_at_work)
         cell = tx.create(replace(self.chat, status=ChatStatus.RUNNING, archived=False))
         for row in self.rows:
             cell.insert(row)
@@ -210,12 +215,18 @@ class SendMessage:
     Raises:
         QueueFullError: the queue holds `queue_limit` messages.
         ConflictError: the chat is archived.
+        StaleWorkError: *parent* no longer holds.
+        TooManySubagentsError: the chat would begin to work, and its parent has enough that do.
     """
 
     chat_id: str
     message: NewMessage
     busy: BusyBehavior = BusyBehavior.QUEUE
     queue_limit: int = QUEUE_LIMIT
+    parent: Claim | None = None
+    """The turn of a parent that sends it: what came after a stop must not begin anew what was stopped."""
+    most_at_work: int | None = None
+    """Children of that parent, this one included; `None` for no limit."""
 
     @property
     def transition(self) -> Transition:
@@ -224,9 +235,13 @@ class SendMessage:
 
     def apply(self, tx: Transaction) -> Sent:
         """Return where the message went."""
+        if self.parent is not None:
+            tx.check_claim(self.parent)
         cell = tx.cell(self.chat_id)
         match cell.status:
             case ChatStatus.WAITING | ChatStatus.ERROR:
+                if self.parent is not None:
+                    check_room(tx.conn, self.parent.chat_id, limit=self.most_at_work)
                 return self._begin_turn(cell)
             case ChatStatus.REQUIRES_ACTION:
                 return self._send_to_waiting(cell)

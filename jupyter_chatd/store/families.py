@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..errors import TooManySubagentsError
 from ..messages import Chat, TextPart
 from ..usage import Totals
 from .reads import last_change_id, snapshot_of
@@ -67,6 +68,22 @@ def find_standing(conn: sqlite3.Connection, chat_id: str) -> Standing | None:
             return None
         usage, usage_of = family_usage(conn, chat_id)
         return Standing(change_id=last_change_id(conn), children=found, usage=usage, usage_of=usage_of)
+
+
+def check_room(conn: sqlite3.Connection, parent_id: str, *, limit: int | None) -> None:
+    """Make sure that one more child of a chat may work.
+
+    Raises:
+        TooManySubagentsError: *limit* of them have not ended; `None` is no limit.
+    """
+    if limit is None:
+        return
+    (at_work,) = conn.execute(
+        "SELECT count(*) FROM chats WHERE parent_chat_id = ? AND status NOT IN ('waiting', 'error')",
+        (parent_id,),
+    ).fetchone()
+    if at_work >= limit:
+        raise TooManySubagentsError(limit=limit)
 
 
 def find(conn: sqlite3.Connection, chat_id: str) -> Chat | None:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import ChatdError, ChatNotFoundError
+from ..errors import ChatdError, ChatNotFoundError, StaleWorkError, TooManySubagentsError
 from ..loop.service import ChatService
 from ..messages import CallKey, Chat, ChatStatus, NewMessage, Role, TextPart, TurnOptions, Visibility
 from ..store import families, reads
@@ -22,6 +22,9 @@ from ..tools.protocol import Caller
 from .catalog import Catalog, SubagentType
 from .waiting import Bells, ring_or_look
 
+SUBAGENTS = 24
+"""Children of one chat that may work at the same time: fewer than the model calls in flight, so that the
+children of one chat cannot keep all others waiting."""
 CLOSE_LIMIT = 10.0  # seconds for a child to end after it was interrupted
 _CHILDREN = uuid.UUID("6f1d3d0e-6f0a-5b8e-9a54-2d7f3a1c9b60")
 """Namespace of children's ids: a child's id follows from the call that made it, so a call makes one child."""
@@ -53,10 +56,12 @@ class SubagentManager:
     Args:
         service: Sends to chats and stops them.
         catalog: The kinds of children.
+        limit: Children of one chat that may work at the same time.
     """
 
-    def __init__(self, service: ChatService, *, catalog: Catalog) -> None:
+    def __init__(self, service: ChatService, *, catalog: Catalog, limit: int = SUBAGENTS) -> None:
         self.catalog = catalog
+        self._limit = limit
         self._service = service
         self._store = service.store
         self._bells = Bells(service.store)
@@ -76,7 +81,8 @@ class SubagentManager:
             key: The call that makes it.
 
         Raises:
-            SubagentError: the caller may not have children, or not of this type; or there is no prompt.
+            SubagentError: the caller may not have children, or not of this type, or no more at once; or
+                there is no prompt.
             StaleWorkError: the caller's turn is over.
         """
         parent = await self._check_parent(caller.chat)
@@ -114,7 +120,11 @@ class SubagentManager:
             ),
             NewMessage(role=Role.USER, parts=(TextPart(text=task),), created_by=parent.owner_id),
         )
-        return await self._store.apply(CreateChat(chat=child, rows=rows, parent=caller.claim))
+        create = CreateChat(chat=child, rows=rows, parent=caller.claim, most_at_work=self._limit)
+        try:
+            return await self._store.apply(create)
+        except TooManySubagentsError as error:
+            raise SubagentError(str(error)) from error
 
     async def _check_parent(self, seen: Chat) -> Chat:
         """Return the caller as it is stored now; checked before it is read, and again."""
@@ -149,7 +159,7 @@ class SubagentManager:
     async def wait(self, caller: Chat, chat_id: str, *, timeout_s: float) -> Outcome:
         """Return how a child ended, as soon as it has. Cancelling ends the wait and nothing else.
 
-        A child that waits for somebody's decision has not ended.
+        A child that waits for somebody's decision has not ended, one that was archived has.
 
         Raises:
             SubagentError: it is no child of the caller, it was deleted, or it has not ended in time; then it
@@ -170,16 +180,21 @@ class SubagentManager:
             chat=chat, report=await self._store.read(lambda conn: families.last_report(conn, target_id))
         )
 
-    async def message(self, caller: Chat, chat_id: str, text: str, *, interrupt: bool) -> Chat:
+    async def message(self, caller: Caller, chat_id: str, text: str, *, interrupt: bool) -> Chat:
         """Send a child a message: to its queue, or in place of what it does now.
 
         Raises:
             SubagentError: it is no child of the caller, the message is empty, or the child cannot take it.
+            StaleWorkError: the caller's turn is over.
         """
-        target = await self._target(caller, _parse_id(chat_id))
+        target = await self._target(caller.chat, _parse_id(chat_id))
         kind = SubagentType.of(target)
         if not text.strip():
             raise SubagentError("The message is empty: say what the subagent is to do.", kind=kind)
+        if target.archived:
+            raise SubagentError(
+                "The subagent was archived and takes no messages: spawn another one.", kind=kind
+            )
         try:
             await self._service.send(
                 target.id,
@@ -187,7 +202,11 @@ class SubagentManager:
                 created_by=target.owner_id,
                 busy=BusyBehavior.INTERRUPT if interrupt else BusyBehavior.QUEUE,
                 options=TurnOptions(),
+                parent=caller.claim,
+                most_at_work=self._limit,
             )
+        except StaleWorkError:
+            raise
         except ChatdError as error:
             raise SubagentError(f"The message was not sent: {error}", kind=kind) from error
         return await self._look(target)
@@ -199,6 +218,8 @@ class SubagentManager:
             SubagentError: it is no child of the caller, or it did not stop in time.
         """
         target = await self._target(caller, _parse_id(chat_id))
+        if target.archived:
+            return target  # nothing runs in it
         kind = SubagentType.of(target)
         with self._bells.bell(target.id) as bell:
             try:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import with_config
 
+from ..errors import StaleWorkError
 from ..messages import Chat, ChatStatus, JsonValue
 from ..providers.protocol import ToolDefinition
 from ..tools.arguments import STRICT_OBJECT
@@ -20,14 +21,18 @@ from ..tools.protocol import Caller, ToolContext, ToolOutput, error_output
 from ..tools.results import json_output
 from ..tools.text import printable
 from .catalog import PLAN, SubagentType, describe
-from .manager import SubagentError, SubagentManager
+from .manager import Outcome, SubagentError, SubagentManager
 
 DEFAULT_WAIT = 300.0  # seconds
+LONGEST_WAIT = 4 * 3600.0  # seconds
 
 A = TypeVar("A")
 
 _NO_CALLER = "Subagents can only be used from a chat."
+_TURN_IS_OVER = "Nothing was done: the turn of this chat had ended before."
 _NO_REPORT = "The subagent reached error status and left no report."
+_AFTER_ERROR = "Send it a message to let it go on, or do without it."
+_ARCHIVED = "The subagent was archived and does nothing more: do without it, or spawn another one."
 
 
 class SubagentTool(BuiltinTool[A]):
@@ -45,6 +50,8 @@ class SubagentTool(BuiltinTool[A]):
             return error_output(_NO_CALLER)
         try:
             return await self.act(args, context.caller, context)
+        except StaleWorkError:
+            return error_output(_TURN_IS_OVER)
         except SubagentError as error:
             if error.kind is None:
                 return error_output(str(error))
@@ -109,7 +116,7 @@ class WaitArguments:
     chat_id: str
     """The subagent, by the id that spawn_agent gave."""
     timeout_seconds: int | None = None
-    """How long to wait. Default 300."""
+    """How long to wait. Default 300, at most 14400."""
 
 
 class WaitAgent(SubagentTool[WaitArguments]):
@@ -122,11 +129,11 @@ class WaitAgent(SubagentTool[WaitArguments]):
     async def act(self, args: WaitArguments, caller: Caller, context: ToolContext) -> ToolOutput:
         """Wait for the child."""
         wanted = args.timeout_seconds or 0
-        outcome = await self.manager.wait(
-            caller.chat, args.chat_id, timeout_s=wanted if wanted > 0 else DEFAULT_WAIT
-        )
-        if outcome.chat.status is ChatStatus.ERROR:
-            return _typed_error(outcome.report or _failure(outcome.chat), SubagentType.of(outcome.chat))
+        timeout_s = min(wanted, LONGEST_WAIT) if wanted > 0 else DEFAULT_WAIT
+        outcome = await self.manager.wait(caller.chat, args.chat_id, timeout_s=timeout_s)
+        failure = _failure(outcome)
+        if failure is not None:
+            return _typed_error(failure, SubagentType.of(outcome.chat))
         return json_output(_facts(outcome.chat, report=printable(outcome.report)))
 
 
@@ -151,7 +158,7 @@ class MessageAgent(SubagentTool[MessageArguments]):
 
     async def act(self, args: MessageArguments, caller: Caller, context: ToolContext) -> ToolOutput:
         """Send the message."""
-        child = await self.manager.message(caller.chat, args.chat_id, args.message, interrupt=args.interrupt)
+        child = await self.manager.message(caller, args.chat_id, args.message, interrupt=args.interrupt)
         return json_output(_facts(child, interrupted=args.interrupt))
 
 
@@ -222,5 +229,12 @@ def _typed_error(text: str, kind: SubagentType) -> ToolOutput:
     return ToolOutput(result=dict(result), is_error=True)
 
 
-def _failure(chat: Chat) -> str:
-    return f"{_NO_REPORT} {chat.last_error.message}" if chat.last_error else _NO_REPORT
+def _failure(outcome: Outcome) -> str | None:
+    """Return why a child will not do what it was asked, with what it said; `None` when it has done it."""
+    chat, report = outcome.chat, outcome.report
+    if chat.status is ChatStatus.ERROR:
+        why = (chat.last_error.message,) if chat.last_error else ()
+        return "\n\n".join((report or _NO_REPORT, *why, _AFTER_ERROR))
+    if chat.archived:
+        return f"{_ARCHIVED} It said last: {report}" if report else _ARCHIVED
+    return None

@@ -15,7 +15,7 @@ from jupyter_chatd.messages import CallKey, Chat, ErrorDetail, NewMessage, Role,
 from jupyter_chatd.store import Claim, Store, reads
 from jupyter_chatd.store.work import Acquire, CommitStep, FinishError, FinishTurn
 from jupyter_chatd.subagents.catalog import Catalog
-from jupyter_chatd.subagents.manager import SubagentManager
+from jupyter_chatd.subagents.manager import SUBAGENTS, SubagentManager
 from jupyter_chatd.tools.protocol import Caller
 
 OWNER = "ada"
@@ -84,10 +84,10 @@ async def make_family(tmp_path: Path, anyio_backend: str) -> AsyncIterator[MakeF
         )
         managers: list[SubagentManager] = []
 
-        async def make(catalog: Catalog | None = None, **values: object) -> Family:
+        async def make(catalog: Catalog | None = None, *, limit: int = SUBAGENTS, **values: object) -> Family:
             new = NewChat(owner_id=OWNER, parts=(TextPart(text="Begin."),), model="scripted:parent")
             chat = await acquired(store, await service.create(replace(new, **values)))
-            manager = SubagentManager(service, catalog=catalog or Catalog())
+            manager = SubagentManager(service, catalog=catalog or Catalog(), limit=limit)
             managers.append(manager)
             caller = Caller(
                 chat=chat, claim=claim_of(chat), model="scripted:of-the-turn", model_config_id=None

@@ -168,6 +168,19 @@ async def test_a_turn_that_is_over_makes_no_child(family: Family) -> None:
         await family.spawn()
 
 
+async def test_s4_only_so_many_work_at_the_same_time(make_family: MakeFamily) -> None:
+    family = await make_family(limit=2)
+    first, _ = [await family.spawn(index=index) for index in range(2)]
+    with pytest.raises(SubagentError, match=r"has 2 subagents that have not ended.* wait_agent, or stop one"):
+        await family.spawn(index=2)
+    assert (await family.spawn(index=0)).id == first.id  # the same call again makes no other
+    await family.finish(first.id, "Done.")
+    await family.spawn(index=2)
+    with pytest.raises(SubagentError, match="has 2 subagents that have not ended"):
+        await family.manager.message(family.caller, first.id, "Once more.", interrupt=False)
+    assert (await family.chat(first.id)).status is ChatStatus.WAITING
+
+
 @pytest.mark.parametrize("target", ["", "7", "not-an-id", "' OR 1=1"])
 async def test_ids_must_be_ids(family: Family, target: str) -> None:
     with pytest.raises(SubagentError, match="is not the id of a chat"):
@@ -361,9 +374,7 @@ async def test_a_wait_that_is_cancelled_leaves_nothing(family: Family) -> None:
 
 async def test_a_message_to_a_child_that_works_waits_in_its_queue(family: Family) -> None:
     child = await family.spawn()
-    told = await family.manager.message(
-        family.caller.chat, child.id, " Also the hidden ones. ", interrupt=False
-    )
+    told = await family.manager.message(family.caller, child.id, " Also the hidden ones. ", interrupt=False)
     assert told.status is ChatStatus.RUNNING
     queue = await family.service.queue(child.id)
     assert [(one.parts, one.created_by) for one in queue] == [
@@ -374,21 +385,21 @@ async def test_a_message_to_a_child_that_works_waits_in_its_queue(family: Family
 async def test_a_message_may_stop_what_the_child_does(family: Family) -> None:
     child = await family.spawn()
     await family.say(child.id, "Working.")
-    told = await family.manager.message(family.caller.chat, child.id, "Stop.", interrupt=True)
+    told = await family.manager.message(family.caller, child.id, "Stop.", interrupt=True)
     assert told.status is ChatStatus.INTERRUPTING
 
 
 async def test_a_child_that_has_ended_starts_again(family: Family) -> None:
     child = await family.spawn()
     await family.finish(child.id, "There are 7.")
-    told = await family.manager.message(family.caller.chat, child.id, "Count again.", interrupt=False)
+    told = await family.manager.message(family.caller, child.id, "Count again.", interrupt=False)
     assert told.status is ChatStatus.RUNNING
 
 
 async def test_an_empty_message_is_refused_with_the_type(family: Family) -> None:
     child = await family.spawn(type_name="explore")
     with pytest.raises(SubagentError, match="message is empty") as caught:
-        await family.manager.message(family.caller.chat, child.id, " ", interrupt=False)
+        await family.manager.message(family.caller, child.id, " ", interrupt=False)
     assert caught.value.kind is SubagentType.EXPLORE
 
 
@@ -410,3 +421,22 @@ async def test_a_child_that_does_not_stop_is_told(family: Family, monkeypatch: p
     await family.say(child.id, "Working.")
     with pytest.raises(SubagentError, match=r"did not stop within 0\.1 s"):
         await family.manager.close_child(family.caller.chat, child.id)
+
+
+async def test_a_message_of_a_turn_that_is_over_does_not_begin_anew_what_was_stopped(family: Family) -> None:
+    child = await family.spawn()
+    await family.store.apply(InterruptChat(chat_id=family.caller.chat.id))
+    with pytest.raises(StaleWorkError):
+        await family.manager.message(family.caller, child.id, "Go on.", interrupt=False)
+    assert await family.service.queue(child.id) == ()
+
+
+async def test_a_child_that_was_archived_is_over(family: Family) -> None:
+    child = await family.spawn()
+    await family.finish(child.id, "There are 7.")
+    await family.service.set_archived(child.id, archived=True)
+    outcome = await family.manager.wait(family.caller.chat, child.id, timeout_s=SOON)
+    assert (outcome.chat.archived, outcome.report) == (True, "There are 7.")
+    assert (await family.manager.close_child(family.caller.chat, child.id)).archived
+    with pytest.raises(SubagentError, match=r"was archived .* spawn another one"):
+        await family.manager.message(family.caller, child.id, "Count again.", interrupt=False)
