@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import sqlite3
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -24,10 +22,10 @@ from .loop.retry import RetryPolicy
 from .mcp.secret_file import FILE_NAME as SECRETS_FILE
 from .mcp.trust import FILE_NAME as TRUST_FILE
 from .runtime import DATABASE, Options, Runtime
+from .undumpable import make_undumpable
 from .workspace.limits import AgentLimits, OutputLimits
 
 KEY_FILE = "keys.json"
-PR_SET_DUMPABLE = 4  # from linux/prctl.h
 
 
 class JupyterChatd(Settings, ExtensionApp):
@@ -267,9 +265,3 @@ class JupyterChatd(Settings, ExtensionApp):
             credentials=Credentials(self._folder / KEY_FILE),
             default_model=self.default_model,
         )
-
-
-def make_undumpable() -> None:
-    """Keep the user's other processes from reading this one's memory and environment (/proc, ptrace)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -22,8 +22,16 @@ async def end_daemons(process_id: str, *, grace_s: float, limit_s: float) -> boo
 
     True when nothing is left within *limit_s*; also where there is no /proc to look into.
     """
+    return await end_marked(PROCESS_ID_VARIABLE, process_id, grace_s=grace_s, limit_s=limit_s)
+
+
+async def end_marked(name: str, value: str, *, grace_s: float, limit_s: float) -> bool:
+    """End all that was started with that variable: SIGTERM, after *grace_s* SIGKILL.
+
+    True when nothing is left within *limit_s*; also where there is no /proc to look into.
+    """
     start = time.monotonic()
-    while left := await asyncio.to_thread(procfs.find_marked, PROCESS_ID_VARIABLE, process_id):
+    while left := await asyncio.to_thread(procfs.find_marked, name, value):
         waited = time.monotonic() - start
         if waited > limit_s:
             return False

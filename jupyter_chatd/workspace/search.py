@@ -24,7 +24,11 @@ def find_files(guard: Guard, folder: str, *, name: str | None, depth: int, limit
     try:
         with explained(folder):
             for number, entry in enumerate(_walk(guard, root, depth)):
-                matches = name in (None, entry.name) and entry.is_file(follow_symlinks=False)
+                matches = (
+                    name in (None, entry.name)
+                    and entry.is_file(follow_symlinks=False)
+                    and _is_text(entry.path)
+                )
                 if number == ENTRIES or (matches and len(found) == limit):
                     return FoundFiles(files=_sorted(found), is_cut=True)
                 if matches:
@@ -36,6 +40,11 @@ def find_files(guard: Guard, folder: str, *, name: str | None, depth: int, limit
 
 def _found(entry: os.DirEntry[str], root: str) -> FoundFile:
     return FoundFile(path=os.path.relpath(entry.path, root), size=entry.stat(follow_symlinks=False).st_size)
+
+
+def _is_text(path: str) -> bool:
+    """False for names that are no UTF-8: nobody could ask for such a file, whose name fits in no JSON."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _walk(guard: Guard, folder: str, depth: int) -> Iterator[os.DirEntry[str]]:

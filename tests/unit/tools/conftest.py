@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from workspace.hosting import running
 
 from jupyter_chatd.messages import CallKey
 from jupyter_chatd.tools.protocol import ToolContext, ToolOutput
 from jupyter_chatd.tools.registry import Toolbox, builtin_tools
+from jupyter_chatd.workspace.agent.settings import AgentSettings
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
+from jupyter_chatd.workspace.protocol import WorkspaceAgent
+from jupyter_chatd.workspace.sandbox import SandboxPolicy, SandboxSettings
 from jupyter_chatd.workspace.server import ServerAgent
 
 CHAT = "chat-1"
+LIMITS = AgentLimits(processes=ProcessLimits(term_grace_s=0.2))
 
 Call = Callable[..., Awaitable[ToolOutput]]
 
@@ -26,16 +34,38 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-async def agent(folder: Path, tmp_path: Path, anyio_backend: str) -> AsyncIterator[ServerAgent]:
-    made = ServerAgent(
-        directory=folder,
-        home=tmp_path,
-        state_folder=tmp_path / "state",
-        limits=AgentLimits(processes=ProcessLimits(term_grace_s=0.2)),
-    )
+@pytest.fixture(params=["server", "process"])
+async def agent(
+    request: pytest.FixtureRequest, folder: Path, tmp_path: Path, anyio_backend: str
+) -> AsyncIterator[WorkspaceAgent]:
+    """The agents of the kinds of workspaces. Tools cannot tell them apart."""
+    made = make_server if request.param == "server" else make_process
+    async with made(folder, tmp_path) as agent:
+        yield agent
+
+
+@asynccontextmanager
+async def make_server(folder: Path, home: Path) -> AsyncIterator[WorkspaceAgent]:
+    made = ServerAgent(directory=folder, home=home, state_folder=home / "state", limits=LIMITS)
     yield made
     await made.aclose()
+
+
+@asynccontextmanager
+async def make_process(folder: Path, home: Path) -> AsyncIterator[WorkspaceAgent]:
+    with tempfile.TemporaryDirectory(prefix="chatd") as private:
+        settings = AgentSettings(
+            id=uuid.uuid4().hex,
+            folder=Path(private),
+            token="a-token",
+            directory=folder,
+            home=home,
+            protected=(home / "state",),
+            sandbox=SandboxSettings(policy=SandboxPolicy.OFF),
+            limits=LIMITS,
+        )
+        async with running(settings) as (remote, _):
+            yield remote
 
 
 @pytest.fixture
@@ -45,7 +75,7 @@ def emitted() -> list[str]:
 
 
 @pytest.fixture
-def context(agent: ServerAgent, emitted: list[str]) -> ToolContext:
+def context(agent: WorkspaceAgent, emitted: list[str]) -> ToolContext:
     return ToolContext(
         chat_id=CHAT,
         key=CallKey(message_id=1, index=0),

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
+from jupyter_chatd.workspace.protocol import WorkspaceAgent
 from jupyter_chatd.workspace.server import ServerAgent
+
+from .hosting import hosted
 
 LIMITS = AgentLimits(processes=ProcessLimits(forget_after_s=0.3, term_grace_s=0.2))
 
@@ -31,7 +34,7 @@ def secrets(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def agent(
+async def server_agent(
     folder: Path, secrets: Path, tmp_path: Path, anyio_backend: str
 ) -> AsyncIterator[ServerAgent]:
     made = ServerAgent(
@@ -44,3 +47,13 @@ async def agent(
     )
     yield made
     await made.aclose()
+
+
+@pytest.fixture(params=["server", "http"])
+async def agent(request: pytest.FixtureRequest, server_agent: ServerAgent) -> AsyncIterator[WorkspaceAgent]:
+    """An agent in this process, asked directly and over HTTP: nobody can tell them apart."""
+    if request.param == "server":
+        yield server_agent
+        return
+    async with hosted(server_agent) as (remote, _):
+        yield remote

@@ -8,17 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jupyter_chatd.workspace import procfs
-from jupyter_chatd.workspace.protocol import ProcessOutput, ProcessSpec
-from jupyter_chatd.workspace.server import ServerAgent
+from jupyter_chatd.workspace.protocol import ProcessOutput, ProcessSpec, WorkspaceAgent
 
 CHAT = "chat-1"
 
 
-async def start(agent: ServerAgent, command: str, *, background: bool = False) -> str:
+async def start(agent: WorkspaceAgent, command: str, *, background: bool = False) -> str:
     return await agent.start_process(ProcessSpec(command=command, chat_id=CHAT, background=background))
 
 
-async def run(agent: ServerAgent, command: str) -> ProcessOutput:
+async def run(agent: WorkspaceAgent, command: str) -> ProcessOutput:
     return await agent.wait_process(CHAT, await start(agent, command), timeout_s=60)
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.workspace.protocol import InstructionFile
-from jupyter_chatd.workspace.server import ServerAgent
+from jupyter_chatd.workspace.protocol import InstructionFile, WorkspaceAgent
 
 
 @pytest.mark.anyio
 async def test_the_users_file_comes_before_the_folders(
-    agent: ServerAgent, folder: Path, tmp_path: Path
+    agent: WorkspaceAgent, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config/AGENTS.md").write_text("mine")
@@ -23,12 +22,12 @@ async def test_the_users_file_comes_before_the_folders(
 
 
 @pytest.mark.anyio
-async def test_none_is_fine(agent: ServerAgent) -> None:
+async def test_none_is_fine(agent: WorkspaceAgent) -> None:
     assert await agent.instructions() == []
 
 
 @pytest.mark.anyio
-async def test_a_long_file_is_cut_between_characters(agent: ServerAgent, folder: Path) -> None:
+async def test_a_long_file_is_cut_between_characters(agent: WorkspaceAgent, folder: Path) -> None:
     (folder / "AGENTS.md").write_text("a" + "é" * 40_000)
     (file,) = await agent.instructions()
     assert file.truncated
@@ -40,7 +39,7 @@ async def test_a_long_file_is_cut_between_characters(agent: ServerAgent, folder:
 
 @pytest.mark.anyio
 async def test_a_project_cannot_show_the_servers_secrets(
-    agent: ServerAgent, folder: Path, secrets: Path
+    agent: WorkspaceAgent, folder: Path, secrets: Path
 ) -> None:
     (folder / "AGENTS.md").symlink_to(secrets / "key.json")
     assert await agent.instructions() == []
@@ -48,7 +47,7 @@ async def test_a_project_cannot_show_the_servers_secrets(
 
 @pytest.mark.anyio
 async def test_a_pipe_does_not_block(
-    agent: ServerAgent, folder: Path, caplog: pytest.LogCaptureFixture
+    agent: WorkspaceAgent, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.mkfifo(folder / "AGENTS.md")
     assert await agent.instructions() == []

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_chatd.workspace import search
-from jupyter_chatd.workspace.protocol import FileBytes, FoundFile, FoundFiles, WorkspaceError
-from jupyter_chatd.workspace.server import ServerAgent
+from jupyter_chatd.workspace.protocol import FileBytes, FoundFile, FoundFiles, WorkspaceAgent, WorkspaceError
 
 pytestmark = pytest.mark.anyio
 
@@ -20,12 +19,12 @@ def make(folder: Path, *paths: str) -> None:
         (folder / path).write_text(path)
 
 
-async def names(agent: ServerAgent, folder: Path, **options: object) -> list[str]:
+async def names(agent: WorkspaceAgent, folder: Path, **options: object) -> list[str]:
     found = await agent.find_files(str(folder), **options)  # pyright: ignore[reportArgumentType]
     return [file.path for file in found.files]
 
 
-async def test_files_are_found_by_name_down_to_a_depth(agent: ServerAgent, folder: Path) -> None:
+async def test_files_are_found_by_name_down_to_a_depth(agent: WorkspaceAgent, folder: Path) -> None:
     make(folder, "b/SKILL.md", "a/SKILL.md", "a/x.txt", "a/deep/SKILL.md", "SKILL.md")
     assert await names(agent, folder, name="SKILL.md", depth=2) == ["SKILL.md", "a/SKILL.md", "b/SKILL.md"]
     assert await names(agent, folder, depth=1) == ["SKILL.md"]
@@ -33,7 +32,7 @@ async def test_files_are_found_by_name_down_to_a_depth(agent: ServerAgent, folde
 
 
 async def test_a_found_file_has_its_size_and_a_missing_folder_holds_none(
-    agent: ServerAgent, folder: Path
+    agent: WorkspaceAgent, folder: Path
 ) -> None:
     (folder / "ä.txt").write_text("äöü")
     assert await agent.find_files(str(folder)) == FoundFiles(files=(FoundFile(path="ä.txt", size=6),))
@@ -41,7 +40,7 @@ async def test_a_found_file_has_its_size_and_a_missing_folder_holds_none(
 
 
 async def test_links_protected_folders_and_pipes_are_left_out(
-    agent: ServerAgent, folder: Path, secrets: Path
+    agent: WorkspaceAgent, folder: Path, secrets: Path
 ) -> None:
     make(folder, "real/a")
     (folder / "link").symlink_to(folder / "real")
@@ -54,7 +53,7 @@ async def test_links_protected_folders_and_pipes_are_left_out(
 
 
 async def test_a_cut_leaves_the_deepest_out(
-    agent: ServerAgent, folder: Path, monkeypatch: pytest.MonkeyPatch
+    agent: WorkspaceAgent, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(folder, "a/deep", "b", "c")
     cut = await agent.find_files(str(folder), limit=2)
@@ -64,7 +63,7 @@ async def test_a_cut_leaves_the_deepest_out(
     assert (await agent.find_files(str(folder))).is_cut
 
 
-async def test_bytes_are_read_up_to_a_limit(agent: ServerAgent, folder: Path) -> None:
+async def test_bytes_are_read_up_to_a_limit(agent: WorkspaceAgent, folder: Path) -> None:
     (folder / "f").write_bytes(b"\0\xff12345")
     assert await agent.read_bytes(f"{folder}/f", limit_bytes=3) == FileBytes(data=b"\0\xff1", size=7)
     with pytest.raises(WorkspaceError, match="does not exist"):
@@ -72,7 +71,7 @@ async def test_bytes_are_read_up_to_a_limit(agent: ServerAgent, folder: Path) ->
 
 
 async def test_a_read_stays_in_the_folder_that_it_is_bound_to(
-    agent: ServerAgent, folder: Path, tmp_path: Path
+    agent: WorkspaceAgent, folder: Path, tmp_path: Path
 ) -> None:
     make(folder, "skill/a", "skill-other/b")
     make(tmp_path, "outside")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.workspace.protocol import ProcessSpec, WorkspaceFacts
+from jupyter_chatd.workspace.protocol import ProcessSpec, WorkspaceAgent, WorkspaceFacts
 from jupyter_chatd.workspace.server import ServerAgent
 
 from .processes import CHAT, run
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 SECRETS = ("OPENAI_API_KEY", "JUPYTER_TOKEN", "JPY_API_TOKEN", "JUPYTERHUB_API_TOKEN")
 
 
-async def test_facts(agent: ServerAgent, folder: Path, tmp_path: Path) -> None:
+async def test_facts(agent: WorkspaceAgent, folder: Path, tmp_path: Path) -> None:
     assert await agent.facts() == WorkspaceFacts(os="linux", directory=str(folder), home=str(tmp_path))
 
 
@@ -48,7 +48,7 @@ def below(folder: Path) -> Path:
     return path
 
 
-async def test_commands_start_in_the_wanted_folder(agent: ServerAgent, folder: Path, below: Path) -> None:
+async def test_commands_start_in_the_wanted_folder(agent: WorkspaceAgent, folder: Path, below: Path) -> None:
     for wanted, expected in ((None, folder), ("sub", below), (str(below), below)):
         spec = ProcessSpec(command="pwd", chat_id=CHAT, work_dir=wanted)
         process_id = await agent.start_process(spec)
@@ -57,13 +57,13 @@ async def test_commands_start_in_the_wanted_folder(agent: ServerAgent, folder: P
 
 
 async def test_home_stands_in_for_a_folder_that_is_gone(
-    agent: ServerAgent, folder: Path, tmp_path: Path
+    agent: WorkspaceAgent, folder: Path, tmp_path: Path
 ) -> None:
     os.rmdir(folder)
     assert (await run(agent, "pwd")).output == f"{tmp_path}\n"
 
 
-async def test_a_specs_variables_are_added_but_cannot_change_whose_it_is(agent: ServerAgent) -> None:
+async def test_a_specs_variables_are_added_but_cannot_change_whose_it_is(agent: WorkspaceAgent) -> None:
     spec = ProcessSpec(
         command="echo $PAGER $CODER_CHAT_ID",
         chat_id=CHAT,

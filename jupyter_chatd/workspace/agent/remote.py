@@ -1,0 +1,284 @@
+"""The side that asks: an agent behind HTTP, which tools cannot tell from one in their own process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from ...wire.values import adapter_of
+from ..protocol import (
+    PROTOCOL_VERSION,
+    FileBytes,
+    FileEdits,
+    FileLines,
+    FoundFiles,
+    InstructionFile,
+    ProcessInfo,
+    ProcessOutput,
+    ProcessSignal,
+    ProcessSpec,
+    WorkspaceError,
+    WorkspaceFacts,
+    WorkspaceUnavailableError,
+)
+from . import operations as ops
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_LIMIT = 5.0  # seconds
+ANSWER_LIMIT = 60.0  # seconds: a file on a network that hangs
+WAIT_MARGIN = 30.0  # seconds on top of what a call may take by itself
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+
+class AgentUnreachableError(WorkspaceUnavailableError):
+    """The agent took no request: nothing was done, and another agent may be asked."""
+
+
+class AgentLostError(WorkspaceUnavailableError):
+    """The agent took the request and gave no answer, so nobody knows whether it was done."""
+
+
+class AgentVersionError(WorkspaceError):
+    """The agent speaks another version of the protocol."""
+
+    def __init__(self, version: str) -> None:
+        theirs = int(version) if version.isdigit() else 0
+        age = "an older" if theirs < PROTOCOL_VERSION else "a newer"
+        super().__init__(
+            f"The workspace's agent is of {age} release: it speaks version {version or 'unknown'} of the "
+            f"agent protocol, this server version {PROTOCOL_VERSION}. Stop and start the workspace; if that "
+            "does not help, install the same release of jupyter_chatd on both sides."
+        )
+
+
+class AgentAnswerError(WorkspaceError):
+    """The agent answered with something that is no answer."""
+
+
+class RemoteAgent:
+    """An agent in another program, over connections that stay open. Lives until `aclose`, on one event loop.
+
+    Args:
+        url: Where its routes are, up to `ops.PREFIX`: `http://agent`, or a Jupyter server's base URL.
+        token: What the agent wants to see.
+        socket_path: Of its unix socket; `None` to go by the URL.
+    """
+
+    def __init__(self, url: str, *, token: str, socket_path: str | None = None) -> None:
+        import httpx
+
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=300.0)
+        self._client = httpx.AsyncClient(
+            base_url=url.rstrip("/") + ops.PREFIX,
+            headers={"Authorization": f"token {token}", ops.VERSION_HEADER: str(PROTOCOL_VERSION)},
+            transport=httpx.AsyncHTTPTransport(uds=socket_path, limits=limits, trust_env=False),
+            trust_env=False,
+        )
+        self._undoing: set[asyncio.Task[None]] = set()
+
+    # The program
+
+    async def hello(self) -> ops.Hello:
+        """Return what the agent says of itself.
+
+        Raises:
+            WorkspaceUnavailableError: it does not answer.
+            AgentVersionError: it cannot be spoken with.
+        """
+        async with self._exchange("GET", ops.HELLO, b"", limit_s=CONNECT_LIMIT) as response:
+            return _parse(ops.Hello, await response.aread())
+
+    async def shutdown(self) -> None:
+        """Tell the program to end all that it runs, and itself. Returns before it has.
+
+        Raises:
+            WorkspaceUnavailableError: it does not answer.
+        """
+        async with self._exchange("POST", ops.SHUTDOWN, b"", limit_s=CONNECT_LIMIT):
+            return
+
+    # WorkspaceAgent
+
+    async def facts(self) -> WorkspaceFacts:
+        """Where this agent is."""
+        return await self._ask(ops.FACTS, ops.Nothing())
+
+    async def instructions(self) -> Sequence[InstructionFile]:
+        """AGENTS.md of the working folder, if any."""
+        return await self._ask(ops.INSTRUCTIONS, ops.Nothing())
+
+    async def read_file(self, path: str, *, offset: int = 1, limit: int = 2000) -> FileLines:
+        """Lines *offset* (from 1) to *offset+limit-1*; all or nothing."""
+        return await self._ask(ops.READ_FILE, ops.ReadFile(path=path, offset=offset, limit=limit))
+
+    async def read_bytes(self, path: str, *, limit_bytes: int, inside: str | None = None) -> FileBytes:
+        """The first *limit_bytes* of a regular file, which must lie in *inside* after links are resolved."""
+        question = ops.ReadBytes(path=path, limit_bytes=limit_bytes, inside=inside)
+        found = await self._ask(ops.READ_BYTES, question)
+        return FileBytes(data=found.data, size=found.size)
+
+    async def find_files(
+        self, folder: str, *, name: str | None = None, depth: int = 8, limit: int = 1000
+    ) -> FoundFiles:
+        """Regular files up to *depth* levels below *folder*; links below it are not followed."""
+        question = ops.FindFiles(folder=folder, name=name, depth=depth, limit=limit)
+        return await self._ask(ops.FIND_FILES, question)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Replace the file in one step. A cancelled caller does not stop a write that has begun."""
+        await self._ask(ops.WRITE_FILE, ops.WriteFile(path=path, content=content))
+
+    async def edit_files(self, files: Sequence[FileEdits]) -> None:
+        """Apply all edits or none. A cancelled caller does not stop a write that has begun."""
+        await self._ask(ops.EDIT_FILES, ops.EditFiles(files=files))
+
+    async def start_process(self, spec: ProcessSpec) -> str:
+        """Start a process in a group of its own and return its id; cancelled before, it is ended again."""
+        starting = asyncio.create_task(self._ask(ops.START_PROCESS, spec), name="chatd-agent-start")
+        try:
+            return (await asyncio.shield(starting)).process_id
+        except asyncio.CancelledError:
+            undoing = asyncio.create_task(self._undo(spec.chat_id, starting), name="chatd-agent-undo")
+            self._undoing.add(undoing)
+            undoing.add_done_callback(self._undoing.discard)
+            await asyncio.shield(undoing)
+            raise
+
+    async def _undo(self, chat_id: str, starting: asyncio.Task[ops.Started]) -> None:
+        """End what was started for a caller that has gone away without learning its id."""
+        try:
+            await self.kill_process(chat_id, (await starting).process_id)
+        except WorkspaceError as error:
+            log.warning("A command of chat %s was given up while it started: %s", chat_id, error)
+
+    async def wait_process(self, chat_id: str, process_id: str, *, timeout_s: float) -> ProcessOutput:
+        """Wait until it exits, at most *timeout_s*, and return what there is."""
+        question = ops.WaitProcess(chat_id=chat_id, process_id=process_id, timeout_s=timeout_s)
+        return await self._ask(ops.WAIT_PROCESS, question, limit_s=timeout_s + WAIT_MARGIN)
+
+    async def follow_process(self, chat_id: str, process_id: str) -> AsyncGenerator[str, None]:
+        """Live output from the start, in pieces, until it exits."""
+        body = adapter_of(ops.OfProcess).dump_json(ops.OfProcess(chat_id=chat_id, process_id=process_id))
+        async with self._exchange("POST", ops.FOLLOW, body, limit_s=None) as response:
+            async for line in response.aiter_lines():
+                piece = _load_piece(line)
+                if piece is None:
+                    return
+                yield piece
+        raise AgentLostError(_LOST)
+
+    async def list_processes(self, chat_id: str) -> Sequence[ProcessInfo]:
+        """The chat's processes, oldest first."""
+        return await self._ask(ops.LIST_PROCESSES, ops.OfChat(chat_id=chat_id))
+
+    async def signal_process(self, chat_id: str, process_id: str, signal: ProcessSignal) -> None:
+        """Signal the whole process group."""
+        question = ops.SignalProcess(chat_id=chat_id, process_id=process_id, signal=signal)
+        await self._ask(ops.SIGNAL_PROCESS, question)
+
+    async def kill_process(self, chat_id: str, process_id: str) -> None:
+        """End the whole session now and wait until it is gone, at most 5 s. Unknown ids are fine."""
+        await self._ask(ops.KILL_PROCESS, ops.OfProcess(chat_id=chat_id, process_id=process_id))
+
+    async def aclose(self) -> None:
+        """Let the connections go; the program goes on. May be called twice."""
+        await asyncio.gather(*self._undoing)
+        await self._client.aclose()
+
+    # Asking
+
+    async def _ask(self, operation: ops.Operation[Q, R], question: Q, *, limit_s: float = ANSWER_LIMIT) -> R:
+        try:
+            body = operation.dump_question(question)
+        except ValueError as error:  # as the agent of this process says of such a text
+            raise WorkspaceError("The text is not valid Unicode: send it whole.") from error
+        async with self._exchange("POST", operation.name, body, limit_s=limit_s) as response:
+            answer = await response.aread()
+        try:
+            return operation.parse_answer(answer)
+        except ValidationError as error:
+            raise AgentAnswerError(_GARBAGE) from error
+
+    @asynccontextmanager
+    async def _exchange(
+        self, method: str, name: str, body: bytes, *, limit_s: float | None
+    ) -> AsyncGenerator[httpx.Response]:
+        """Send a request and give the answer to read.
+
+        Raises:
+            WorkspaceError: the agent refuses, does not answer, or answers with something else.
+        """
+        import httpx
+
+        timeout = httpx.Timeout(limit_s, connect=CONNECT_LIMIT)
+        try:
+            async with self._client.stream(method, f"/{name}", content=body, timeout=timeout) as response:
+                await _check(response)
+                yield response
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise AgentUnreachableError(_UNREACHABLE) from error
+        except httpx.TransportError as error:
+            raise AgentLostError(_LOST) from error
+
+
+_UNREACHABLE = "The workspace's agent cannot be reached; nothing was done."
+_LOST = (
+    "The workspace's agent went away before it answered, so it is unknown whether this was done. "
+    "Check before you repeat it."
+)
+_GARBAGE = "The workspace's agent gave an answer that makes no sense. Stop and start the workspace."
+
+
+async def _check(response: httpx.Response) -> None:
+    """Let good answers pass.
+
+    Raises:
+        WorkspaceError: the agent refuses, or it is no agent that we can speak with.
+    """
+    version = response.headers.get(ops.VERSION_HEADER, "")
+    if version != str(PROTOCOL_VERSION):
+        if version.isdigit():
+            raise AgentVersionError(version)
+        raise AgentAnswerError(_GARBAGE)
+    if response.status_code in (200, 202):
+        return
+    body = await response.aread()
+    if response.status_code == ops.REFUSED:
+        raise ops.error_of(_parse(ops.Refusal, body))
+    log.error("An agent answered with status %d", response.status_code)
+    raise AgentAnswerError(_GARBAGE)
+
+
+def _parse(cls: type[R], body: bytes) -> R:
+    try:
+        return adapter_of(cls).validate_json(body)
+    except ValidationError as error:
+        raise AgentAnswerError(_GARBAGE) from error
+
+
+def _load_piece(line: str) -> str | None:
+    try:
+        piece: Any = json.loads(line)
+    except ValueError as error:
+        raise AgentAnswerError(_GARBAGE) from error
+    if piece is not None and not isinstance(piece, str):
+        raise AgentAnswerError(_GARBAGE)
+    return piece
+
+
+if TYPE_CHECKING:
+    from ..protocol import WorkspaceAgent
+
+    _: type[WorkspaceAgent] = RemoteAgent

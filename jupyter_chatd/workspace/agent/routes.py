@@ -1,0 +1,206 @@
+"""The side that answers: Tornado handlers that call an agent of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from tornado import iostream, web
+
+from ..._version import __version__
+from ...wire.values import adapter_of
+from ..protocol import PROTOCOL_VERSION, WorkspaceAgent, WorkspaceError
+from .operations import (
+    FOLLOW,
+    HELLO,
+    OPERATIONS,
+    PREFIX,
+    REFUSED,
+    SHUTDOWN,
+    VERSION_HEADER,
+    Hello,
+    Lifecycle,
+    OfProcess,
+    Refusal,
+    refusal_of,
+)
+
+MAX_BODY = 128 * 1024 * 1024  # bytes: the largest edit there can be, and its escapes
+
+log = logging.getLogger(__name__)
+
+
+class Host:
+    """What the handlers answer for. One per program.
+
+    Args:
+        agent: Does what is asked.
+        token: Whoever sends it may ask for everything here, and for nothing else anywhere.
+        on_shutdown: Ends the program, after the answer has left.
+        on_use: Hears of the beginning of each request, and of the end with `-1`.
+    """
+
+    def __init__(
+        self,
+        agent: WorkspaceAgent,
+        *,
+        token: str,
+        on_shutdown: Callable[[], None],
+        on_use: Callable[[int], None] = lambda _change: None,
+    ) -> None:
+        self.agent = agent
+        self.lifecycle = Lifecycle.READY
+        self.on_shutdown = on_shutdown
+        self.on_use = on_use
+        self._token = token
+
+    def knows(self, authorization: str) -> bool:
+        """Whether a request with that header may be answered."""
+        return hmac.compare_digest(authorization.encode(), f"token {self._token}".encode())
+
+
+class AgentHandler(web.RequestHandler):
+    """Refuses strangers and tells the protocol's version with every answer."""
+
+    def initialize(self, host: Host) -> None:
+        """Be told what to answer for."""
+        self.host = host
+
+    def set_default_headers(self) -> None:
+        """Tell the version, also with errors."""
+        self.set_header(VERSION_HEADER, str(PROTOCOL_VERSION))
+        self.set_header("Content-Type", "application/json")
+
+    def prepare(self) -> None:
+        """Refuse whoever does not have the token.
+
+        Raises:
+            HTTPError: 403.
+        """
+        if not self.host.knows(self.request.headers.get("Authorization", "")):
+            raise web.HTTPError(403)
+        self._is_counted = True
+        self.host.on_use(1)
+
+    def on_finish(self) -> None:
+        """Tell that the request has ended."""
+        self._end_use()
+
+    def on_connection_close(self) -> None:
+        """Tell that nobody waits for the answer any more."""
+        self._end_use()
+
+    def _end_use(self) -> None:
+        if getattr(self, "_is_counted", False):
+            self._is_counted = False
+            self.host.on_use(-1)
+
+    def refuse(self, error: WorkspaceError) -> None:
+        """Answer that the agent refuses."""
+        self.set_status(REFUSED)
+        self.finish(adapter_of(Refusal).dump_json(refusal_of(error)))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer other errors as JSON; their causes are in the log."""
+        self.finish(json.dumps({"message": self._reason}))
+
+    if TYPE_CHECKING:  # tornado's own leave the type of a dict open
+
+        def write(self, chunk: str | bytes | dict[str, Any]) -> None: ...
+        def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> asyncio.Future[None]: ...
+
+
+class HelloHandler(AgentHandler):
+    """`GET hello`: the same in all versions."""
+
+    def get(self) -> None:
+        """Say which version this is, and how far the start is."""
+        hello = Hello(protocol_version=PROTOCOL_VERSION, release=__version__, lifecycle=self.host.lifecycle)
+        self.finish(adapter_of(Hello).dump_json(hello))
+
+
+class ShutdownHandler(AgentHandler):
+    """`POST shutdown`."""
+
+    async def post(self) -> None:
+        """End the program and all that it runs."""
+        self.host.lifecycle = Lifecycle.SHUTTING_DOWN
+        self.set_status(202)
+        await self.finish("{}")
+        self.host.on_shutdown()
+
+
+class OperationHandler(AgentHandler):
+    """`POST <operation>`."""
+
+    async def post(self, name: str) -> None:
+        """Do it. When the asker goes away meanwhile it is done all the same.
+
+        Raises:
+            HTTPError: 404 for an operation that this version does not have, 400 for malformed arguments.
+        """
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            raise web.HTTPError(404)
+        try:
+            question = operation.parse_question(self.request.body)
+        except ValidationError as error:
+            raise web.HTTPError(400) from error
+        try:
+            answer = await operation.call(self.host.agent, question)
+        except WorkspaceError as error:
+            return self.refuse(error)
+        self.finish(operation.dump_answer(answer))
+        return None
+
+
+class FollowHandler(AgentHandler):
+    """`POST follow_process`: lines of JSON, a text each; `null` after the last."""
+
+    async def post(self) -> None:
+        """Send output as it comes. A reader that falls behind loses pieces and is told how much.
+
+        Raises:
+            HTTPError: 400 for malformed arguments.
+        """
+        try:
+            of = adapter_of(OfProcess).validate_json(self.request.body)
+        except ValidationError as error:
+            raise web.HTTPError(400) from error
+        try:
+            async with aclosing(self.host.agent.follow_process(of.chat_id, of.process_id)) as pieces:
+                await self._send(pieces)
+        except WorkspaceError as error:
+            self.refuse(error)
+        except iostream.StreamClosedError:
+            log.debug("Nobody follows process %s any more", of.process_id)
+
+    async def _send(self, pieces: AsyncGenerator[str, None]) -> None:
+        async for piece in pieces:
+            self.write(json.dumps(piece) + "\n")
+            await self.flush()
+        await self.finish("null\n")
+
+
+def application(host: Host) -> web.Application:
+    """Return the routes of *host*."""
+    arguments = {"host": host}
+    return web.Application(
+        [
+            (f"{PREFIX}/{HELLO}", HelloHandler, arguments),
+            (f"{PREFIX}/{SHUTDOWN}", ShutdownHandler, arguments),
+            (f"{PREFIX}/{FOLLOW}", FollowHandler, arguments),
+            (rf"{PREFIX}/([a-z_]+)", OperationHandler, arguments),
+        ],
+        log_function=_log_nothing,
+    )
+
+
+def _log_nothing(_handler: web.RequestHandler) -> None:
+    """Requests are not logged: there are many, and their failures are logged as such."""

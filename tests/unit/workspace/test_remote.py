@@ -1,0 +1,228 @@
+"""What only an agent behind HTTP can do wrong: be a stranger's, another version, gone, or no agent at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from jupyter_chatd.workspace.agent import operations, remote, routes
+from jupyter_chatd.workspace.agent.operations import PREFIX, VERSION_HEADER, Hello, Lifecycle
+from jupyter_chatd.workspace.agent.remote import (
+    AgentAnswerError,
+    AgentLostError,
+    AgentUnreachableError,
+    AgentVersionError,
+    RemoteAgent,
+)
+from jupyter_chatd.workspace.edits import EditError
+from jupyter_chatd.workspace.file_errors import FileMissingError
+from jupyter_chatd.workspace.guard import ProtectedPathError
+from jupyter_chatd.workspace.protocol import (
+    ProcessNotFoundError,
+    ProcessNotRunningError,
+    ProcessSpec,
+    WorkspaceError,
+    WorkspaceUnavailableError,
+)
+from jupyter_chatd.workspace.sandbox import SandboxError
+from jupyter_chatd.workspace.server import ServerAgent
+
+from .hosting import TOKEN, hosted
+from .processes import CHAT, alive, pids_in, start
+
+pytestmark = pytest.mark.anyio
+
+ERRORS = (
+    WorkspaceError("plain"),
+    WorkspaceUnavailableError("unavailable"),
+    ProcessNotFoundError("not found"),
+    ProcessNotRunningError("not running"),
+    EditError("edit 1: no match"),
+    SandboxError("no sandbox"),
+    FileMissingError("/w/f"),
+    ProtectedPathError("/w/key"),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_errors_come_as_they_left(error: WorkspaceError) -> None:
+    came = operations.error_of(operations.refusal_of(error))
+    assert (type(came), str(came), vars(came)) == (type(error), str(error), vars(error))
+
+
+async def test_an_agent_says_what_it_is(server_agent: ServerAgent) -> None:
+    async with hosted(server_agent) as (agent, host):
+        host.lifecycle = Lifecycle.STARTING
+        assert await agent.hello() == Hello(protocol_version=1, release="0.1.0", lifecycle=Lifecycle.STARTING)
+
+
+async def test_a_stranger_gets_nothing_and_starts_nothing(server_agent: ServerAgent) -> None:
+    async with hosted(server_agent) as (agent, _):
+        client = agent._client
+        for value in ("", "token wrong", f"token {TOKEN}x", "token é"):
+            for path in ("hello", "facts", "shutdown", "start_process", "follow_process"):
+                method = "GET" if path == "hello" else "POST"
+                reply = await client.request(
+                    method, f"/{path}", headers=[(b"Authorization", value.encode())], content=b"{}"
+                )
+                assert (path, reply.status_code) == (path, 403)
+
+
+async def test_malformed_and_unknown_requests_are_refused(server_agent: ServerAgent) -> None:
+    async with hosted(server_agent) as (agent, _):
+        client = agent._client
+        for path, body, status in (
+            ("read_file", b"{}", 400),
+            ("read_file", b"garbage", 400),
+            ("read_file", b'{"path": 3, "offset": 1, "limit": 1}', 400),
+            ("follow_process", b"[]", 400),
+            ("sing", b"{}", 404),
+        ):
+            assert (await client.post(f"/{path}", content=body)).status_code == status
+
+
+async def test_an_older_agent_is_told_plainly(
+    server_agent: ServerAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hosted(server_agent) as (agent, _):
+        monkeypatch.setattr(remote, "PROTOCOL_VERSION", 7)
+        with pytest.raises(AgentVersionError, match=r"older release.* version 1 .*this server version 7"):
+            await agent.hello()
+        with pytest.raises(AgentVersionError):
+            await agent.facts()
+        monkeypatch.setattr(remote, "PROTOCOL_VERSION", 0)
+        with pytest.raises(AgentVersionError, match="newer release"):
+            await agent.facts()
+
+
+async def test_an_agent_that_is_not_there_did_nothing(tmp_path: Path) -> None:
+    agent = RemoteAgent("http://agent", token=TOKEN, socket_path=str(tmp_path / "nobody"))
+    with pytest.raises(AgentUnreachableError, match="nothing was done"):
+        await agent.write_file("/w/f", "x")
+    await agent.aclose()
+
+
+@asynccontextmanager
+async def answering(answer: bytes, folder: Path) -> AsyncIterator[RemoteAgent]:
+    """Something that listens like an agent and answers every request with *answer*, then hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    path = str(folder / "s")
+    server = await asyncio.start_unix_server(serve, path)
+    agent = RemoteAgent("http://agent", token=TOKEN, socket_path=path)
+    yield agent
+    await agent.aclose()
+    server.close()
+
+
+def http(body: bytes, *, head: bytes = b"X-Chatd-Agent-Protocol: 1\r\n", status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, head, len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(b"[1, 2"),
+        http(b'{"content": 3}'),
+        http(b"<html>", head=b""),
+        http(b"{}", status=b"500 Oops"),
+        http(b"{}", status=b"422 No"),
+    ],
+)
+async def test_garbage_is_no_answer(answer: bytes, tmp_path: Path) -> None:
+    async with answering(answer, tmp_path) as agent:
+        with pytest.raises(AgentAnswerError, match="makes no sense"):
+            await agent.read_file("/w/f")
+
+
+@pytest.mark.parametrize("answer", [b"", http(b"x" * 50)[:-20], b"SSH-2.0\r\n"])
+async def test_an_agent_that_dies_before_it_answers_leaves_the_outcome_open(
+    answer: bytes, tmp_path: Path
+) -> None:
+    async with answering(answer, tmp_path) as agent:
+        with pytest.raises(AgentLostError, match="unknown whether"):
+            await agent.write_file("/w/f", "x")
+
+
+async def test_output_that_breaks_off_is_an_error(tmp_path: Path) -> None:
+    async with answering(http(b'"one"\n'), tmp_path) as agent:
+        with pytest.raises(AgentLostError):
+            async with aclosing(agent.follow_process(CHAT, "p")) as pieces:
+                assert [piece async for piece in pieces] == ["one"]
+
+
+async def test_a_start_whose_caller_goes_away_is_undone(
+    server_agent: ServerAgent, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = asyncio.Event()
+    start_process = server_agent.start_process
+
+    async def start_slowly(spec: ProcessSpec) -> str:
+        process_id = await start_process(spec)
+        await slow.wait()
+        return process_id
+
+    monkeypatch.setattr(server_agent, "start_process", start_slowly)
+    async with hosted(server_agent) as (agent, _):
+        starting = asyncio.create_task(start(agent, "echo $$ > pids; sleep 60"))
+        pids = await pids_in(folder / "pids", 1)
+        starting.cancel()
+        asyncio.get_running_loop().call_later(0.1, slow.set)
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert alive(pids) == []
+
+
+async def test_who_follows_and_goes_away_stops_nothing(agent: RemoteAgent) -> None:
+    process_id = await start(agent, "echo one; sleep 0.3; echo two")
+    async with aclosing(agent.follow_process(CHAT, process_id)) as pieces:
+        assert await anext(pieces) == "one\n"
+    assert (await agent.wait_process(CHAT, process_id, timeout_s=10)).output == "one\ntwo\n"
+
+
+async def test_requests_in_flight_are_counted(server_agent: ServerAgent) -> None:
+    changes: list[int] = []
+    async with hosted(server_agent) as (agent, host):
+        host.on_use = changes.append
+        await agent.facts()
+        process_id = await start(agent, "sleep 60")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await agent.wait_process(CHAT, process_id, timeout_s=60)
+        await agent.kill_process(CHAT, process_id)
+        async with asyncio.timeout(5):
+            while sum(changes):  # noqa: ASYNC110 - nobody announces that the server has noticed
+                await asyncio.sleep(0.01)
+    assert changes.count(1) == 4
+
+
+async def test_bytes_of_any_kind_cross(agent: RemoteAgent, folder: Path) -> None:
+    data = os.urandom(300_000)
+    (folder / "f").write_bytes(data)
+    found = await agent.read_bytes(str(folder / "f"), limit_bytes=200_000)
+    assert (found.data, found.size) == (data[:200_000], 300_000)
+
+
+async def test_names_that_are_no_text_are_left_out(agent: RemoteAgent, folder: Path) -> None:
+    (folder / "good").touch()
+    (folder / os.fsdecode(b"b\xffd")).touch()
+    assert [file.path for file in (await agent.find_files(str(folder))).files] == ["good"]
+
+
+async def test_the_routes_say_their_version_even_when_they_refuse(server_agent: ServerAgent) -> None:
+    async with hosted(server_agent) as (agent, _):
+        reply: httpx.Response = await agent._client.post("/facts", headers={"Authorization": "no"})
+        assert reply.headers[VERSION_HEADER] == "1"
+        assert str(reply.url).endswith(f"{PREFIX}/facts")
+        assert routes.PROTOCOL_VERSION == 1
