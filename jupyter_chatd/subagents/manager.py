@@ -9,8 +9,10 @@ import asyncio
 import logging
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from ..errors import ChatdError, ChatNotFoundError, StaleWorkError, TooManySubagentsError
 from ..loop.service import ChatService
@@ -48,6 +50,25 @@ class Outcome:
     chat: Chat
     report: str
     """The text of its newest assistant message that has any; empty when there is none."""
+
+
+class Until(StrEnum):
+    """When waiting for several children is over."""
+
+    ALL = "all"
+    """All of them have ended."""
+    ANY = "any"
+    """One of them has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited:
+    """How several children stand after a wait, in the order in which they were named."""
+
+    ended: tuple[Outcome, ...]
+    going_on: tuple[Chat, ...]
+    is_over: bool
+    """What was waited for has happened; else the time ran out."""
 
 
 class SubagentManager:
@@ -165,20 +186,73 @@ class SubagentManager:
             SubagentError: it is no child of the caller, it was deleted, or it has not ended in time; then it
                 goes on and can be waited for again.
         """
-        target_id = _parse_id(chat_id)
-        with self._bells.bell(target_id) as bell:
-            chat = await self._target(caller, target_id)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    while chat.status not in _SETTLED:
-                        await ring_or_look(bell)
-                        bell.clear()
-                        chat = await self._look(chat)
-            except TimeoutError:
-                raise _not_in_time(chat, timeout_s) from None
-        return Outcome(
-            chat=chat, report=await self._store.read(lambda conn: families.last_report(conn, target_id))
+        waited = await self.wait_for_several(caller, [chat_id], timeout_s=timeout_s, until=Until.ALL)
+        if not waited.is_over:
+            raise _not_in_time(waited.going_on[0], timeout_s)
+        return waited.ended[0]
+
+    async def wait_for_several(
+        self, caller: Chat, chat_ids: Sequence[str], *, timeout_s: float, until: Until
+    ) -> Waited:
+        """Return how children ended, as soon as all or one of them have, or when the time has run out.
+
+        Those that have not ended go on. Cancelling ends the wait and nothing else.
+
+        Raises:
+            SubagentError: no ids were given, one is of no child of the caller, or one was deleted meanwhile.
+        """
+        ids = tuple(dict.fromkeys(map(_parse_id, chat_ids)))
+        if not ids:
+            raise SubagentError(f"There is no id in the list: name who is waited for. {_WHERE_IDS_ARE}")
+        with self._hung_bells(ids) as bells:  # before the first look, so that nothing is missed between
+            known = {target_id: await self._target(caller, target_id) for target_id in ids}
+            if not _is_over(known, until):
+                await self._watch(known, bells, timeout_s=timeout_s, until=until)
+        ended = [chat for chat in known.values() if chat.status in _SETTLED]
+        return Waited(
+            ended=tuple([await self._outcome(chat) for chat in ended]),
+            going_on=tuple(chat for chat in known.values() if chat.status not in _SETTLED),
+            is_over=_is_over(known, until),
         )
+
+    @contextmanager
+    def _hung_bells(self, ids: Sequence[str]) -> Generator[Mapping[str, asyncio.Event]]:
+        with ExitStack() as stack:
+            yield {chat_id: stack.enter_context(self._bells.bell(chat_id)) for chat_id in ids}
+
+    async def _watch(
+        self,
+        known: dict[str, Chat],
+        bells: Mapping[str, asyncio.Event],
+        *,
+        timeout_s: float,
+        until: Until,
+    ) -> None:
+        """Keep *known* up to date until enough of them have ended, or the time has run out."""
+        running = [chat for chat in known.values() if chat.status not in _SETTLED]
+        watches = [
+            asyncio.create_task(self._watch_one(known, chat, bells[chat.id]), name="chatd-wait-agent")
+            for chat in running
+        ]
+        when = asyncio.ALL_COMPLETED if until is Until.ALL else asyncio.FIRST_COMPLETED
+        try:
+            done, _ = await asyncio.wait(watches, timeout=timeout_s, return_when=when)
+            for watch in done:
+                watch.result()
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _watch_one(self, known: dict[str, Chat], chat: Chat, bell: asyncio.Event) -> None:
+        while known[chat.id].status not in _SETTLED:
+            await ring_or_look(bell)
+            bell.clear()
+            known[chat.id] = await self._look(chat)
+
+    async def _outcome(self, chat: Chat) -> Outcome:
+        report = await self._store.read(lambda conn: families.last_report(conn, chat.id))
+        return Outcome(chat=chat, report=report)
 
     async def message(self, caller: Caller, chat_id: str, text: str, *, interrupt: bool) -> Chat:
         """Send a child a message: to its queue, or in place of what it does now.
@@ -273,6 +347,11 @@ def _parse_id(text: str) -> str:
         return str(uuid.UUID(text.strip()))
     except ValueError:
         raise SubagentError(f"{text.strip()[:80]!r} is not the id of a chat. {_WHERE_IDS_ARE}") from None
+
+
+def _is_over(known: Mapping[str, Chat], until: Until) -> bool:
+    have_ended = [chat.status in _SETTLED for chat in known.values()]
+    return all(have_ended) if until is Until.ALL else any(have_ended)
 
 
 def _not_in_time(chat: Chat, timeout_s: float) -> SubagentError:

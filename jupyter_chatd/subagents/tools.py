@@ -6,9 +6,9 @@ Results: `{chat_id, title, status, type, …}`. Once the chat that is meant is k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import with_config
 
@@ -21,7 +21,7 @@ from ..tools.protocol import Caller, ToolContext, ToolOutput, error_output
 from ..tools.results import json_output
 from ..tools.text import printable
 from .catalog import PLAN, SubagentType, describe
-from .manager import Outcome, SubagentError, SubagentManager
+from .manager import Outcome, SubagentError, SubagentManager, Until
 
 DEFAULT_WAIT = 300.0  # seconds
 LONGEST_WAIT = 4 * 3600.0  # seconds
@@ -113,28 +113,61 @@ _PLAN_NOTE = (
 class WaitArguments:
     """What `wait_agent` takes."""
 
-    chat_id: str
-    """The subagent, by the id that spawn_agent gave."""
+    chat_id: str | None = None
+    """One subagent, by the id that spawn_agent gave. Give this or chat_ids."""
+    chat_ids: list[str] | None = None
+    """Several subagents, by their ids."""
+    until: Literal["all", "any"] = "all"
+    """With chat_ids: return once all of them have ended, or as soon as any of them has."""
     timeout_seconds: int | None = None
     """How long to wait. Default 300, at most 14400."""
 
 
 class WaitAgent(SubagentTool[WaitArguments]):
-    """`{chat_id, title, report, status, type}`."""
+    """Of one: `{chat_id, title, report, status, type}`. Of several: `{agents: […], not_ended: […]}`.
+
+    Each of `agents` has what one alone gives; with `error` in place of `report` when it failed.
+    """
 
     name = "wait_agent"
     arguments_type = WaitArguments
     repeatable = True
 
     async def act(self, args: WaitArguments, caller: Caller, context: ToolContext) -> ToolOutput:
-        """Wait for the child."""
+        """Wait for the child, or the children."""
+        if bool(args.chat_id) == (args.chat_ids is not None):
+            raise SubagentError("Give chat_id for one subagent, or chat_ids for several.")
         wanted = args.timeout_seconds or 0
         timeout_s = min(wanted, LONGEST_WAIT) if wanted > 0 else DEFAULT_WAIT
-        outcome = await self.manager.wait(caller.chat, args.chat_id, timeout_s=timeout_s)
+        if args.chat_ids is None:
+            return await self._one(caller.chat, args.chat_id or "", timeout_s=timeout_s)
+        return await self._several(caller.chat, args.chat_ids, timeout_s=timeout_s, until=Until(args.until))
+
+    async def _one(self, caller: Chat, chat_id: str, *, timeout_s: float) -> ToolOutput:
+        outcome = await self.manager.wait(caller, chat_id, timeout_s=timeout_s)
         failure = _failure(outcome)
         if failure is not None:
             return _typed_error(failure, SubagentType.of(outcome.chat))
-        return json_output(_facts(outcome.chat, report=printable(outcome.report)))
+        return json_output(_told(outcome))
+
+    async def _several(
+        self, caller: Chat, chat_ids: Sequence[str], *, timeout_s: float, until: Until
+    ) -> ToolOutput:
+        waited = await self.manager.wait_for_several(caller, chat_ids, timeout_s=timeout_s, until=until)
+        result: dict[str, JsonValue] = {
+            "agents": [_told(outcome) for outcome in waited.ended],
+            "not_ended": [_facts(chat) for chat in waited.going_on],
+        }
+        if waited.is_over:
+            return json_output(result)
+        text = _NOT_IN_TIME.format(seconds=f"{timeout_s:g}", left=len(waited.going_on))
+        return ToolOutput(result={"error": text, **result}, is_error=True)
+
+
+_NOT_IN_TIME = (
+    "After {seconds} s {left} of them have not ended: they go on, or wait for a decision of the user. "
+    "Wait for them again, or stop them with close_agent."
+)
 
 
 @with_config(STRICT_OBJECT)
@@ -207,6 +240,14 @@ def subagent_tools(manager: SubagentManager) -> tuple[SubagentTool[Any], ...]:
     """The tools in the order in which the model is told of them."""
     kinds = (SpawnAgent, WaitAgent, MessageAgent, CloseAgent, ListAgents)
     return tuple(kind(manager) for kind in kinds)
+
+
+def _told(outcome: Outcome) -> dict[str, JsonValue]:
+    """Return how a child ended, with its report or with why it failed."""
+    failure = _failure(outcome)
+    if failure is not None:
+        return _facts(outcome.chat, error=printable(failure))
+    return _facts(outcome.chat, report=printable(outcome.report))
 
 
 def _facts(chat: Chat, **more: JsonValue) -> dict[str, JsonValue]:

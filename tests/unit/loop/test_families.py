@@ -226,6 +226,58 @@ async def test_a_child_that_fails_is_an_error_for_its_parent(start: Start) -> No
     assert "error status" in part.result["error"]
 
 
+async def test_l2_one_call_waits_for_several(start: Start) -> None:
+    def broken(_asked: ModelCall, _steps: int) -> Answer:
+        raise LookupError("no script")
+
+    def play(asked: ModelCall, steps: int) -> Answer:
+        if steps == 0:
+            return [
+                call("spawn_agent", {"type": "general", "prompt": prompt}) for prompt in ("one", "two", "bad")
+            ]
+        ids = [one["chat_id"] for one in results(asked, "spawn_agent")]
+        waits = (
+            {"chat_ids": ids[:2], "until": "any"},
+            {"chat_ids": ids, "timeout_seconds": 20},
+            {"chat_ids": ids, "chat_id": ids[0]},
+            {"until": "any"},
+            {"chat_ids": []},
+        )
+        return [call("wait_agent", args) for args in waits] if steps == 1 else [say("Done.")]
+
+    roles = {"one": answering("1"), "two": answering("2", after=0.5), "bad": broken}
+    world = await start(Play(parent=play, **roles))
+    first, all_, *wrong = outputs(await settled(world, await world.create("parent")))[3:]
+    assert ([one["report"] for one in first.result["agents"]], first.is_error) == (["1"], False)
+    assert [one["title"] for one in first.result["not_ended"]] == ["two"]
+    one, two, bad = all_.result["agents"]
+    assert (one["report"], two["report"], all_.result["not_ended"], all_.is_error) == ("1", "2", [], False)
+    assert ("report" in bad, bad["status"], "error status" in bad["error"]) == (False, "error", True)
+    errors = [part.result["error"] for part in wrong]
+    assert all(part.is_error for part in wrong)
+    assert errors[:2] == ["Give chat_id for one subagent, or chat_ids for several."] * 2
+    assert errors[2].startswith("There is no id in the list")
+
+
+async def test_l2_a_call_that_waits_in_vain_for_some_has_the_reports_of_the_others(start: Start) -> None:
+    def play(asked: ModelCall, steps: int) -> Answer:
+        if steps == 0:
+            return [call("spawn_agent", {"type": "general", "prompt": prompt}) for prompt in ("one", "two")]
+        ids = [one["chat_id"] for one in results(asked, "spawn_agent")]
+        if steps == 1:
+            return [call("wait_agent", {"chat_ids": ids, "timeout_seconds": 1})]
+        if steps == 2:
+            return [call("close_agent", {"chat_id": ids[1]})]
+        return [say("Done.")]
+
+    world = await start(Play(parent=play, one=answering("1"), two=answering(after=60.0)))
+    waited = outputs(await settled(world, await world.create("parent")))[2]
+    assert waited.is_error
+    assert "After 1 s 1 of them have not ended" in waited.result["error"]
+    assert [one["report"] for one in waited.result["agents"]] == ["1"]
+    assert [(one["title"], one["status"]) for one in waited.result["not_ended"]] == [("two", "running")]
+
+
 # Stopping
 
 

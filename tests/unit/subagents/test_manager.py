@@ -17,7 +17,7 @@ from jupyter_chatd.store.transaction import visible_messages
 from jupyter_chatd.store.work import FinishInterruption
 from jupyter_chatd.subagents import waiting
 from jupyter_chatd.subagents.catalog import Catalog, SubagentType
-from jupyter_chatd.subagents.manager import SubagentError
+from jupyter_chatd.subagents.manager import SubagentError, Until, Waited
 
 from .conftest import OWNER, Family, MakeFamily, claim_of
 
@@ -357,6 +357,82 @@ async def test_many_are_waited_for_at_once(family: Family) -> None:
         await family.finish(child.id, f"Report of {child.id}.")
     outcomes = await asyncio.gather(*waits)
     assert [outcome.report for outcome in outcomes] == [f"Report of {child.id}." for child in children]
+
+
+async def waiting_for(
+    family: Family, *children: str, until: Until = Until.ALL, within_s: float = SOON
+) -> Waited:
+    return await family.manager.wait_for_several(
+        family.caller.chat, children, timeout_s=within_s, until=until
+    )
+
+
+def reports(waited: Waited) -> list[str]:
+    return [outcome.report for outcome in waited.ended]
+
+
+async def test_l2_one_wait_for_several_ends_with_the_last_of_them(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FALLBACK", 60.0)
+    one, two, other = [(await family.spawn(index=index)).id for index in range(3)]
+    wait = asyncio.create_task(waiting_for(family, two, one, two))
+    await family.finish(two, "Second.")
+    await asyncio.sleep(0.05)
+    assert not wait.done()
+    await family.finish(one, "First.")
+    ended = time.perf_counter()
+    waited = await wait
+    assert time.perf_counter() - ended < 0.5
+    assert (reports(waited), waited.going_on, waited.is_over) == (["Second.", "First."], (), True)
+    assert (await family.chat(other)).status is ChatStatus.RUNNING
+
+
+async def test_l2_one_wait_may_end_with_the_first_of_several(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FALLBACK", 60.0)
+    one, two = [(await family.spawn(index=index)).id for index in range(2)]
+    wait = asyncio.create_task(waiting_for(family, one, two, until=Until.ANY))
+    await family.finish(two, "Second.")
+    waited = await wait
+    assert (reports(waited), [chat.id for chat in waited.going_on]) == (["Second."], [one])
+    await family.finish(one, "First.")
+    assert reports(await waiting_for(family, one, two, until=Until.ANY)) == ["First.", "Second."]
+    assert family.manager._bells._bells == {}
+
+
+async def test_a_wait_for_several_that_is_too_short_has_the_reports_that_there_are(family: Family) -> None:
+    one, two = [(await family.spawn(index=index)).id for index in range(2)]
+    await family.finish(one, "First.")
+    waited = await waiting_for(family, one, two, within_s=0.1)
+    assert (reports(waited), [chat.id for chat in waited.going_on], waited.is_over) == (
+        ["First."],
+        [two],
+        False,
+    )
+    assert (await family.chat(two)).status is ChatStatus.RUNNING
+    await family.finish(two, "Second.")
+    assert reports(await waiting_for(family, one, two)) == ["First.", "Second."]
+
+
+async def test_one_wrong_id_among_several_spoils_the_wait(family: Family) -> None:
+    child = await family.spawn()
+    for wrong, says in (("7", "is not the id of a chat"), (str(uuid.uuid4()), "is not a subagent")):
+        with pytest.raises(SubagentError, match=says):
+            await waiting_for(family, child.id, wrong)
+    with pytest.raises(SubagentError, match="no id in the list"):
+        await waiting_for(family)
+
+
+async def test_a_wait_for_several_that_is_cancelled_leaves_nothing(family: Family) -> None:
+    children = [(await family.spawn(index=index)).id for index in range(3)]
+    wait = asyncio.create_task(waiting_for(family, *children))
+    await asyncio.sleep(0.05)
+    wait.cancel()
+    await asyncio.gather(wait, return_exceptions=True)
+    assert family.manager._bells._bells == {}
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "chatd-wait-agent"]
 
 
 async def test_a_wait_that_is_cancelled_leaves_nothing(family: Family) -> None:
