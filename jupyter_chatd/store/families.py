@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import TooManySubagentsError
-from ..messages import Chat, TextPart
+from ..messages import Chat, Message, TextPart
 from ..usage import Totals
 from .reads import last_change_id, snapshot_of
 from .rows import IS_UNREAD, chat_from_row, message_from_row
@@ -99,9 +99,10 @@ def last_report(conn: sqlite3.Connection, chat_id: str) -> str:
         " ORDER BY id DESC",
         (chat_id,),
     )
-    for row in rows:
-        parts = message_from_row(row).parts
-        text = "\n\n".join(part.text for part in parts if isinstance(part, TextPart)).strip()
-        if text:
-            return text
-    return ""
+    reports = (report_of(message_from_row(row)) for row in rows)
+    return next((report for report in reports if report), "")
+
+
+def report_of(message: Message) -> str:
+    """Return what an assistant message says, trimmed."""
+    return "\n\n".join(part.text for part in message.parts if isinstance(part, TextPart)).strip()

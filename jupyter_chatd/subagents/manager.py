@@ -22,7 +22,7 @@ from ..store.conversation import BusyBehavior, CreateChat
 from ..titles import MAX_WORDS, tidy
 from ..tools.protocol import Caller
 from .catalog import Catalog, SubagentType
-from .waiting import Bells, ring_or_look
+from .waiting import Bell, Bells, Seen
 
 SUBAGENTS = 24
 """Children of one chat that may work at the same time: fewer than the model calls in flight, so that the
@@ -205,34 +205,34 @@ class SubagentManager:
         if not ids:
             raise SubagentError(f"There is no id in the list: name who is waited for. {_WHERE_IDS_ARE}")
         with self._hung_bells(ids) as bells:  # before the first look, so that nothing is missed between
-            known = {target_id: await self._target(caller, target_id) for target_id in ids}
+            known = {target_id: Seen(chat=await self._target(caller, target_id)) for target_id in ids}
             if not _is_over(known, until):
                 await self._watch(known, bells, timeout_s=timeout_s, until=until)
-        ended = [chat for chat in known.values() if chat.status in _SETTLED]
+        ended = [seen for seen in known.values() if seen.has_ended]
         return Waited(
-            ended=tuple([await self._outcome(chat) for chat in ended]),
-            going_on=tuple(chat for chat in known.values() if chat.status not in _SETTLED),
+            ended=tuple([await self._outcome(seen) for seen in ended]),
+            going_on=tuple(seen.chat for seen in known.values() if not seen.has_ended),
             is_over=_is_over(known, until),
         )
 
     @contextmanager
-    def _hung_bells(self, ids: Sequence[str]) -> Generator[Mapping[str, asyncio.Event]]:
+    def _hung_bells(self, ids: Sequence[str]) -> Generator[Mapping[str, Bell]]:
         with ExitStack() as stack:
             yield {chat_id: stack.enter_context(self._bells.bell(chat_id)) for chat_id in ids}
 
     async def _watch(
         self,
-        known: dict[str, Chat],
-        bells: Mapping[str, asyncio.Event],
+        known: dict[str, Seen],
+        bells: Mapping[str, Bell],
         *,
         timeout_s: float,
         until: Until,
     ) -> None:
         """Keep *known* up to date until enough of them have ended, or the time has run out."""
-        running = [chat for chat in known.values() if chat.status not in _SETTLED]
+        running = [chat_id for chat_id, seen in known.items() if not seen.has_ended]
         watches = [
-            asyncio.create_task(self._watch_one(known, chat, bells[chat.id]), name="chatd-wait-agent")
-            for chat in running
+            asyncio.create_task(self._watch_one(known, chat_id, bells[chat_id]), name="chatd-wait-agent")
+            for chat_id in running
         ]
         when = asyncio.ALL_COMPLETED if until is Until.ALL else asyncio.FIRST_COMPLETED
         try:
@@ -244,15 +244,15 @@ class SubagentManager:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
 
-    async def _watch_one(self, known: dict[str, Chat], chat: Chat, bell: asyncio.Event) -> None:
-        while known[chat.id].status not in _SETTLED:
-            await ring_or_look(bell)
-            bell.clear()
-            known[chat.id] = await self._look(chat)
+    async def _watch_one(self, known: dict[str, Seen], chat_id: str, bell: Bell) -> None:
+        while not known[chat_id].has_ended:
+            known[chat_id] = await self._next(bell, known[chat_id])
 
-    async def _outcome(self, chat: Chat) -> Outcome:
-        report = await self._store.read(lambda conn: families.last_report(conn, chat.id))
-        return Outcome(chat=chat, report=report)
+    async def _outcome(self, seen: Seen) -> Outcome:
+        if seen.report is not None:
+            return Outcome(chat=seen.chat, report=seen.report)
+        report = await self._store.read(lambda conn: families.last_report(conn, seen.chat.id))
+        return Outcome(chat=seen.chat, report=report)
 
     async def message(self, caller: Caller, chat_id: str, text: str, *, interrupt: bool) -> Chat:
         """Send a child a message: to its queue, or in place of what it does now.
@@ -297,18 +297,17 @@ class SubagentManager:
         kind = SubagentType.of(target)
         with self._bells.bell(target.id) as bell:
             try:
-                await self._service.interrupt(target.id, drop_queue=True)
+                seen = Seen(chat=(await self._service.interrupt(target.id, drop_queue=True)).chat)
             except ChatdError as error:
                 raise SubagentError(f"It could not be stopped: {error}", kind=kind) from error
             try:
                 async with asyncio.timeout(CLOSE_LIMIT):
-                    while (chat := await self._look(target)).status not in _SETTLED:
-                        await ring_or_look(bell)
-                        bell.clear()
+                    while not seen.has_ended:
+                        seen = await self._next(bell, seen)
             except TimeoutError:
                 text = f"It did not stop within {CLOSE_LIMIT:g} s. Try again, or go on without it."
                 raise SubagentError(text, kind=kind) from None
-        return chat
+        return seen.chat
 
     async def _target(self, caller: Chat, target_id: str) -> Chat:
         """Return the descendant of the caller that is meant.
@@ -327,6 +326,14 @@ class SubagentManager:
             raise SubagentError(f"{target_id} is not a subagent of this chat. {_WHERE_IDS_ARE}")
         return target
 
+    async def _next(self, bell: Bell, seen: Seen) -> Seen:
+        """Return a chat that is waited for as it is after something has happened, or may have."""
+        heard = await bell.hear()
+        if heard is None:
+            return Seen(chat=await self._look(seen.chat))
+        # What was committed before the chat was read may be told after it.
+        return heard if heard.chat.snapshot_version >= seen.chat.snapshot_version else seen
+
     async def _look(self, target: Chat) -> Chat:
         """Return the chat as it is now."""
         chat = await self._store.read(lambda conn: families.find(conn, target.id))
@@ -339,9 +346,6 @@ _WHERE_IDS_ARE = "Ids come from spawn_agent; list_agents shows those of this cha
 _WHAT_IT_DOES = {ChatStatus.REQUIRES_ACTION: "waits for a decision of the user"}
 
 
-_SETTLED = (ChatStatus.WAITING, ChatStatus.ERROR)
-
-
 def _parse_id(text: str) -> str:
     try:
         return str(uuid.UUID(text.strip()))
@@ -349,8 +353,8 @@ def _parse_id(text: str) -> str:
         raise SubagentError(f"{text.strip()[:80]!r} is not the id of a chat. {_WHERE_IDS_ARE}") from None
 
 
-def _is_over(known: Mapping[str, Chat], until: Until) -> bool:
-    have_ended = [chat.status in _SETTLED for chat in known.values()]
+def _is_over(known: Mapping[str, Seen], until: Until) -> bool:
+    have_ended = [seen.has_ended for seen in known.values()]
     return all(have_ended) if until is Until.ALL else any(have_ended)
 
 

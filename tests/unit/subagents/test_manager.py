@@ -6,18 +6,21 @@ import asyncio
 import time
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jupyter_chatd.errors import StaleWorkError
+from jupyter_chatd.events import Change
 from jupyter_chatd.messages import ChatStatus, Role, TextPart
 from jupyter_chatd.store import families
 from jupyter_chatd.store.conversation import InterruptChat
 from jupyter_chatd.store.transaction import visible_messages
-from jupyter_chatd.store.work import FinishInterruption
+from jupyter_chatd.store.work import FinishInterruption, FinishTurn
 from jupyter_chatd.subagents import waiting
 from jupyter_chatd.subagents.catalog import Catalog, SubagentType
 from jupyter_chatd.subagents.manager import SubagentError, Until, Waited
+from jupyter_chatd.subagents.waiting import Seen
 
 from .conftest import OWNER, Family, MakeFamily, claim_of
 
@@ -322,6 +325,59 @@ async def test_l2_a_silent_child_costs_few_queries(family: Family, monkeypatch: 
     assert 2 <= queries <= 15
 
 
+async def test_the_end_of_a_child_is_heard_and_not_read(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = await family.spawn()
+    wait = asyncio.create_task(family.manager.wait(family.caller.chat, child.id, timeout_s=SOON))
+    await family.say(child.id, "There are 7.")
+    claim = claim_of(await family.chat(child.id))
+
+    async def read(_run: object) -> None:
+        raise AssertionError("the database was read")
+
+    monkeypatch.setattr(family.store, "read", read)
+    await family.store.apply(FinishTurn(claim=claim))
+    assert (await wait).report == "There are 7."
+
+
+@pytest.mark.parametrize("unheard", [{"foreign": True}, {"history": ()}])
+async def test_a_report_is_forgotten_when_rows_change_unheard(
+    family: Family, unheard: dict[str, Any]
+) -> None:
+    child = await family.spawn()
+    with family.manager._bells.bell(child.id) as bell:
+        await family.say(child.id, "Working.")
+        seen = await bell.hear()
+        assert seen is not None
+        assert seen.report == "Working."
+        bell.ring(Change(chat=child, **unheard))
+        assert await bell.hear() == Seen(chat=child, report=None)
+
+
+async def test_an_end_that_is_told_late_is_no_end(family: Family) -> None:
+    """What is announced was committed before the chat was read: since then it has started again."""
+    child = await family.spawn()
+    await family.finish(child.id, "There are 7.")
+    ended = await family.chat(child.id)
+    await family.manager.message(family.caller, child.id, "Count again.", interrupt=False)
+    wait = asyncio.create_task(family.manager.wait(family.caller.chat, child.id, timeout_s=0.2))
+    await asyncio.sleep(0.05)
+    family.manager._bells._ring(Change(chat=ended))
+    with pytest.raises(SubagentError, match="has not ended"):
+        await wait
+
+
+async def test_a_child_that_is_deleted_has_no_report(family: Family) -> None:
+    child = await family.spawn()
+    wait = asyncio.create_task(family.manager.wait(family.caller.chat, child.id, timeout_s=SOON))
+    await asyncio.sleep(0.05)
+    await family.store.write(lambda conn: conn.execute("DELETE FROM chats WHERE id = ?", (child.id,)))
+    family.manager._bells._ring(Change(chat=child, kind="deleted", purged=True))
+    with pytest.raises(SubagentError, match="was deleted meanwhile"):
+        await wait
+
+
 async def test_the_report_is_the_last_text_that_is_not_empty(family: Family) -> None:
     child = await family.spawn()
     await family.say(child.id, "Found it.")
@@ -484,7 +540,7 @@ async def test_closing_stops_a_child_and_leaves_it_there(family: Family) -> None
     await family.say(child.id, "Working.")
     closing = asyncio.create_task(family.manager.close_child(family.caller.chat, child.id))
     with family.manager._bells.bell(child.id) as bell:
-        await asyncio.wait_for(bell.wait(), SOON)
+        assert await bell.hear() is not None
     chat = await family.chat(child.id)
     await family.store.apply(FinishInterruption(claim=claim_of(chat)))
     assert (await closing).status is ChatStatus.WAITING
