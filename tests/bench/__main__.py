@@ -20,7 +20,10 @@ from . import machine, report
 from .harness import ROUNDS, Bench, Measured, Plan
 from .sampler import profiled
 
-ROWS = ("tools", "deltas", "steps", "stall", "writes", "scripted", "wire", "idle", "fetch", "start")
+ROWS = (
+    *("tools", "deltas", "steps", "stall", "writes", "scripted", "wire", "idle", "fetch", "start"),
+    *("reports", "children", "descent", "silence"),
+)
 """In the order of the table; the module of `tools` is `bench_tools.py`."""
 
 _LINES = TypeAdapter(tuple[Measured, ...])

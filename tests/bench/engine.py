@@ -133,7 +133,7 @@ class Engine:
         await self._until_idle(sent)
 
     async def _until_idle(self, begin: Awaitable[object]) -> Chat:
-        """Begin the only turn that runs; return its chat as it is at the turn's end.
+        """Begin the only turn that runs, but for those of its children; return its chat as it is at its end.
 
         Raises:
             RuntimeError: the turn ended in an error.
@@ -141,7 +141,8 @@ class Engine:
         idle: asyncio.Future[Chat] = asyncio.get_running_loop().create_future()
 
         def hear(change: Change) -> None:
-            if change.chat.status in (ChatStatus.WAITING, ChatStatus.ERROR) and not idle.done():
+            is_root = change.chat.parent_chat_id is None
+            if is_root and change.chat.status in (ChatStatus.WAITING, ChatStatus.ERROR) and not idle.done():
                 idle.set_result(change.chat)
 
         unlisten = self.runtime.store.listen(hear)

@@ -11,10 +11,13 @@ import pytest
 
 from bench import report
 from bench.__main__ import ROWS
+from bench.family import family
 from bench.harness import Measured, Plan, Samples, at_least, at_most, interleave, percentile
+from jupyter_chatd.messages import Role, ToolResultPart
+from jupyter_chatd.providers.protocol import ModelCall, PromptMessage, ToolDefinition
 
 ROOT = Path(__file__).parents[2]
-CHEAP = ("tools", "writes", "fetch")
+CHEAP = ("tools", "writes", "fetch", "reports", "descent")
 
 
 def run_rows(*names: str) -> str:
@@ -47,6 +50,17 @@ def test_every_row_is_run() -> None:
     assert {path.stem for path in Path(__file__).parent.glob("bench_*.py")} == {
         f"bench_{name}" for name in ROWS
     }
+
+
+def test_a_family_whose_call_failed_is_not_measured() -> None:
+    refused = ToolResultPart(tool_call_id="1", tool_name="spawn_agent", result={"error": "no"}, is_error=True)
+    asked = ModelCall(
+        messages=(PromptMessage(role=Role.TOOL, parts=(refused,)),),
+        tools=(ToolDefinition(name="spawn_agent", description=""),),
+    )
+    model = family(1, lambda _call: [])
+    with pytest.raises(RuntimeError, match="A call of the parent failed"):
+        model._next(asked)
 
 
 @pytest.mark.anyio
