@@ -17,8 +17,8 @@ from typing import Any, Self
 import httpx
 
 TOKEN = "a-token-of-the-tests"
-START_TIMEOUT = 60.0  # seconds
-STOP_TIMEOUT = 20.0  # seconds
+START_TIMEOUT = 120.0  # seconds
+STOP_TIMEOUT = 60.0  # seconds
 ROOT = Path(__file__).parent.parent
 CHATS = "api/experimental/chats"
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from servers import JupyterServer
 
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 RESTS = ("waiting", "error")
 
 

@@ -13,8 +13,8 @@ import httpx
 from jupyter_client.blocking.client import BlockingKernelClient
 from servers import JupyterServer
 
-READY_TIMEOUT = 30.0  # seconds
-TIMEOUT = 30.0  # seconds that a cell may take
+READY_TIMEOUT = 60.0  # seconds
+TIMEOUT = 60.0  # seconds that a cell may take
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,15 @@ class Kernel:
     client: BlockingKernelClient
 
     def interrupt_while(self, code: str, *, after_s: float) -> str:
-        """Run *code*, interrupt the kernel as its button does, and return the name of what was raised."""
-        request = self.client.execute(code)
+        """Run *code*, interrupt the kernel as its button does, and return the name of what was raised.
+
+        What is run next is run: without `stop_on_error=False` a kernel aborts what comes right after.
+        """
+        request = self.client.execute(code, stop_on_error=False)
+        self._wait_until_busy(request)
         time.sleep(after_s)
-        httpx.post(f"{self.url}/interrupt", headers=dict(self.headers)).raise_for_status()
+        interrupt = f"{self.url}/interrupt"
+        httpx.post(interrupt, headers=dict(self.headers), timeout=READY_TIMEOUT).raise_for_status()
         while True:
             reply = self.client.get_shell_msg(timeout=TIMEOUT)
             if reply["parent_header"]["msg_id"] == request:
@@ -55,10 +60,17 @@ class Kernel:
             if message["msg_type"] == "update_display_data":
                 return _html(message)
 
+    def _wait_until_busy(self, request: str) -> None:
+        while True:
+            message = self.client.get_iopub_msg(timeout=TIMEOUT)
+            if message["parent_header"].get("msg_id") == request and message["msg_type"] == "execute_input":
+                return
+
     def _messages(self, code: str, kind: str) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []
         reply = self.client.execute_interactive(code, timeout=TIMEOUT, output_hook=messages.append)
-        assert reply["content"]["status"] == "ok", "\n".join(reply["content"]["traceback"])
+        content = reply["content"]
+        assert content["status"] == "ok", "\n".join(content.get("traceback", [content["status"]]))
         return [message for message in messages if message["msg_type"] == kind]
 
 
@@ -81,7 +93,8 @@ def kernel_of(server: JupyterServer) -> Iterator[Kernel]:
 @contextmanager
 def started_kernel(server: JupyterServer) -> Iterator[Path]:
     """Let the server start a kernel; gives its connection file."""
-    started = httpx.post(f"{server.url}api/kernels", headers=server.headers, json={"name": "python3"})
+    kernels, kind = f"{server.url}api/kernels", {"name": "python3"}
+    started = httpx.post(kernels, headers=server.headers, json=kind, timeout=READY_TIMEOUT)
     started.raise_for_status()
     kernel_id = started.json()["id"]
     try:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,13 +36,13 @@ class Terminal:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 
     @contextmanager
     def start(self, *args: str) -> Iterator[subprocess.Popen[str]]:
-        """Start a command; it is killed when it runs for a minute."""
+        """Start a command; it is killed when it runs for three minutes."""
         process = subprocess.Popen(
             [*COMMAND, *args],
             cwd=self.cwd,
@@ -53,7 +52,7 @@ class Terminal:
             stderr=subprocess.PIPE,
             text=True,
         )
-        watchdog = threading.Timer(60, process.kill)
+        watchdog = threading.Timer(180, process.kill)
         watchdog.start()
         try:
             with process:
@@ -128,15 +127,13 @@ def test_a_wrong_key_ends_with_a_sentence_and_code_1(lonely: Terminal) -> None:
 
 
 def test_ctrl_c_stops_the_agent_and_its_server(lonely: Terminal) -> None:
-    with lonely.start("run", "run `sleep 50`") as process:
+    with lonely.start("run", "run `sleep 600` with timeout 700s") as process:
         assert process.stderr is not None
         while not (line := process.stderr.readline()).startswith("→ execute"):
             assert line, "the command ended"
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - began < 15
     assert os.listdir(lonely.env["TMPDIR"]) == []
     assert json.loads(lonely.run("list", "--json").stdout)[0]["status"] == "waiting"
 
@@ -206,7 +203,7 @@ def test_tail_follows_what_others_do(terminal: Terminal) -> None:
         _read_until(follower, "> count to 12\n")
         _read_until(follower, "1 2 3 4 5 6 7 8 9 10 11 12\n")
         follower.send_signal(signal.SIGINT)
-        follower.communicate(timeout=20)
+        follower.communicate(timeout=60)
     assert follower.returncode == 130
 
 
@@ -264,7 +261,7 @@ def test_a_backup_of_a_server_at_work_is_sound(terminal: Terminal, tmp_path: Pat
         copied = terminal.run("backup", str(tmp_path / "copy"))
         checked = terminal.run("check", str(tmp_path / "copy"))
         beside = terminal.run("check")
-        busy.communicate(timeout=50)
+        busy.communicate(timeout=120)
     assert (copied.returncode, checked.returncode, beside.returncode, busy.returncode) == (0, 0, 0, 0), (
         copied.stderr + checked.stdout + beside.stdout
     )

@@ -90,9 +90,9 @@ def test_a_displayed_chat_keeps_itself_up_to_date(shared_server: JupyterServer) 
 def test_interrupting_a_cell_that_waits_interrupts_the_agent(shared_server: JupyterServer) -> None:
     with kernel_of(shared_server) as kernel:
         kernel.run("from jupyter_chatd import Chat")
-        kernel.run(f'chat = Chat("run `sleep 50`", model="{DEMO}")')
+        kernel.run(f'chat = Chat("run `sleep 600` with timeout 700s", model="{DEMO}")')
         assert kernel.interrupt_while("chat.wait()", after_s=1) == "KeyboardInterrupt"
-        assert kernel.run("print(chat.wait(10).status)") == "waiting\n"
+        assert kernel.run("print(chat.wait(30).status)") == "waiting\n"
 
 
 def test_a_script_ends_without_a_word(shared_server: JupyterServer) -> None:
@@ -103,7 +103,7 @@ print(*chat.stream())
 unfinished = Chat("count to 50", model="{DEMO}", url="{shared_server.url}", token="{shared_server.token}")
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("hello\n", "", 0)
 
@@ -159,12 +159,10 @@ def test_wait_covers_what_was_queued(begin: Callable[..., Chat]) -> None:
 
 
 def test_an_urgent_message_stops_the_turn_and_keeps_what_was_said(begin: Callable[..., Chat]) -> None:
-    chat = begin("count to 2000")
+    chat = begin("count to 2000 then run `sleep 600` with timeout 700s")
     for _ in chat.stream():
         break
-    began = time.monotonic()
-    assert chat.send("say now", busy="interrupt").wait().text == "now"
-    assert time.monotonic() - began < 3
+    assert chat.send("say now", busy="interrupt").wait(30).text == "now"
     assert chat.messages[1].text.startswith("1 2")
 
 
@@ -189,12 +187,12 @@ def test_compacting_and_clearing_return_when_it_is_done(begin: Callable[..., Cha
 
 
 def test_interrupt_returns_when_the_agent_has_stopped(begin: Callable[..., Chat]) -> None:
-    chat = begin("run `sleep 30`")
+    chat = begin("run `sleep 600` with timeout 700s")
     while not chat.tool_calls:
         time.sleep(0.02)
     began = time.monotonic()
     assert chat.interrupt().status == "waiting"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_an_edit_replaces_what_followed(begin: Callable[..., Chat]) -> None:

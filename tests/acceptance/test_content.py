@@ -121,7 +121,7 @@ def test_what_nobody_followed_is_new(
     shared_server: JupyterServer, where: dict[str, Any], terminal: Terminal
 ) -> None:
     body = {"content": [{"type": "text", "text": "say leek"}], "model": DEMO, "title": "Leek"}
-    with httpx.Client(headers=shared_server.headers) as client:
+    with httpx.Client(headers=shared_server.headers, timeout=30) as client:
         chat_id = client.post(shared_server.chats_url, json=body).json()["id"]
 
     def is_new() -> bool:
@@ -136,7 +136,7 @@ def test_what_nobody_followed_is_new(
 
 def eventually(holds: Callable[[], bool]) -> None:
     """Wait for something that nothing tells of."""
-    give_up_at = time.monotonic() + 15
+    give_up_at = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < give_up_at
         time.sleep(0.05)
@@ -258,6 +258,6 @@ def test_the_requests_work(shared_server: JupyterServer, examples: Path) -> None
     file = run(upload)
     assert (file["name"], file["media_type"]) == ("plot.png", "image/png")
     chat = run(create, FILE=file["id"])
-    with httpx.Client(headers=shared_server.headers) as client:
+    with httpx.Client(headers=shared_server.headers, timeout=30) as client:
         held = client.get(f"{shared_server.chats_url}/{chat['id']}/files").json()
     assert held == [file]

@@ -88,11 +88,12 @@ def test_while_another_program_locks_the_database_reads_go_on_and_writes_wait(
         writing = threading.Thread(target=lambda: replies.append(chats.create("say second")))
         other.execute("BEGIN IMMEDIATE")
         writing.start()
+        began = time.monotonic()
         for _ in range(10):
-            began = time.monotonic()
             assert chats.texts(chat_id) == ["say first", "first"]
-            assert time.monotonic() - began < 1.0
             time.sleep(0.1)
+        # Less than the 30 s that whatever needs the lock waits for it.
+        assert time.monotonic() - began < 25
         assert not replies
         other.execute("ROLLBACK")
         writing.join()

@@ -17,7 +17,7 @@ from tornado.websocket import WebSocketClientConnection
 from .description import check_frame, check_reply
 
 BASE = "api/experimental/chats"
-PATIENCE = 15.0  # seconds until a test gives up on something that should come at once
+PATIENCE = 45.0  # seconds until a test gives up on something that should come at once
 MAX_MESSAGE = 2**26  # bytes in one message of a WebSocket
 AT_REST = frozenset({"waiting", "error", "requires_action"})
 

@@ -16,7 +16,7 @@ from fakes.steps import call, say
 
 from jupyter_chatd.files.blobs import digest_of
 
-from .client import Api, Reply, text_part
+from .client import PATIENCE, Api, Reply, text_part
 from .conftest import Serve
 from .users import USER_HEADER, HeaderUsers
 
@@ -38,7 +38,7 @@ async def upload_id(api: Api, data: bytes = PNG, media_type: str = "image/png", 
 
 async def fetch(api: Api, file_id: str, **headers: str) -> httpx.Response:
     """Get a file with its bytes and headers, as they come over the wire."""
-    async with httpx.AsyncClient(headers={**api.headers, **headers}) as client:
+    async with httpx.AsyncClient(headers={**api.headers, **headers}, timeout=PATIENCE) as client:
         return await client.get(f"{api.url}/files/{file_id}")
 
 
@@ -124,7 +124,7 @@ async def test_ten_megabytes_are_taken_and_one_byte_more_is_413(api: Api, jp_dat
 async def test_a_refusal_reaches_whoever_sends_without_listening(api: Api) -> None:
     """As browsers and httpx do: they read the reply when all is sent, and not from a closed connection."""
     headers = {**api.headers, "Content-Type": "text/plain"}
-    async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as client:
         reply = await client.post(f"{api.url}/files", content=b"x" * (20 * MEBIBYTE))
     assert (reply.status_code, reply.json()["message"][:24]) == (413, "Expected a file of at mo")
 
@@ -136,7 +136,7 @@ async def test_what_is_much_too_large_is_refused_before_it_is_sent(api: Api) -> 
     reader, writer = await asyncio.open_connection(url.host, url.port)
     writer.write("\r\n".join(head).encode())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
     finally:
         writer.close()
@@ -149,7 +149,8 @@ async def test_the_limit_is_a_setting_and_holds_without_a_declared_length(api: A
         for _ in range(count):
             yield b"x" * 100
 
-    async with httpx.AsyncClient(headers={**api.headers, "Content-Type": "text/plain"}) as client:
+    headers = {**api.headers, "Content-Type": "text/plain"}
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as client:
         small = await client.post(f"{api.url}/files", content=pieces(10))
         large = await client.post(f"{api.url}/files", content=pieces(1000))
     assert (small.status_code, small.json()["size"]) == (201, 1000)

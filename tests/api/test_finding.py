@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .client import AT_REST, Api, Json
+from .client import AT_REST, PATIENCE, Api, Json
 from .users import USER_HEADER, HeaderUsers
 
 
@@ -70,14 +70,14 @@ async def test_nobody_finds_what_another_said(api: Api) -> None:
 
 async def at_rest(api: Api, chat_id: str) -> Json:
     """Wait for the end of a turn without looking into the chat."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (chat := await api.get(f"/{chat_id}"))["status"] not in AT_REST:  # noqa: ASYNC110 - as below
             await asyncio.sleep(0.01)
     return chat
 
 
 async def when_read(api: Api, chat_id: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await api.get(f"/{chat_id}"))["has_unread"]:  # noqa: ASYNC110 - nobody announces it
             await asyncio.sleep(0.01)
 

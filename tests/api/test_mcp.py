@@ -63,7 +63,7 @@ async def test_a_server_that_dies_in_a_call_leaves_its_outcome_unknown(api: Api,
 
 async def test_a_call_that_hangs_is_given_up(api: Api, openai: Serve) -> None:
     async with openai(respond):
-        await set_up(api, program(call_timeout_s=0.3))
+        await set_up(api, program(call_timeout_s=1.0))
         chat_id, silent = await called(api, "tools__silent")
         assert "Its outcome is unknown" in silent["result"]["error"]
         assert (await called_again(api, chat_id, "tools__echo", x=1))["result"] == {"x": 1}
@@ -92,12 +92,12 @@ async def test_a_turn_has_the_others_when_servers_fail(
 
 async def test_a_turn_that_waits_for_a_server_can_be_stopped(api: Api, openai: Serve) -> None:
     async with openai(respond):
-        await set_up(api, program("hang", connect_timeout_s=30.0))
+        await set_up(api, program("hang", connect_timeout_s=600.0))
         chat_id = await api.create_id("say hello", model=MODEL)
         async with api.follow(chat_id) as stream:
             await stream.status("running")
             await api.post(f"/{chat_id}/interrupt")
-            await stream.status("waiting", seconds=3)
+            await stream.status("waiting")
 
 
 async def test_programs_end_with_the_server(api: Api, openai: Serve, chatd: JupyterChatd) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fakes.steps import Hang, say
 
-from .client import Api, Json, text_part
+from .client import PATIENCE, Api, Json, text_part
 from .conftest import Serve
 
 SLOW = "count to 10000"
@@ -267,7 +267,7 @@ async def test_an_interrupted_command_ends_with_its_children(api: Api) -> None:
     chat_id = await api.create_id(f"run `sleep {pause} & echo begun; wait` with timeout 60s")
     async with api.follow(chat_id) as stream:
         await stream.part("tool-result")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not sleeps(pause):  # noqa: ASYNC110 - it says that it has begun a moment before it has
                 await asyncio.sleep(0.01)
         await api.post(f"/{chat_id}/interrupt")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .client import Api, text_part
+from .client import PATIENCE, Api, text_part
 from .users import USER_HEADER, HeaderUsers
 
 
@@ -73,7 +73,7 @@ async def test_another_users_chat_is_as_if_it_were_not_there(ada: Api, bob: Api)
 
 
 async def test_a_watcher_hears_of_the_own_chats_only(ada: Api, bob: Api) -> None:
-    async with bob.socket("/watch") as socket, asyncio.timeout(10):
+    async with bob.socket("/watch") as socket, asyncio.timeout(PATIENCE):
         assert await socket.read_message() == '{"type":"ping"}'
         await ada.finished()
         mine = await bob.create_id()

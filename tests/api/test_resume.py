@@ -15,7 +15,7 @@ from .screen import Screen, begins
 
 DROPPERS = 4
 PACE = 0.006  # seconds between the vendor's deltas
-LATE = 0.4  # seconds without a frame after which nothing more is on its way
+LATE = 1.5  # seconds without a frame after which nothing more is on its way
 
 WORDS = " ".join(f"word{number}" for number in range(24))
 LOUD = "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.04; done"

@@ -16,7 +16,7 @@ from jupyter_chatd.api import sockets as sockets_module
 from jupyter_chatd.api import stream as stream_module
 from jupyter_chatd.extension import JupyterChatd
 
-from .client import Api, eventually, text_part
+from .client import PATIENCE, Api, eventually, text_part
 from .conftest import Serve
 from .screen import Screen
 
@@ -194,12 +194,12 @@ async def test_all_sockets_share_one_task_that_pings(api: Api) -> None:
 
 
 async def test_a_client_that_answers_pings_stays(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets_module, "PING_S", 0.02)
-    monkeypatch.setattr(socket_module, "PONG_S", 0.04)
+    monkeypatch.setattr(sockets_module, "PING_S", 0.2)
+    monkeypatch.setattr(socket_module, "PONG_S", 0.5)
     chat_id = (await api.finished())["id"]
     async with api.follow(chat_id) as stream:
         assert (await stream.frame())["type"] == "data"
-        assert [await stream.frame() for _ in range(10)] == [{"type": "ping"}] * 10
+        assert [await stream.frame() for _ in range(6)] == [{"type": "ping"}] * 6
 
 
 async def test_a_client_that_answers_no_ping_is_closed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ async def test_a_client_that_answers_no_ping_is_closed(api: Api, monkeypatch: py
     }
     lines = [f"GET {address.path} HTTP/1.1", *(f"{name}: {value}" for name, value in wanted.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await reader.readuntil(b"no answer to a ping")
     writer.close()
     await writer.wait_closed()

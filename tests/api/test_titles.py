@@ -60,8 +60,9 @@ async def test_what_hinders_it_is_told(api: Api, openai: Serve) -> None:
 
 
 async def test_one_at_a_time(api: Api, openai: Serve) -> None:
-    async with openai(answer, pace_s=0.2) as vendor:
+    async with openai(answer) as vendor:
         chat = await api.finished("say hello", model=MODEL)
+        vendor.pace_s = 1.0
         path = f"/{chat['id']}/title/regenerate"
         first: asyncio.Task[Any] = asyncio.create_task(api.post(path))
         while len(vendor.generations) < 2:  # noqa: ASYNC110 - nothing tells of it

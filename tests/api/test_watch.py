@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from tornado.websocket import WebSocketClientConnection
 
-from .client import Api, Json
+from .client import PATIENCE, Api, Json
 from .description import check_frame
 
 
@@ -21,7 +21,7 @@ class Watcher:
 
     async def next(self) -> tuple[str, Json]:
         """What happened to which chat."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             frame = json.loads(await self._socket.read_message() or "null")
         assert frame["type"] == "data"
         check_frame("/watch", frame)
