@@ -31,7 +31,7 @@ from .store.reads import impossible_chats
 from .store.work import Reconcile
 from .stream import Feeds
 from .subagents.catalog import Catalog
-from .subagents.manager import SUBAGENTS, SubagentManager
+from .subagents.manager import SUBAGENTS, SubagentManager, find_no_servers
 from .subagents.tools import subagent_tools
 from .tools.ask_user_question import AskUserQuestion
 from .tools.propose_plan import ProposePlan
@@ -157,7 +157,10 @@ class Runtime:
         )
         self._stack.push_async_callback(self.titler.close)
         self.subagents = SubagentManager(
-            self.service, catalog=self.options.subagents, limit=self.options.subagent_limit
+            self.service,
+            catalog=self.options.subagents,
+            limit=self.options.subagent_limit,
+            find_servers=self._elsewhere.find_servers if self._elsewhere else find_no_servers,
         )
         self._stack.callback(self.subagents.close)
         self.worker = Worker(

@@ -35,7 +35,13 @@ class Elsewhere:
         self._workspace = workspace
 
     async def find(
-        self, chat: Chat, options: TurnOptions, *, with_servers: bool, with_project: bool
+        self,
+        chat: Chat,
+        options: TurnOptions,
+        *,
+        with_servers: bool,
+        with_project: bool,
+        only_chosen: bool = False,
     ) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
         """Return the tools that a turn of *chat* has, and system messages about them.
 
@@ -43,6 +49,7 @@ class Elsewhere:
             options: Of the turn; what the user chose for it goes before the chat's own.
             with_servers: Whether it may have MCP servers that were set up.
             with_project: Whether it may have those that the workspace names.
+            only_chosen: It has none that it did not choose, though they are forced on all other chats.
         """
         chosen = chat.mcp_server_ids if options.mcp_server_ids is None else options.mcp_server_ids
         in_plan_mode = (options.plan_mode or chat.plan_mode) is not None
@@ -53,10 +60,17 @@ class Elsewhere:
         skills, tools = await asyncio.gather(
             self._find_skills(chat, agent),
             self._mcp.find_tools(
-                chosen if with_servers else None, agent if with_project else None, in_plan_mode=in_plan_mode
+                chosen if with_servers else None,
+                agent if with_project else None,
+                in_plan_mode=in_plan_mode,
+                only_chosen=only_chosen,
             ),
         )
         return (*(self._skill_tools if skills else ()), *tools), skills
+
+    async def find_servers(self, chat: Chat) -> tuple[str, ...]:
+        """Return the ids of the MCP servers, of those that were set up, that *chat* has in its plan mode."""
+        return await self._mcp.find_ids(chat.mcp_server_ids, in_plan_mode=chat.plan_mode is not None)
 
     async def _find_skills(self, chat: Chat, agent: WorkspaceAgent) -> tuple[str, ...]:
         try:

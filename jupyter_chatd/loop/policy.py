@@ -47,6 +47,8 @@ class ToolPolicy:
     """Tools that a client runs."""
     mcp_tools: bool = True
     """Tools of the MCP servers that the chat has."""
+    only_chosen_servers: bool = False
+    """Not even those MCP servers that are forced on all chats: what a chat chose is all that it may have."""
     project_tools: bool = True
     """Tools of the MCP servers that the workspace's `.mcp.json` names."""
     web_search: bool = True
@@ -87,7 +89,12 @@ _POLICIES = {
             read_only=True,
         ),
         ToolPolicy(
-            kind=ChatKind.EXPLORE, allowed=_READS, client_tools=False, project_tools=False, read_only=True
+            kind=ChatKind.EXPLORE,
+            allowed=_READS,
+            client_tools=False,
+            only_chosen_servers=True,
+            project_tools=False,
+            read_only=True,
         ),
     )
 }

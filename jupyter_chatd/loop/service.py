@@ -46,6 +46,7 @@ from ..store.conversation import (
     Sent,
     SetArchived,
 )
+from ..store.plans import ApprovePlan, is_proposal
 from ..titles import initial_title
 from .prompt_settings import PromptSettings
 
@@ -251,11 +252,17 @@ class ChatService:
         return await self.store.apply(CompleteAction(chat_id=chat_id, results=tuple(results), client=client))
 
     async def decide(self, chat_id: str, key: CallKey, *, allow: bool, decided_by: str) -> Chat:
-        """Allow or deny a call.
+        """Allow or deny a call; allowing one that proposed a plan approves the plan, and a turn begins.
 
         Raises:
-            AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.DecideApproval`.
+            InvalidInputError: a plan is to be denied, or the call does not ask.
+            AlreadyDecidedError, NotFoundError, ConflictError: see `store.actions.DecideApproval` and
+                `store.plans.ApprovePlan`.
         """
+        if await self.store.read(lambda conn: is_proposal(conn, chat_id, key)):
+            if not allow:
+                raise InvalidInputError("A plan is not denied: say in a message what should be different.")
+            return await self.store.apply(ApprovePlan(chat_id=chat_id, key=key, decided_by=decided_by))
         return await self.store.apply(
             DecideApproval(chat_id=chat_id, key=key, allow=allow, decided_by=decided_by)
         )

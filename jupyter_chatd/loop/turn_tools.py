@@ -183,7 +183,11 @@ async def _elsewhere(
         return (), ()
     options = replace(_options(row), plan_mode=known.plan_mode)
     return await engine.elsewhere.find(
-        chat, options, with_servers=known.policy.mcp_tools, with_project=known.policy.project_tools
+        chat,
+        options,
+        with_servers=known.policy.mcp_tools,
+        with_project=known.policy.project_tools,
+        only_chosen=known.policy.only_chosen_servers,
     )
 
 

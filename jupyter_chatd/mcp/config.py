@@ -95,13 +95,15 @@ class McpServerConfig:
 C = TypeVar("C", bound=McpServerConfig)
 
 
-def select(configs: Iterable[C], chosen: Collection[str], *, in_plan_mode: bool = False) -> tuple[C, ...]:
-    """Return the servers of a chat that chose the ids *chosen*."""
+def select(
+    configs: Iterable[C], chosen: Collection[str], *, in_plan_mode: bool = False, only_chosen: bool = False
+) -> tuple[C, ...]:
+    """Return the servers of a chat that chose *chosen*; with *only_chosen*, without what is forced on it."""
     return tuple(
         config
         for config in configs
         if config.enabled
-        and (config.availability is Availability.FORCE_ON or config.id in chosen)
+        and (config.id in chosen or (config.availability is Availability.FORCE_ON and not only_chosen))
         and (config.allow_in_plan_mode or not in_plan_mode)
     )
 

@@ -39,21 +39,36 @@ class McpSource:
         self._stored = stored
         self._project_timeout_s = project_timeout_s
 
+    async def find_ids(self, chosen: Collection[str], *, in_plan_mode: bool) -> tuple[str, ...]:
+        """Return the ids of the servers that a turn has of those that were set up, forced ones included."""
+        return tuple(
+            config.id for config in select(await self._find_stored(), chosen, in_plan_mode=in_plan_mode)
+        )
+
     async def find_tools(
-        self, chosen: Collection[str] | None, agent: WorkspaceAgent | None, *, in_plan_mode: bool = False
+        self,
+        chosen: Collection[str] | None,
+        agent: WorkspaceAgent | None,
+        *,
+        in_plan_mode: bool = False,
+        only_chosen: bool = False,
     ) -> tuple[McpTool, ...]:
         """Return the tools of a turn, sorted by name. Takes up to the longest connect timeout.
 
         Args:
             chosen: Ids of the servers that the chat chose; `None` when it may not have any that were set up.
             agent: Of the chat's workspace; `None` when it may not have those that the workspace names.
+            only_chosen: It has no servers besides, though they are forced on all others.
         """
         stored, project = await asyncio.gather(
             _nothing() if chosen is None else self._find_stored(),
             _nothing() if in_plan_mode or agent is None else self._find_project(agent),
         )
         return await self.manager.connect(
-            [*select(stored, chosen or (), in_plan_mode=in_plan_mode), *project]
+            [
+                *select(stored, chosen or (), in_plan_mode=in_plan_mode, only_chosen=only_chosen),
+                *project,
+            ]
         )
 
     async def _find_stored(self) -> Sequence[McpServerConfig]:

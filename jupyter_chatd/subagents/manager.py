@@ -9,10 +9,11 @@ import asyncio
 import logging
 import sqlite3
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeAlias
 
 from ..errors import ChatdError, ChatNotFoundError, StaleWorkError, TooManySubagentsError
 from ..loop.service import ChatService
@@ -30,6 +31,8 @@ children of one chat cannot keep all others waiting."""
 CLOSE_LIMIT = 10.0  # seconds for a child to end after it was interrupted
 _CHILDREN = uuid.UUID("6f1d3d0e-6f0a-5b8e-9a54-2d7f3a1c9b60")
 """Namespace of children's ids: a child's id follows from the call that made it, so a call makes one child."""
+
+FindServers: TypeAlias = Callable[[Chat], Awaitable[Sequence[str]]]
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,11 @@ class Waited:
     """What was waited for has happened; else the time ran out."""
 
 
+async def find_no_servers(_chat: Chat) -> Sequence[str]:
+    """Tell that a chat has no MCP servers."""
+    return ()
+
+
 class SubagentManager:
     """Acts for the subagent tools. One per server; lives from the store's opening to its closing.
 
@@ -78,10 +86,19 @@ class SubagentManager:
         service: Sends to chats and stops them.
         catalog: The kinds of children.
         limit: Children of one chat that may work at the same time.
+        find_servers: Returns the ids of the MCP servers that a chat has, in its plan mode or not.
     """
 
-    def __init__(self, service: ChatService, *, catalog: Catalog, limit: int = SUBAGENTS) -> None:
+    def __init__(
+        self,
+        service: ChatService,
+        *,
+        catalog: Catalog,
+        limit: int = SUBAGENTS,
+        find_servers: FindServers = find_no_servers,
+    ) -> None:
         self.catalog = catalog
+        self._find_servers = find_servers
         self._limit = limit
         self._service = service
         self._store = service.store
@@ -111,7 +128,8 @@ class SubagentManager:
         task = prompt.strip()
         if not task:
             raise SubagentError("The prompt is empty: say what the subagent is to do and to report.")
-        options = self.catalog.options(kind, caller, prompt=task, allowed_servers=caller.chat.mcp_server_ids)
+        servers = await self._find_servers(caller.chat)
+        options = self.catalog.options(kind, caller, prompt=task, allowed_servers=servers)
         child = Chat(
             id=child_id(key, parent.id),
             owner_id=parent.owner_id,

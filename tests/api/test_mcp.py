@@ -144,6 +144,30 @@ async def test_a_chat_that_plans_has_those_that_may_plan(api: Api, openai: Serve
         assert offered(vendor) == ["acts__echo", "looks__echo"]
 
 
+async def test_an_explore_subagent_of_a_plan_has_what_may_plan_and_no_more(api: Api, openai: Serve) -> None:
+    """spec/chatd.md §5.7: a snapshot of what the parent's turn has, forced servers included."""
+    spawn = 'call spawn_agent with {"type": "explore", "prompt": "say hello"}'
+    async with openai(respond) as vendor:
+        acts = await set_up(api, program(slug="acts", allowed_tools=["echo"]))
+        forced = await set_up(api, program(slug="forced", allowed_tools=["echo"], availability="force_on"))
+        looks = await set_up(api, program(slug="looks", allowed_tools=["echo"], allow_in_plan_mode=True))
+        chat_id = (await api.finished(spawn, model=MODEL, plan_mode="plan"))["id"]
+        await api.patch(f"/{chat_id}", {"plan_mode": ""}, status=204)
+        await api.send(chat_id, spawn)
+        await api.settle(chat_id)
+        of_plan, of_work = await api.get(f"/{chat_id}/children")
+        assert of_plan["mcp_server_ids"] == [looks["id"]]
+        assert set(of_work["mcp_server_ids"]) == {acts["id"], forced["id"], looks["id"]}
+        for child, names in (
+            (of_plan, ["looks__echo"]),
+            (of_work, ["acts__echo", "forced__echo", "looks__echo"]),
+        ):
+            await api.settle(child["id"])
+            await api.send(child["id"], "say more")
+            await api.settle(child["id"])
+            assert offered(vendor) == names
+
+
 async def test_a_changed_server_is_another_one_at_the_next_turn(api: Api, openai: Serve) -> None:
     async with openai(respond) as vendor:
         server = await set_up(api, program(allowed_tools=["echo"]))

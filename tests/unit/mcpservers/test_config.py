@@ -42,6 +42,7 @@ def test_a_chat_has_the_servers_that_it_chose_and_those_that_all_have() -> None:
     configs = (WEB, forced, planned, off)
     assert select(configs, ["1", "off", "unknown"]) == (WEB, forced)
     assert select(configs, ["1", "planned"], in_plan_mode=True) == (planned,)
+    assert select(configs, ["1"], only_chosen=True) == (WEB,)
     assert default_ids(configs) == ("planned",)
 
 

@@ -84,10 +84,22 @@ async def make_family(tmp_path: Path, anyio_backend: str) -> AsyncIterator[MakeF
         )
         managers: list[SubagentManager] = []
 
-        async def make(catalog: Catalog | None = None, *, limit: int = SUBAGENTS, **values: object) -> Family:
+        async def make(
+            catalog: Catalog | None = None,
+            *,
+            limit: int = SUBAGENTS,
+            servers: tuple[str, ...] = (),
+            **values: object,
+        ) -> Family:
             new = NewChat(owner_id=OWNER, parts=(TextPart(text="Begin."),), model="scripted:parent")
             chat = await acquired(store, await service.create(replace(new, **values)))
-            manager = SubagentManager(service, catalog=catalog or Catalog(), limit=limit)
+
+            async def find_servers(_chat: Chat) -> tuple[str, ...]:
+                return servers
+
+            manager = SubagentManager(
+                service, catalog=catalog or Catalog(), limit=limit, find_servers=find_servers
+            )
             managers.append(manager)
             caller = Caller(
                 chat=chat, claim=claim_of(chat), model="scripted:of-the-turn", model_config_id=None

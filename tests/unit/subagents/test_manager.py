@@ -88,7 +88,7 @@ async def test_a_general_child_takes_after_its_parent(make_family: MakeFamily) -
 
 
 async def test_an_explore_child_has_the_turns_model_and_no_plan_mode(make_family: MakeFamily) -> None:
-    family = await make_family(plan_mode="plan", mcp_server_ids=("a",))
+    family = await make_family(plan_mode="plan", mcp_server_ids=("a", "b"), servers=("a",))
     child = await family.spawn(type_name="explore")
     assert (child.mode, child.plan_mode, child.model, child.mcp_server_ids) == (
         "explore",
