@@ -71,9 +71,10 @@ class Chats:
         page = self._http.get(f"{self._base}/{chat_id}/messages", params=params).raise_for_status().json()
         return page["messages"]
 
-    def parts(self, chat_id: str, kind: str) -> list[dict[str, Any]]:
-        """The parts of one type, oldest first."""
-        return [part for row in self.rows(chat_id) for part in row["content"] if part["type"] == kind]
+    def parts(self, chat_id: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """All parts, or those of one type, oldest first."""
+        parts = (part for row in self.rows(chat_id) for part in row["content"])
+        return [part for part in parts if kind in (None, part["type"])]
 
     def texts(self, chat_id: str) -> list[str]:
         """What was said, oldest first."""
@@ -83,6 +84,11 @@ class Chats:
         return [part["result"] for part in self.parts(chat_id, "tool-result")]
 
     # Waiting
+
+    def hear(self, chat_id: str, text: str) -> None:
+        """Follow the chat's stream until it tells this."""
+        with self._http.stream("GET", f"{self._base}/{chat_id}/stream") as reply:
+            assert any(text in line for line in reply.iter_lines())
 
     def settle(self, chat_id: str) -> dict[str, Any]:
         """Wait until nothing runs."""

@@ -14,6 +14,8 @@ from fakes.openai_server import FakeOpenAI
 from fakes.responder import Conversation
 from fakes.steps import Answer, Call, call, say
 from fakes.threaded import in_thread
+from servers import Dirs, JupyterServer
+from soak.leftovers import in_log
 
 MODEL = "openai:fake"
 
@@ -22,15 +24,23 @@ Plays: TypeAlias = Callable[[Conversation], Answer]
 
 
 @contextmanager
-def playing(roles: Mapping[str, Plays]) -> Iterator[dict[str, str]]:
-    """Run a vendor whose chats play the role that their first message begins with; gives its environment."""
+def family_server(
+    folder: Path, roles: Mapping[str, Plays], *, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Iterator[JupyterServer]:
+    """Run a server whose chats play the role that their first message begins with.
+
+    The vendor is in this process, so that the server can be killed. The server's log must tell of no fault.
+    """
 
     def respond(conversation: Conversation) -> Answer:
         return roles[conversation.users[0].split()[0]](conversation)
 
     vendor = FakeOpenAI(respond)
     with in_thread(vendor):
-        yield {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": vendor.base_url}
+        env = {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": vendor.base_url}
+        with JupyterServer(Dirs(folder), env=env, settings=settings) as server:
+            yield server
+        assert in_log(server.log) == []
 
 
 def spawn(task: str, *, kind: str = "general") -> Call:
@@ -73,7 +83,7 @@ class Family:
         self.root_id = root_id
 
     def count(self, sql: str, *values: object) -> int:
-        """The single number that a query gives; `:root` is the root."""
+        """The single number that a query gives; values are bound to `?`."""
         return self.query(sql, *values)[0][0]
 
     def query(self, sql: str, *values: object) -> list[Any]:
@@ -87,6 +97,11 @@ class Family:
     @property
     def children(self) -> int:
         return self.count("SELECT count(*) FROM chats WHERE parent_chat_id = ?", self.root_id)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether neither the root nor a child does anything."""
+        return not self.count(_AT_WORK, self.root_id, self.root_id)
 
     @property
     def reported(self) -> int:
@@ -103,12 +118,24 @@ class Family:
         """How many children are in which phase."""
         return Counter(dict(self.query(_PHASES, self.root_id)))
 
+    def pending(self, chat_id: str) -> list[tuple[int, int]]:
+        """The calls of a chat that wait for an approval, as message id and call index."""
+        return self.query(_PENDING, chat_id)
 
+
+_PENDING = """
+SELECT message_id, call_index FROM tool_runs WHERE chat_id = ? AND approval = 'pending' AND result IS NULL
+ORDER BY message_id, call_index
+"""
+_AT_WORK = """
+SELECT count(*) FROM chats WHERE (id = ? OR parent_chat_id = ?) AND status NOT IN ('waiting', 'error')
+"""
 _WAITS = "SELECT count(*) FROM tool_runs WHERE chat_id = ? AND tool_name = 'wait_agent' AND {}"
 _PHASES = """
 SELECT CASE
     WHEN status = 'requires_action' THEN 'asking'
-    WHEN status <> 'running' THEN 'finished'
+    WHEN status IN ('waiting', 'error') THEN 'finished'
+    WHEN status = 'interrupting' THEN 'stopping'
     WHEN EXISTS (
         SELECT 1 FROM tool_runs AS run
         WHERE run.chat_id = chats.id AND run.started_at IS NOT NULL AND run.result IS NULL

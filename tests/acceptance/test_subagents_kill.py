@@ -9,15 +9,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from acceptance.chats import Chats
-from acceptance.families import MODEL, Family, delegating, playing
+from acceptance.families import MODEL, Family, delegating, family_server
 from fakes.responder import Conversation
 from fakes.steps import Answer, call, say, wait
-from servers import Dirs, JupyterServer
-from soak.leftovers import in_log
+from servers import JupyterServer
 
 from jupyter_chatd.store.calls import NOT_RUN, UNKNOWN_OUTCOME
 
@@ -26,45 +27,74 @@ pytestmark = pytest.mark.slow
 LINES = 2  # appended by each child that works, one call a step
 SLOW = 60.0  # seconds until the test gives up: the machine may be busy
 QUICK, TALK, WORK = range(4), range(4, 12), range(12, 20)
-TASKS = [
-    *(f"quick {number}" for number in QUICK),
-    *(f"talk {number}" for number in TALK),
-    *(f"work {number}" for number in WORK),
-]
+ROLES = [*("quick" for _ in QUICK), *("talk" for _ in TALK), *("work" for _ in WORK)]
+CHILDREN = len(ROLES)
 
 
-def number_of(conversation: Conversation) -> int:
-    return int(conversation.users[0].split()[1])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When the server is killed."""
+
+    name: str
+    held: frozenset[str] = frozenset()
+    """Children in these roles do not get ahead before the kill."""
+    is_so: Callable[[Family], bool]
 
 
-def quick(conversation: Conversation) -> Answer:
-    return [say(f"Report of {number_of(conversation)}.")]
+MOMENTS = (
+    Moment(name="while they are made", is_so=lambda family: family.children >= 1),
+    Moment(
+        name="as the parent waits for all",
+        held=frozenset({"quick", "talk", "work"}),
+        is_so=lambda family: (
+            family.awaited == CHILDREN and family.phases == {"streaming": 12, "in a tool": 8}
+        ),
+    ),
+    Moment(
+        name="after the first reports",
+        held=frozenset({"talk", "work"}),
+        is_so=lambda family: (
+            family.reported == 4 and family.phases == {"finished": 4, "streaming": 8, "in a tool": 8}
+        ),
+    ),
+    Moment(
+        name="after most reports",
+        held=frozenset({"work"}),
+        is_so=lambda family: family.reported == 12 and family.phases == {"finished": 12, "in a tool": 8},
+    ),
+    Moment(name="when the last one has ended", is_so=lambda family: family.phases["finished"] == CHILDREN),
+)
+released: set[int] = set()
+"""The families whose server was killed."""
 
 
-def talk(conversation: Conversation) -> Answer:
-    """Stream for a while, each child a little longer than the one before."""
-    number = number_of(conversation)
-    return [say("At first. "), wait(0.6 + 0.1 * number), say(f"Report of {number}.")]
+def tasks(family: int) -> list[str]:
+    """What the children of one family are to do; each is told its number, and the family's."""
+    return [f"{role} {number} of {family}" for number, role in enumerate(ROLES)]
 
 
-def work(conversation: Conversation) -> Answer:
-    """Append a line by each of some commands, one a step."""
-    number, step = number_of(conversation), conversation.steps
-    if step < LINES:
-        return [call("execute", {"command": f"sleep 0.6; echo {number}-{step} >> lines.txt"})]
-    return [say(f"Report of {number}.")]
+def child(conversation: Conversation) -> Answer:
+    """Do a task: say something at once, stream for a while, or append lines, one a step."""
+    role, number, _, family = conversation.users[0].split()
+    is_held = role in MOMENTS[int(family)].held and int(family) not in released
+    if role == "work" and conversation.steps < LINES:
+        line = f"echo {number}-{conversation.steps} >> lines-{family}.txt"
+        return [call("execute", {"command": f"sleep {600 if is_held else 0.3}; {line}", "timeout": "20m"})]
+    begin = [say("At first. ")] if role == "talk" else []
+    pause = [] if role == "work" else [wait(600.0 if is_held else 0.3)]
+    return [*begin, *pause, say(f"Report of {number}.")]
 
 
-ROLES = {"parent": delegating(TASKS), "quick": quick, "talk": talk, "work": work}
+PLAYS = {
+    **{f"parent{number}": delegating(tasks(number)) for number in range(len(MOMENTS))},
+    **dict.fromkeys(ROLES, child),
+}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    with playing(ROLES) as env:
-        dirs = Dirs(tmp_path_factory.mktemp("killed"))
-        with JupyterServer(dirs, env=env) as server:
-            yield server
-            assert in_log(server.log) == []
+    with family_server(tmp_path_factory.mktemp("killed"), PLAYS) as server:
+        yield server
 
 
 def reaches(is_so: Callable[[Family], bool], family: Family) -> None:
@@ -75,57 +105,44 @@ def reaches(is_so: Callable[[Family], bool], family: Family) -> None:
         time.sleep(0.005)
 
 
-MOMENTS: dict[str, tuple[Callable[[Family], bool], set[str]]] = {
-    "while they are made": (lambda family: family.children >= 1, set()),
-    "as the parent begins to wait": (lambda family: family.awaited > 0, {"streaming", "in a tool"}),
-    "after the first reports": (lambda family: family.reported >= 4, {"finished", "streaming", "in a tool"}),
-    "after half of the reports": (lambda family: family.reported >= 10, {"finished"}),
-    "when the last one has ended": (lambda family: family.phases["finished"] == len(TASKS), {"finished"}),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_l2_a_family_survives_a_kill(server: JupyterServer, moment: str) -> None:
-    is_so, phases = MOMENTS[moment]
-    lines = server.dirs.work / "lines.txt"
-    lines.unlink(missing_ok=True)
+@pytest.mark.parametrize("number", range(len(MOMENTS)), ids=[moment.name for moment in MOMENTS])
+def test_l2_a_family_survives_a_kill(server: JupyterServer, number: int) -> None:
     with Chats(server, model=MODEL) as chats:
-        family = Family(server.dirs.database, chats.begin("parent of twenty"))
-        reaches(is_so, family)
+        family = Family(server.dirs.database, chats.begin(f"parent{number}"))
+        reaches(MOMENTS[number].is_so, family)
         server.kill()
-        seen = family.phases
+        released.add(number)
         server.start()
-        assert phases <= set(seen), "the kill missed the moment: the test proves little"
-        reaches(lambda family: chats.status(family.root_id) in ("waiting", "error"), family)
+        reaches(lambda family: family.is_at_rest, family)
         children = chats.children(family.root_id)
-        check_parent(chats, family.root_id)
-        told = {child["title"]: chats.rows(child["id"]) for child in children}
-    assert [child["title"] for child in children] == TASKS
+        check_parent(chats.rows(family.root_id))
+        told = [chats.rows(child["id"]) for child in children]
+    assert [child["title"] for child in children] == tasks(number)
     assert {child["status"] for child in children} == {"waiting"}
-    for number, rows in enumerate(told.values()):
-        check_child(rows, number)
-    check_lines(Counter(lines.read_text().split()), told)
+    for index, rows in enumerate(told):
+        check_child(rows, index)
+    check_lines(server.dirs.work / f"lines-{number}.txt", told)
 
 
-def check_parent(chats: Chats, root_id: str) -> None:
+def check_parent(rows: list[dict[str, Any]]) -> None:
     """It spawned once, waited once, and heard every report once."""
-    results = chats.parts(root_id, "tool-result")
+    results = [part for row in rows for part in row["content"] if part["type"] == "tool-result"]
     reports = [part["result"]["report"] for part in results if part["tool_name"] == "wait_agent"]
-    assert [report.removeprefix("At first. ") for report in reports] == [
-        f"Report of {number}." for number in range(len(TASKS))
-    ]
-    assert len(results) == 2 * len(TASKS)
-    assert not any(part.get("is_error") for part in results)
-    assert chats.texts(root_id) == ["parent of twenty", " | ".join(reports)]
+    assert reports == [report_of(number) for number in range(CHILDREN)]
+    assert [row["role"] for row in rows if row["role"] != "tool"] == ["user", *["assistant"] * 3]
+    assert len(results) == 2 * CHILDREN
+    assert rows[-1]["content"][0]["text"] == " | ".join(reports)
+
+
+def report_of(number: int) -> str:
+    return f"At first. Report of {number}." if number in TALK else f"Report of {number}."
 
 
 def check_child(rows: list[dict[str, Any]], number: int) -> None:
     """It has its task once, one last word, and a result for every call."""
     parts = [part for row in rows for part in row["content"]]
     ends = [row for row in rows if row["role"] == "assistant" and row["content"][0]["type"] == "text"]
-    assert [row["content"][0]["text"] for row in ends] == [
-        f"At first. Report of {number}." if number in TALK else f"Report of {number}."
-    ]
+    assert [row["content"][0]["text"] for row in ends] == [report_of(number)]
     assert rows[-1] == ends[-1]
     assert [row["role"] for row in rows].count("user") == 1
     calls = [part["tool_call_id"] for part in parts if part["type"] == "tool-call"]
@@ -133,11 +150,12 @@ def check_child(rows: list[dict[str, Any]], number: int) -> None:
     assert calls == [part["tool_call_id"] for part in parts if part["type"] == "tool-result"]
 
 
-def check_lines(written: Counter[str], told: dict[str, list[dict[str, Any]]]) -> None:
+def check_lines(file: Path, told: list[list[dict[str, Any]]]) -> None:
     """No command ran twice, and what is told of each is true."""
+    written = Counter(file.read_text().split())
     assert max(written.values()) == 1, "a command ran twice"
     for number in WORK:
-        parts = [part for row in told[f"work {number}"] for part in row["content"]]
+        parts = [part for row in told[number] for part in row["content"]]
         results = [part["result"] for part in parts if part["type"] == "tool-result"]
         for step, result in enumerate(results):
             times = written[f"{number}-{step}"]
