@@ -12,12 +12,12 @@ VENV := .venv
 STAMPS := $(VENV)/stamps
 NODE_MODULES := labextension/node_modules/.yarn-state.yml
 BUNDLE := jupyter_chatd/labextension/package.json
-BUNDLE_SOURCES := $(shell find labextension/src -type f) labextension/tsconfig.json
+BUNDLE_SOURCES := $(shell find labextension/src labextension/style -type f) labextension/tsconfig.json
 INSTALLED_BUNDLE := $(VENV)/share/jupyter/labextensions/jupyter-chatd
 SERVER_CONFIG := etc/jupyter/jupyter_server_config.d/jupyter_chatd.json
 QUICKSTART := $(wildcard notebooks/quickstart.ipynb)
 # What the tests need of the system, as command:Debian-package.
-SYSTEM_PACKAGES := git:git node:nodejs npm:npm $(if $(filter Linux,$(shell uname)),bwrap:bubblewrap)
+SYSTEM_PACKAGES := git:git node:nodejs npm:npm $(if $(filter Linux,$(shell uname)),bwrap:bubblewrap chromium:chromium)
 
 IS_SUPPORTED := import sys; raise SystemExit(sys.version_info < (3, 11))
 CAN_MAKE_VENV := import ensurepip, venv
@@ -73,7 +73,7 @@ bundle: $(STAMPS)/front-end ## Build and install the front end, if its sources a
 .PHONY: clean
 clean: ## Remove all that make made
 	rm -rf $(VENV) .venv-bench dist .pytest_cache .ruff_cache .hypothesis jupyter_chatd/labextension \
-		labextension/.yarn labextension/lib labextension/lib-test labextension/node_modules
+		test-screenshots labextension/.yarn labextension/lib labextension/lib-test labextension/node_modules
 
 # --- Steps -----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,14 @@ import type { ICallKey, IChat, IMessage, IQueuedMessage, IUsageTotals } from './
 
 export type InputPart =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'file'; readonly file_id: string };
+  | { readonly type: 'file'; readonly file_id: string }
+  | {
+      readonly type: 'file-reference';
+      readonly file_name: string;
+      readonly start_line: number | undefined;
+      readonly end_line: number | undefined;
+      readonly content: string | undefined;
+    };
 
 /** What may be said about a new chat; the server decides about what is left out. */
 export interface IChatOptions {

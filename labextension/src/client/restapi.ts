@@ -3,7 +3,7 @@
  * knows the server's address and credentials, so this also runs in plain node.
  */
 
-import { asBoolean, asList, asObject, asString, MalformedReplyError } from './decode.js';
+import { asBoolean, asList, asObject, asString, MalformedReplyError, optional } from './decode.js';
 
 /** Where the routes are, relative to the server's base URL. */
 export const CHATS = 'api/experimental/chats';
@@ -49,8 +49,23 @@ export class ResponseError extends Error {
  * @throws MalformedReplyError when the reply is not a model listing.
  */
 export async function listProviders(fetch: Fetch): Promise<IProvider[]> {
+  return [...(await getCatalog(fetch)).providers];
+}
+
+/** What can be chosen, and what is when nobody chooses. */
+export interface ICatalog {
+  readonly providers: readonly IProvider[];
+  /** `provider:model`. */
+  readonly defaultModel: string;
+}
+
+/** Returns the models of all providers. Throws as `listProviders`. */
+export async function getCatalog(fetch: Fetch): Promise<ICatalog> {
   const reply = asObject(await getJSON(fetch, `${CHATS}/models`), 'the reply');
-  return asList(reply.providers, 'providers', decodeProvider);
+  return {
+    providers: asList(reply.providers, 'providers', decodeProvider),
+    defaultModel: optional(reply.default_model, 'default_model', asString) ?? ''
+  };
 }
 
 /**

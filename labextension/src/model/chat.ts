@@ -2,7 +2,7 @@ import { type ChatAPI, type InputPart, streamPath } from '../client/chats.js';
 import { decodeStreamFrame } from '../client/events.js';
 import { ResponseError } from '../client/restapi.js';
 import { type OpenSocket, ResumableSocket } from '../client/socket.js';
-import type { IAction, IQueuedMessage, IUsageTotals } from '../client/values.js';
+import type { IAction, IMessage, IQueuedMessage, IUsageTotals, Part } from '../client/values.js';
 import { apply, cursorOf, EMPTY_VIEW, type IChatView, isSettled, reconnected } from '../client/view.js';
 import type { Chats } from './chats.js';
 import { Emitter } from './emitter.js';
@@ -23,13 +23,15 @@ export interface IChatState {
   readonly usage: IUsageTotals | undefined;
   /** What stands in the input. */
   readonly draft: string;
+  /** Counts how often the user was asked to write. */
+  readonly inputRequests: number;
 }
 
 /** One chat that is looked at: its stream, and what can be done to it. Lives as long as its view is open. */
 export class ChatModel extends Emitter {
   constructor(
     readonly id: string,
-    private readonly chats: Chats,
+    readonly chats: Chats,
     open: OpenSocket
   ) {
     super();
@@ -80,15 +82,16 @@ export class ChatModel extends Emitter {
     return this.attempt(async () => void (await this.api.promote(this.id, queued.id)));
   }
 
-  /** Replaces a sent message; all that followed is gone. */
-  edit(messageId: number, text: string): Promise<boolean> {
-    return this.attempt(() => this.api.edit(this.id, messageId, textInput(text)));
+  /** Replaces the text of a sent message; all that followed is gone. Its files stay. */
+  edit(message: IMessage, text: string): Promise<boolean> {
+    const content = [...textInput(text), ...filesOf(message.content)];
+    return this.attempt(() => this.api.edit(this.id, message.id, content));
   }
 
-  /** Lets the last message of the user be answered again. */
+  /** Goes on after a failure: with the message that got no answer, or from where the turn had come to. */
   retry(): Promise<boolean> {
-    const last = this.view.messages.findLast(message => message.role === 'user');
-    return last === undefined ? Promise.resolve(false) : this.edit(last.id, textOf(last.content));
+    const last = this.view.messages.at(-1);
+    return last?.role === 'user' ? this.edit(last, textOf(last.content)) : this.send('Continue.');
   }
 
   decide(action: IAction, decision: 'allow' | 'deny'): Promise<boolean> {
@@ -120,6 +123,11 @@ export class ChatModel extends Emitter {
       await this.chats.change(this.id, { planMode: false });
       await this.api.send(this.id, textInput('I approve the plan. Carry it out.'));
     });
+  }
+
+  /** Takes the user to the input. */
+  askForInput(): void {
+    this.set({ inputRequests: this.state.inputRequests + 1 });
   }
 
   forgetProblem(): void {
@@ -232,7 +240,8 @@ export class ChatModel extends Emitter {
     failure: undefined,
     problem: undefined,
     usage: undefined,
-    draft: ''
+    draft: '',
+    inputRequests: 0
   };
 }
 
@@ -246,12 +255,25 @@ export interface IAnswer {
 }
 
 /** Returns the text that somebody wrote in a message. */
-export function textOf(content: readonly { readonly type: string; readonly text?: string }[]): string {
+export function textOf(content: readonly Part[]): string {
   return content.flatMap(part => (part.type === 'text' && part.text ? [part.text] : [])).join('\n');
 }
 
 export function textInput(text: string): InputPart[] {
-  return [{ type: 'text', text }];
+  return text.trim() ? [{ type: 'text', text }] : [];
+}
+
+function filesOf(content: readonly Part[]): InputPart[] {
+  return content.flatMap<InputPart>(part => {
+    if (part.type === 'file' && part.fileId !== undefined) {
+      return [{ type: 'file', file_id: part.fileId }];
+    }
+    if (part.type !== 'file-reference') {
+      return [];
+    }
+    const { type, fileName, startLine, endLine, content } = part;
+    return [{ type, file_name: fileName, start_line: startLine, end_line: endLine, content }];
+  });
 }
 
 /** Says what went wrong and, where that is known, what to do. */

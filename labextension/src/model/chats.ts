@@ -75,6 +75,11 @@ export class Chats extends Emitter {
     }
   }
 
+  /** Tries to connect at once, where a try is due later. */
+  retryNow(): void {
+    this.socket.retryNow();
+  }
+
   get isDisposed(): boolean {
     return this.socket.isDisposed;
   }

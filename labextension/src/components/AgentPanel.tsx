@@ -1,0 +1,65 @@
+import * as React from 'react';
+
+import type { PanelModel } from '../model/panel.js';
+import { ChatList } from './ChatList.js';
+import { ModelPicker, Modes } from './Choices.js';
+import { Composer } from './Composer.js';
+import { Conversation } from './Conversation.js';
+import { HostProvider, type IHost } from './host.js';
+import { Notice } from './Notice.js';
+import { useModel } from './useModel.js';
+
+export interface IAgentPanelProps {
+  readonly model: PanelModel;
+  readonly host: IHost;
+}
+
+/** The whole panel: one chat, or all of them with the input for a new one. */
+export function AgentPanel({ model, host }: IAgentPanelProps): React.ReactElement {
+  const { chat, catalog } = useModel(model);
+  return (
+    <HostProvider value={host}>
+      {chat ? (
+        <Conversation
+          key={chat.id}
+          model={chat}
+          catalog={catalog}
+          onOpen={id => model.open(id)}
+          onClose={() => model.close()}
+        />
+      ) : (
+        <Home model={model} />
+      )}
+    </HostProvider>
+  );
+}
+
+function Home({ model }: { readonly model: PanelModel }): React.ReactElement {
+  const { catalog, options, draft, problem } = useModel(model);
+  return (
+    <div className="jp-chatd-conversation">
+      <ChatList model={model} />
+      {problem && (
+        <Notice kind="error" text={problem} action={{ label: 'Dismiss', run: () => model.forgetProblem() }} />
+      )}
+      <Composer
+        draft={draft}
+        placeholder="Ask the agent"
+        onDraft={text => model.setDraft(text)}
+        onSend={text => model.start(text)}
+      >
+        <ModelPicker
+          catalog={catalog}
+          model={options.model ?? catalog?.defaultModel ?? ''}
+          onModel={chosen => model.setOptions({ model: chosen })}
+        />
+        <Modes
+          planMode={options.planMode ?? false}
+          asks={options.asks ?? true}
+          onPlanMode={planMode => model.setOptions({ planMode })}
+          onAsks={asks => model.setOptions({ asks })}
+        />
+      </Composer>
+    </div>
+  );
+}

@@ -1,0 +1,98 @@
+import * as React from 'react';
+
+import type { IChat } from '../client/values.js';
+import { isStoppable } from '../client/view.js';
+import type { PanelModel } from '../model/panel.js';
+import { IconButton } from './host.js';
+import { Notice } from './Notice.js';
+import { StatusDot } from './StatusDot.js';
+import { useModel } from './useModel.js';
+
+/** All chats, or those that a search found. */
+export function ChatList({ model }: { readonly model: PanelModel }): React.ReactElement {
+  const { search, found } = useModel(model);
+  const { chats, isLoaded, error } = useModel(model.chats);
+  const shown = found ?? chats;
+  return (
+    <div className="jp-chatd-list">
+      {(chats.length > 0 || search) && (
+        <input
+          type="search"
+          className="jp-chatd-field"
+          placeholder="Search all chats"
+          aria-label="Search all chats"
+          value={search}
+          onChange={event => void model.find(event.target.value)}
+        />
+      )}
+      {error && (
+        <Notice
+          kind="error"
+          text={`The chats could not be read. ${error.message}`}
+          action={{ label: 'Try again', run: () => void model.chats.load() }}
+        />
+      )}
+      {isLoaded && shown.length === 0 && <Nothing isSearch={search.trim() !== ''} />}
+      <ul aria-label="Chats">
+        {shown.map(chat => (
+          <Row key={chat.id} chat={chat} model={model} />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Nothing({ isSearch }: { readonly isSearch: boolean }): React.ReactElement {
+  return isSearch ? (
+    <p className="jp-chatd-note">No chat has all of these words.</p>
+  ) : (
+    <div className="jp-chatd-welcome">
+      <h2>What shall we do?</h2>
+      <p>
+        The agent reads and writes files here, runs commands, and delegates to subagents. It asks before it
+        changes something, and chats are kept.
+      </p>
+    </div>
+  );
+}
+
+function Row({ chat, model }: { readonly chat: IChat; readonly model: PanelModel }): React.ReactElement {
+  return (
+    <li className={`jp-chatd-row ${chat.hasUnread ? 'jp-mod-unread' : ''}`}>
+      <button type="button" className="jp-chatd-rowMain" onClick={() => model.open(chat.id)}>
+        <StatusDot status={chat.status} />
+        <span className="jp-chatd-grow">{chat.title}</span>
+        <time dateTime={chat.updatedAt}>{when(chat.updatedAt)}</time>
+      </button>
+      {isStoppable(chat.status) && (
+        <IconButton
+          icon="stop"
+          label={`Stop ${chat.title}`}
+          className="jp-mod-stop"
+          onClick={() => void model.stop(chat)}
+        />
+      )}
+      <IconButton
+        icon="pin"
+        label={chat.pinOrder ? 'Unpin' : 'Pin'}
+        className={chat.pinOrder ? 'jp-mod-on' : 'jp-mod-onHover'}
+        onClick={() => void model.pin(chat)}
+      />
+      <IconButton
+        icon="archive"
+        label="Archive"
+        className="jp-mod-onHover"
+        onClick={() => void model.archive(chat)}
+      />
+    </li>
+  );
+}
+
+/** The time of today, else the day. */
+function when(time: string): string {
+  const date = new Date(time);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday
+    ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+    : date.toLocaleDateString([], { month: 'short', day: 'numeric' });
+}

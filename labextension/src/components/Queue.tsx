@@ -1,0 +1,29 @@
+import * as React from 'react';
+
+import type { IQueuedMessage } from '../client/values.js';
+import { type ChatModel, textOf } from '../model/chat.js';
+import { IconButton } from './host.js';
+
+export interface IQueueProps {
+  readonly queue: readonly IQueuedMessage[];
+  readonly model: ChatModel;
+}
+
+/** Messages that wait for the turn to end. */
+export function Queue({ queue, model }: IQueueProps): React.ReactElement | null {
+  if (queue.length === 0) {
+    return null;
+  }
+  return (
+    <ul className="jp-chatd-queue" aria-label="Queued messages">
+      {queue.map(queued => (
+        <li key={queued.id}>
+          <span className="jp-chatd-grow">{textOf(queued.content) || 'Files'}</span>
+          <IconButton icon="send" label="Send now" onClick={() => void model.sendNow(queued)} />
+          <IconButton icon="edit" label="Edit" onClick={() => void model.editQueued(queued)} />
+          <IconButton icon="close" label="Remove" onClick={() => void model.removeQueued(queued)} />
+        </li>
+      ))}
+    </ul>
+  );
+}

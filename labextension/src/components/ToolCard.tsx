@@ -1,0 +1,105 @@
+import * as React from 'react';
+
+import type { ChatModel } from '../model/chat.js';
+import { errorOf, kindOf, numberField, type ToolKind, titleOf } from '../model/tools.js';
+import type { CallState, IToolEntry } from '../model/transcript.js';
+import { ApprovalBar } from './ApprovalBar.js';
+import { DefaultBody } from './DefaultBody.js';
+import { EditBody } from './EditBody.js';
+import { type IconName, useHost } from './host.js';
+import { PlanBody } from './PlanBody.js';
+import { QuestionBody } from './QuestionBody.js';
+import { ShellBody } from './ShellBody.js';
+import { SubagentBody } from './SubagentBody.js';
+
+export interface IToolBodyProps {
+  readonly entry: IToolEntry;
+  readonly model: ChatModel;
+  /** Shows another chat, a subagent's. */
+  readonly onOpen: (chatId: string) => void;
+}
+
+const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = {
+  shell: ShellBody,
+  edit: EditBody,
+  read: DefaultBody,
+  subagent: SubagentBody,
+  plan: PlanBody,
+  question: QuestionBody,
+  other: DefaultBody
+};
+
+const ICONS: Readonly<Record<ToolKind, IconName>> = {
+  shell: 'terminal',
+  edit: 'edit',
+  read: 'file',
+  subagent: 'agent',
+  plan: 'plan',
+  question: 'question',
+  other: 'tool'
+};
+
+const STATES: Readonly<Record<CallState, string>> = {
+  writing: 'being written',
+  running: 'running',
+  asking: 'waits for you',
+  done: 'done',
+  failed: 'failed',
+  ended: 'no result'
+};
+
+/** What the agent did with one tool: a line, and behind it what went in and what came out. */
+export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): React.ReactElement {
+  const { entry, model } = props;
+  const { Icon } = useHost();
+  const kind = kindOf(entry.call.toolName);
+  const [chosen, choose] = React.useState<boolean>();
+  const isOpen = chosen ?? opensItself(entry, kind);
+  const Body = BODIES[kind];
+  return (
+    <div
+      className={`jp-chatd-card jp-mod-${entry.state}`}
+      data-tool={entry.call.toolName}
+      data-state={entry.state}
+    >
+      <button
+        type="button"
+        className="jp-chatd-cardHeader"
+        aria-expanded={isOpen}
+        onClick={() => choose(!isOpen)}
+        title={titleOf(entry.call)}
+      >
+        <Icon name={ICONS[kind]} />
+        <span className={`jp-chatd-cardTitle ${kind === 'shell' ? 'jp-mod-code' : ''}`}>
+          {titleOf(entry.call)}
+        </span>
+        <StateMark entry={entry} />
+      </button>
+      {isOpen && (
+        <div className="jp-chatd-cardBody">
+          <Body {...props} />
+          {entry.action?.kind === 'approval' && <ApprovalBar action={entry.action} model={model} />}
+        </div>
+      )}
+    </div>
+  );
+});
+
+/** What needs somebody, or shows something while it happens, is open; the rest is a line. */
+function opensItself({ state, result, call }: IToolEntry, kind: ToolKind): boolean {
+  const isShown = kind === 'plan' || kind === 'question' || call.toolName === 'spawn_agent';
+  return state === 'asking' || isShown || (state === 'running' && !!result?.output) || !!errorOf(result);
+}
+
+function StateMark({ entry: { state, result } }: { readonly entry: IToolEntry }): React.ReactElement {
+  const exitCode = numberField(result?.result, 'exit_code');
+  const text = exitCode ? `exit code ${exitCode}` : STATES[state];
+  return (
+    <span className="jp-chatd-state" title={text}>
+      {state === 'running' || state === 'writing' ? (
+        <span className="jp-chatd-spinner" aria-hidden="true" />
+      ) : null}
+      <span className={state === 'running' || state === 'writing' ? 'jp-chatd-hiddenText' : ''}>{text}</span>
+    </span>
+  );
+}

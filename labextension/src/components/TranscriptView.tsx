@@ -1,0 +1,111 @@
+import * as React from 'react';
+
+import type { ChatModel } from '../model/chat.js';
+import type { Entry } from '../model/transcript.js';
+import { EntryView } from './EntryView.js';
+import { IconButton } from './host.js';
+
+const PAGE = 60; // entries
+const NEAR = 40; // px from the end within which it is kept in sight
+
+export interface ITranscriptViewProps {
+  readonly entries: readonly Entry[];
+  readonly model: ChatModel;
+  readonly isBusy: boolean;
+  readonly onOpen: (chatId: string) => void;
+  /** What stands below the last entry. */
+  readonly children?: React.ReactNode;
+}
+
+/** A chat's entries: the last ones at first, earlier ones when one scrolls up to them. */
+export function TranscriptView(props: ITranscriptViewProps): React.ReactElement {
+  const { entries, model, isBusy, onOpen, children } = props;
+  const box = React.useRef<HTMLDivElement>(null);
+  const content = React.useRef<HTMLDivElement>(null);
+  const [count, setCount] = React.useState(PAGE);
+  const { isAtEnd, onScroll, toEnd } = useEndInSight(box, content);
+  const hidden = Math.max(0, entries.length - count);
+  const showEarlier = React.useCallback(() => setCount(shown => shown + PAGE), []);
+  return (
+    <div className="jp-chatd-transcriptFrame">
+      <div
+        className="jp-chatd-transcript"
+        ref={box}
+        role="log"
+        aria-busy={isBusy}
+        tabIndex={0}
+        onScroll={onScroll}
+      >
+        <div ref={content}>
+          {hidden > 0 && <Earlier onSeen={showEarlier} isWatching={!isAtEnd} box={box} />}
+          {entries.slice(hidden).map(entry => (
+            <div className="jp-chatd-entry" key={entry.key} data-kind={entry.kind}>
+              <EntryView entry={entry} model={model} onOpen={onOpen} />
+            </div>
+          ))}
+          {children}
+        </div>
+      </div>
+      {!isAtEnd && <IconButton icon="down" label="To the end" className="jp-mod-end" onClick={toEnd} />}
+    </div>
+  );
+}
+
+interface IEnd {
+  readonly isAtEnd: boolean;
+  readonly onScroll: () => void;
+  readonly toEnd: () => void;
+}
+
+/** Keeps the end in sight while content grows, unless the user has scrolled away from it. */
+function useEndInSight(box: React.RefObject<HTMLElement>, content: React.RefObject<HTMLElement>): IEnd {
+  const [isAtEnd, setAtEnd] = React.useState(true);
+  const follows = React.useRef(true);
+  const toEnd = React.useCallback(() => {
+    follows.current = true;
+    setAtEnd(true);
+    box.current?.scrollTo({ top: box.current.scrollHeight });
+  }, [box]);
+  React.useLayoutEffect(() => {
+    // Markdown is rendered later than React: the content's own size says when it has grown.
+    const observer = new ResizeObserver(() => follows.current && toEnd());
+    if (content.current) {
+      observer.observe(content.current);
+    }
+    return () => observer.disconnect();
+  }, [content, toEnd]);
+  const onScroll = () => {
+    const element = box.current;
+    if (element) {
+      follows.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+      setAtEnd(follows.current);
+    }
+  };
+  return { isAtEnd, onScroll, toEnd };
+}
+
+interface IEarlierProps {
+  readonly onSeen: () => void;
+  /** Whether coming into sight counts; while the end is followed it does not. */
+  readonly isWatching: boolean;
+  readonly box: React.RefObject<HTMLDivElement>;
+}
+
+/** Asks for earlier entries when it comes into sight; a click does the same. */
+function Earlier({ onSeen, isWatching, box }: IEarlierProps): React.ReactElement {
+  const button = React.useRef<HTMLButtonElement>(null);
+  React.useEffect(() => {
+    const observer = new IntersectionObserver(seen => seen.some(one => one.isIntersecting) && onSeen(), {
+      root: box.current
+    });
+    if (button.current && isWatching) {
+      observer.observe(button.current);
+    }
+    return () => observer.disconnect();
+  }, [onSeen, isWatching, box]);
+  return (
+    <button type="button" className="jp-chatd-link" ref={button} onClick={onSeen}>
+      Earlier messages
+    </button>
+  );
+}

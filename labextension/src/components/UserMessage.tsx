@@ -1,0 +1,77 @@
+import * as React from 'react';
+
+import type { IMessage, Part } from '../client/values.js';
+import { type ChatModel, textOf } from '../model/chat.js';
+import { IconButton, useHost } from './host.js';
+
+export interface IUserMessageProps {
+  readonly message: IMessage;
+  readonly model: ChatModel;
+}
+
+/** What the user said; it can be changed and sent again. */
+export function UserMessage({ message, model }: IUserMessageProps): React.ReactElement {
+  const [draft, setDraft] = React.useState<string>();
+  const text = textOf(message.content);
+  const resend = async () => {
+    if (draft?.trim() && (await model.edit(message, draft))) {
+      setDraft(undefined);
+    }
+  };
+  if (draft === undefined) {
+    return (
+      <div className="jp-chatd-user">
+        <div className="jp-chatd-userText">
+          {text}
+          {message.content.map((part, index) => (
+            <Attachment key={index} part={part} />
+          ))}
+        </div>
+        <IconButton icon="edit" label="Edit and send again" onClick={() => setDraft(text)} />
+      </div>
+    );
+  }
+  return (
+    <div className="jp-chatd-user jp-mod-editing">
+      <textarea
+        aria-label="Edit your message"
+        // biome-ignore lint/a11y/noAutofocus: the user has just asked to edit here
+        autoFocus
+        rows={Math.min(10, draft.split('\n').length + 1)}
+        value={draft}
+        onChange={event => setDraft(event.target.value)}
+        onKeyDown={event => event.key === 'Escape' && setDraft(undefined)}
+      />
+      <p className="jp-chatd-faint">What followed this message is replaced.</p>
+      <div className="jp-chatd-buttons">
+        <button type="button" className="jp-chatd-button jp-mod-accept" onClick={() => void resend()}>
+          Send again
+        </button>
+        <button type="button" className="jp-chatd-button" onClick={() => setDraft(undefined)}>
+          Cancel
+        </button>
+      </div>
+    </div>
+  );
+}
+
+/** A file of a message: a picture in place, others as a link. */
+export function Attachment({ part }: { readonly part: Part }): React.ReactElement | null {
+  const host = useHost();
+  if (part.type === 'file-reference') {
+    const lines = part.startLine === undefined ? '' : `:${part.startLine}-${part.endLine ?? part.startLine}`;
+    return <span className="jp-chatd-chip">{`${part.fileName}${lines}`}</span>;
+  }
+  if (part.type !== 'file' || part.fileId === undefined) {
+    return null;
+  }
+  const address = host.fileURL(part.fileId);
+  if (/^image\//.test(part.mediaType)) {
+    return <img className="jp-chatd-image" src={address} alt={part.name ?? 'Attached picture'} />;
+  }
+  return (
+    <a className="jp-chatd-chip" href={address} target="_blank" rel="noopener noreferrer">
+      {part.name ?? 'File'}
+    </a>
+  );
+}

@@ -1,0 +1,87 @@
+import * as React from 'react';
+
+export type IconName =
+  | 'add'
+  | 'agent'
+  | 'archive'
+  | 'back'
+  | 'close'
+  | 'down'
+  | 'edit'
+  | 'file'
+  | 'pin'
+  | 'plan'
+  | 'question'
+  | 'send'
+  | 'stop'
+  | 'terminal'
+  | 'tool';
+
+/** One block of Markdown on the page. */
+export interface IMarkdownView {
+  readonly node: HTMLElement;
+  /** Shows *markdown*, sanitized, in place of what was there. */
+  render(markdown: string): Promise<void>;
+  dispose(): void;
+}
+
+/** Something that can be done with the code of an answer. */
+export interface ICodeAction {
+  readonly label: string;
+  run(code: string): void;
+}
+
+/** What the components need of where they are shown: JupyterLab, or the output of a cell. */
+export interface IHost {
+  readonly Icon: React.ComponentType<{ readonly name: IconName }>;
+  readonly codeActions: readonly ICodeAction[];
+  createMarkdown(): IMarkdownView;
+  /** Returns the address of a stored file. */
+  fileURL(fileId: string): string;
+  /** Returns the text of a stored file. */
+  fileText(fileId: string): Promise<string>;
+}
+
+const HostContext = React.createContext<IHost | undefined>(undefined);
+
+export const HostProvider = HostContext.Provider;
+
+/** Returns the host of the component that calls it. */
+export function useHost(): IHost {
+  const host = React.useContext(HostContext);
+  if (!host) {
+    throw new Error('Expected a HostProvider above this component.');
+  }
+  return host;
+}
+
+export interface IIconButtonProps {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly onClick: () => void;
+  readonly disabled?: boolean;
+  readonly className?: string;
+}
+
+/** A button that shows only an icon; its label is read out, and shown when one points at it. */
+export function IconButton({
+  icon,
+  label,
+  onClick,
+  disabled,
+  className
+}: IIconButtonProps): React.ReactElement {
+  const { Icon } = useHost();
+  return (
+    <button
+      type="button"
+      className={`jp-chatd-iconButton ${className ?? ''}`}
+      title={label}
+      aria-label={label}
+      disabled={disabled}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
+  );
+}

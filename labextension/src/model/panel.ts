@@ -1,0 +1,146 @@
+import type { ChatAPI, IChatOptions } from '../client/chats.js';
+import type { ICatalog } from '../client/restapi.js';
+import type { OpenSocket } from '../client/socket.js';
+import type { IChat } from '../client/values.js';
+import { ChatModel, sentenceFor, textInput } from './chat.js';
+import { Chats } from './chats.js';
+import { Emitter } from './emitter.js';
+
+export interface IPanelState {
+  /** The chat that is looked at; without one, the list and the input for a new chat. */
+  readonly chat: ChatModel | undefined;
+  readonly catalog: ICatalog | undefined;
+  /** With what the next new chat begins. */
+  readonly options: IChatOptions;
+  /** What stands in the input for a new chat. */
+  readonly draft: string;
+  /** What is looked for; the list has only that. */
+  readonly search: string;
+  readonly found: readonly IChat[] | undefined;
+  readonly problem: string | undefined;
+}
+
+/** What a panel shows: the list of chats, or one of them. Lives as long as the panel. */
+export class PanelModel extends Emitter {
+  constructor(
+    private readonly api: ChatAPI,
+    private readonly openSocket: OpenSocket,
+    private readonly getCatalog: () => Promise<ICatalog>
+  ) {
+    super();
+    this.chats = new Chats(api, openSocket);
+    void this.attempt(async () => this.set({ catalog: await this.getCatalog() }));
+  }
+
+  readonly chats: Chats;
+
+  readonly getState = (): IPanelState => this.state;
+
+  /** Shows a chat, a subagent's too. */
+  open(chatId: string): void {
+    if (this.state.chat?.id !== chatId) {
+      this.state.chat?.dispose();
+      this.set({ chat: new ChatModel(chatId, this.chats, this.openSocket), problem: undefined });
+    }
+  }
+
+  /** Shows the list and the input for a new chat. */
+  close(): void {
+    this.state.chat?.dispose();
+    this.set({ chat: undefined });
+  }
+
+  /** Makes a chat of what is written, and shows it. */
+  start(text: string): Promise<boolean> {
+    return this.attempt(async () => {
+      const chat = await this.api.create(textInput(text), this.state.options);
+      this.chats.put(chat);
+      this.set({ draft: '', options: { ...this.state.options, planMode: false } });
+      this.open(chat.id);
+    });
+  }
+
+  setDraft(draft: string): void {
+    this.set({ draft });
+  }
+
+  setOptions(options: IChatOptions): void {
+    this.set({ options: { ...this.state.options, ...options } });
+  }
+
+  /** Looks for *search* in titles and messages; an earlier search whose answer comes late is forgotten. */
+  async find(search: string): Promise<void> {
+    this.set({ search, ...(search.trim() === '' && { found: undefined }) });
+    if (search.trim()) {
+      await this.attempt(async () => {
+        const found = await this.api.list({ words: search });
+        if (this.state.search === search) {
+          this.set({ found });
+        }
+      });
+    }
+  }
+
+  /** Puts a chat away, with its subagents; what runs is stopped. */
+  archive(chat: IChat): Promise<boolean> {
+    return this.attempt(async () => {
+      await this.chats.change(chat.id, { archived: true });
+      if (this.state.chat?.id === chat.id) {
+        this.close();
+      }
+    });
+  }
+
+  /** Keeps a chat at the top of the list, or no longer. */
+  pin(chat: IChat): Promise<boolean> {
+    return this.attempt(() => this.chats.change(chat.id, { pinOrder: chat.pinOrder ? 0 : 1 }));
+  }
+
+  stop(chat: IChat): Promise<boolean> {
+    return this.attempt(async () => void (await this.api.stop(chat.id)));
+  }
+
+  forgetProblem(): void {
+    this.set({ problem: undefined });
+  }
+
+  /** Tries at once to connect where a connection is lost. */
+  retryNow(): void {
+    this.chats.retryNow();
+    this.state.chat?.retryNow();
+  }
+
+  get isDisposed(): boolean {
+    return this.chats.isDisposed;
+  }
+
+  dispose(): void {
+    this.state.chat?.dispose();
+    this.chats.dispose();
+  }
+
+  private async attempt(act: () => Promise<void>): Promise<boolean> {
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      this.set({ problem: sentenceFor(error) });
+      return false;
+    }
+  }
+
+  private set(changes: Partial<IPanelState>): void {
+    this.state = { ...this.state, ...changes };
+    this.changed();
+  }
+
+  private state: IPanelState = {
+    chat: undefined,
+    catalog: undefined,
+    options: {},
+    draft: '',
+    search: '',
+    found: undefined,
+    problem: undefined
+  };
+}

@@ -1,0 +1,141 @@
+/** What a tool's call says at a glance. */
+
+import type { IToolCallPart, IToolResultPart } from '../client/values.js';
+
+export type ToolKind = 'shell' | 'edit' | 'read' | 'subagent' | 'plan' | 'question' | 'other';
+
+const KINDS: Readonly<Record<string, ToolKind>> = {
+  execute: 'shell',
+  process_list: 'shell',
+  process_output: 'shell',
+  process_signal: 'shell',
+  write_file: 'edit',
+  edit_files: 'edit',
+  read_file: 'read',
+  read_skill: 'read',
+  read_skill_file: 'read',
+  attach_file: 'read',
+  spawn_agent: 'subagent',
+  wait_agent: 'subagent',
+  message_agent: 'subagent',
+  close_agent: 'subagent',
+  list_agents: 'subagent',
+  propose_plan: 'plan',
+  ask_user_question: 'question'
+};
+
+export function kindOf(toolName: string): ToolKind {
+  return KINDS[toolName] ?? 'other';
+}
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Returns *value* as an object; an empty one when it is none. Models send what they like. */
+export function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+}
+
+/** Returns a field that is text; empty when it is not. */
+export function textField(value: unknown, name: string): string {
+  const field = fieldsOf(value)[name];
+  return typeof field === 'string' ? field : '';
+}
+
+export function numberField(value: unknown, name: string): number | undefined {
+  const field = fieldsOf(value)[name];
+  return typeof field === 'number' ? field : undefined;
+}
+
+/** Returns one line that tells the call from others; the name of the tool where nothing better is known. */
+export function titleOf(call: IToolCallPart): string {
+  const title = TITLES[call.toolName]?.(call.args);
+  return title?.split('\n', 1)[0]?.trim() || genericName(call.toolName);
+}
+
+const TITLES: Readonly<Record<string, (args: unknown) => string>> = {
+  execute: args => textField(args, 'command'),
+  process_list: () => 'List processes',
+  process_output: () => 'Output of a process',
+  process_signal: args => `Send ${textField(args, 'signal') || 'a signal'} to a process`,
+  write_file: args => `Write ${fileName(args)}`,
+  edit_files: args => `Edit ${listField(args, 'files').map(fileName).join(', ')}`,
+  read_file: args => `Read ${fileName(args)}`,
+  read_skill: args => `Read the skill ${textField(args, 'name')}`,
+  read_skill_file: args => `Read ${fileName(args)} of a skill`,
+  attach_file: args => `Attach ${fileName(args)}`,
+  spawn_agent: args => textField(args, 'title') || textField(args, 'prompt'),
+  wait_agent: () => 'Wait for a subagent',
+  message_agent: () => 'Message to a subagent',
+  close_agent: () => 'Stop a subagent',
+  list_agents: () => 'List subagents',
+  propose_plan: () => 'Plan',
+  ask_user_question: () => 'Question'
+};
+
+/** `slug__tool` is the tool of an MCP server. */
+function genericName(toolName: string): string {
+  const [slug, ...rest] = toolName.split('__');
+  return rest.length > 0 ? `${rest.join('__')} (${slug})` : toolName || 'A tool';
+}
+
+export interface IFileChange {
+  readonly path: string;
+  /** Texts that go and come, in order; nothing goes where the whole file is written. */
+  readonly edits: readonly { readonly before: string; readonly after: string; readonly all: boolean }[];
+}
+
+/** Returns what a call of `write_file` or `edit_files` does to which files. */
+export function fileChanges(call: IToolCallPart): IFileChange[] {
+  if (call.toolName === 'write_file') {
+    const edits = [{ before: '', after: textField(call.args, 'content'), all: false }];
+    return [{ path: textField(call.args, 'path'), edits }];
+  }
+  return listField(call.args, 'files').map(file => ({
+    path: textField(file, 'path'),
+    edits: listField(file, 'edits').map(edit => ({
+      before: textField(edit, 'search'),
+      after: textField(edit, 'replace'),
+      all: fieldsOf(edit).replace_all === true
+    }))
+  }));
+}
+
+/** The last name of a path: the whole one stands in the card. */
+function fileName(args: unknown): string {
+  return textField(args, 'path').split(/[/\\]/).pop() ?? '';
+}
+
+export function listField(value: unknown, name: string): readonly unknown[] {
+  const field = fieldsOf(value)[name];
+  return Array.isArray(field) ? field : [];
+}
+
+export interface IQuestion {
+  readonly header: string;
+  readonly question: string;
+  readonly options: readonly { readonly label: string; readonly description: string }[];
+}
+
+export function questionsOf(args: unknown): IQuestion[] {
+  return listField(args, 'questions').map(question => ({
+    header: textField(question, 'header'),
+    question: textField(question, 'question'),
+    options: listField(question, 'options').map(option => ({
+      label: textField(option, 'label'),
+      description: textField(option, 'description')
+    }))
+  }));
+}
+
+/** Returns why a call failed, as its result says; empty when it does not. */
+export function errorOf(result: IToolResultPart | undefined): string {
+  return textField(result?.result, 'error');
+}
+
+/** Returns a value as text for people: text as it is, the rest as indented JSON. */
+export function shown(value: unknown): string {
+  if (value === undefined) {
+    return '';
+  }
+  return typeof value === 'string' ? value : JSON.stringify(value, undefined, 2);
+}

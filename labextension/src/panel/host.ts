@@ -1,0 +1,46 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
+import { URLExt } from '@jupyterlab/coreutils';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+
+import { type ChatAPI, filePath } from '../client/chats.js';
+import type { ICodeAction, IHost } from '../components/host.js';
+import { Icon } from './icons.js';
+import { markdownFactory } from './markdown.js';
+
+const INSERT = 'notebook:insert-cell-below';
+const FILL = 'notebook:replace-selection';
+const RUN = 'notebook:run-cell';
+
+/** Returns what the components need of JupyterLab or Notebook. */
+export function hostFrom(app: JupyterFrontEnd, api: ChatAPI, rendermime: IRenderMimeRegistry): IHost {
+  const { baseUrl } = app.serviceManager.serverSettings;
+  return {
+    Icon,
+    codeActions: codeActions(app.commands),
+    createMarkdown: markdownFactory(rendermime),
+    fileURL: fileId => URLExt.join(baseUrl, filePath(fileId)),
+    fileText: fileId => api.fileText(fileId)
+  };
+}
+
+/** Copying always works; the others need a notebook in front, whose own commands they use, so both can be undone. */
+function codeActions(commands: JupyterFrontEnd['commands']): ICodeAction[] {
+  const copy: ICodeAction = { label: 'Copy', run: code => Clipboard.copyToSystem(code) };
+  const inNotebook = async (code: string, ...more: readonly string[]) => {
+    if (!commands.isEnabled(INSERT)) {
+      Notification.warning('Open a notebook and choose the cell below which the code shall stand.');
+      return;
+    }
+    await commands.execute(INSERT);
+    await commands.execute(FILL, { text: code });
+    for (const command of more) {
+      await commands.execute(command);
+    }
+  };
+  return [
+    copy,
+    { label: 'Insert below', run: code => void inNotebook(code) },
+    { label: 'Insert and run', run: code => void inNotebook(code, RUN) }
+  ];
+}

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { fileChanges, questionsOf, titleOf } from '../src/model/tools.js';
+import { call } from './build.js';
+
+describe('the title of a call', () => {
+  const titles: readonly [toolName: string, args: unknown, title: string][] = [
+    ['execute', { command: 'ls\npwd' }, 'ls'],
+    ['execute', undefined, 'execute'],
+    ['execute', { command: 3 }, 'execute'],
+    ['write_file', { path: '/home/me/a.txt' }, 'Write a.txt'],
+    ['edit_files', { files: [{ path: 'a.py' }, { path: 'src/b.py' }] }, 'Edit a.py, b.py'],
+    ['spawn_agent', { prompt: 'Count.\nTwice.' }, 'Count.'],
+    ['tickets__find', {}, 'find (tickets)'],
+    ['', null, 'A tool']
+  ];
+  for (const [toolName, args, title] of titles) {
+    test(`${toolName} of ${JSON.stringify(args)} is ${title}`, () => {
+      assert.equal(titleOf(call('c', { toolName, args })), title);
+    });
+  }
+});
+
+test('changes of files, whatever the model sent', () => {
+  const edit = { search: 'a', replace: 'b', replace_all: true };
+  const args = { files: [{ path: 'x', edits: [edit, 'no edit'] }, null] };
+  assert.deepEqual(fileChanges(call('c', { toolName: 'edit_files', args })), [
+    {
+      path: 'x',
+      edits: [
+        { before: 'a', after: 'b', all: true },
+        { before: '', after: '', all: false }
+      ]
+    },
+    { path: '', edits: [] }
+  ]);
+});
+
+test('questions with their options', () => {
+  const question = { header: 'Color', question: 'Which?', options: [{ label: 'Red', description: 'warm' }] };
+  assert.deepEqual(questionsOf({ questions: [question] }), [question]);
+  assert.deepEqual(questionsOf('no questions'), []);
+});

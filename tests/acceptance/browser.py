@@ -1,0 +1,126 @@
+"""The front end in a real browser: starting one, and what a person does in the agent's panel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from servers import ROOT, TOKEN, Dirs, JupyterServer
+
+BUNDLE = ROOT / "jupyter_chatd/labextension"
+PATIENCE = 10_000.0  # ms that a page may take for what a person would wait for
+QUIET = {"fetchNews": "false", "checkForUpdates": False}
+NO_PREFERENCE = {"JUPYTER_PREFER_ENV_PATH": "0"}
+"""The user's own front end goes before one that is installed beside Python."""
+
+
+@contextmanager
+def started_browser() -> Iterator[Browser]:
+    """The system's Chromium, without a window."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    assert executable, "These tests need Chromium: on Debian install the package chromium."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def with_front_end(dirs: Dirs) -> Dirs:
+    """Install the built front end for this user, and let JupyterLab ask nothing of the network."""
+    assert (BUNDLE / "package.json").exists(), "The front end is not built: run make bundle."
+    extensions = dirs.data / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "jupyter-chatd").symlink_to(BUNDLE)
+    settings = dirs.config / "lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
+    return dirs
+
+
+class Panel:
+    """The agent's panel in a page of JupyterLab or Notebook.
+
+    Args:
+        page: A page that nothing was loaded into.
+        server: The server that it belongs to, with the front end.
+    """
+
+    def __init__(self, page: Page, server: JupyterServer) -> None:
+        self.page = page
+        self._server = server
+        page.set_default_timeout(PATIENCE)
+
+    def open_lab(self) -> None:
+        """Load JupyterLab as it is at first, and bring the panel into sight."""
+        self.page.goto(f"{self._server.url}lab?reset&token={TOKEN}")
+        self.page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)  # comes when the layout stands
+        self.page.locator('[data-id="jupyter-chatd-panel"]').click()
+        self.input.wait_for()
+
+    def begin(self) -> None:
+        """Show the list and an empty input, with what a new chat has at first."""
+        if self.button("All chats").is_visible():
+            self.button("All chats").click()
+        self.input.fill("")
+        self.choose("Ask", is_on=True)
+        self.choose("Plan", is_on=False)
+
+    def choose(self, name: str, *, is_on: bool) -> None:
+        """Switch one of the choices below the input on or off."""
+        if self.button(name).get_attribute("aria-pressed") != str(is_on).lower():
+            self.button(name).click()
+
+    @property
+    def root(self) -> Locator:
+        """All of the panel."""
+        return self.page.locator("#jupyter-chatd-panel")
+
+    @property
+    def input(self) -> Locator:
+        """Where one writes."""
+        return self.root.get_by_label("Message to the agent")
+
+    @property
+    def transcript(self) -> Locator:
+        """What was said and done."""
+        return self.root.get_by_role("log")
+
+    @property
+    def stop(self) -> Locator:
+        """The button that stops the chat."""
+        return self.root.locator(".jp-chatd-composer").get_by_role("button", name="Stop")
+
+    @property
+    def queue(self) -> Locator:
+        """The messages that wait."""
+        return self.root.get_by_role("list", name="Queued messages").get_by_role("listitem")
+
+    def say(self, text: str, key: str = "Enter") -> None:
+        """Write and send."""
+        self.input.fill(text)
+        self.input.press(key)
+
+    def card(self, tool: str, state: str | None = None) -> Locator:
+        """Return the card of a tool's call; with *state*, once it has come to that."""
+        wanted = f'[data-tool="{tool}"]' + (f'[data-state="{state}"]' if state else "")
+        return self.transcript.locator(wanted)
+
+    def button(self, name: str) -> Locator:
+        """Return the button of that name."""
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def until_at_rest(self) -> None:
+        """Wait until nothing runs any more."""
+        self.transcript.and_(self.page.locator('[aria-busy="false"]')).wait_for()
+
+
+def keep_picture(page: Page, name: str) -> Path:
+    """Save what the page shows, for whoever looks into a failure; the folder is ignored by git."""
+    path = ROOT / "test-screenshots" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    page.screenshot(path=path)
+    return path
