@@ -141,10 +141,10 @@ def _close_unwanted(connecting: asyncio.Future[WebSocketClientConnection]) -> No
 
 def _hang_up(connection: WebSocketClientConnection) -> None:
     """Say goodbye and let the socket go: the loop may end before the server has answered."""
+    protocol = connection.protocol  # the connection forgets it when it says goodbye
     connection.close()
-    stream = connection.protocol.stream if connection.protocol is not None else None
-    if stream is not None:
-        stream.close()
+    if protocol is not None and protocol.stream is not None:
+        protocol.stream.close()
 
 
 async def _read(connection: WebSocketClientConnection) -> str | bytes:
