@@ -24,6 +24,7 @@ from pydantic_ai.models.bedrock import BedrockConverseModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.bedrock import BedrockProvider
 
+from .converse_body import encode_messages_apart
 from .endpoint import BEDROCK_HOST, Endpoint
 from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
@@ -126,6 +127,7 @@ def _converse_client(endpoint: Endpoint) -> Any:
         config["signature_version"] = UNSIGNED
     session: Any = boto3.Session(region_name=region_of(endpoint))
     client: Any = session.client("bedrock-runtime", endpoint_url=endpoint.base_url, config=Config(**config))
+    encode_messages_apart(client)
     if key is not None:
         # The client's own bearer tokens are found in the environment before they are taken from us, and
         # refuse addresses of this machine, which have no certificate.
