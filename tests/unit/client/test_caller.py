@@ -24,13 +24,13 @@ async def run(caller: CallerThread, call: Callable[[], Any]) -> Any:
 
 async def run_soon(caller: CallerThread, call: Callable[[], Any]) -> Any:
     """Run it once somebody waits."""
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
     return await caller.run_sync(call)
 
 
 def test_who_waits_runs_it() -> None:
     caller = CallerThread()
-    assert caller.serve(background().start(run_soon(caller, where)), 10) is threading.current_thread()
+    assert caller.serve(background().start(run_soon(caller, where)), 30) is threading.current_thread()
 
 
 def test_when_nobody_waits_it_has_a_thread_of_its_own() -> None:
@@ -46,7 +46,7 @@ def test_what_it_raises_is_raised_where_it_is_awaited() -> None:
 
     caller = CallerThread()
     with pytest.raises(LookupError, match="nothing"):
-        caller.serve(background().start(run(caller, fail)), 10)
+        caller.serve(background().start(run(caller, fail)), 30)
 
 
 def test_waiting_ends_and_takes_the_work_along() -> None:
@@ -64,9 +64,9 @@ def test_an_interrupt_in_a_function_reaches_who_waits_and_who_asked() -> None:
     inner = background().start(run_soon(caller, stop))
     never: concurrent.futures.Future[None] = concurrent.futures.Future()
     with pytest.raises(KeyboardInterrupt):
-        caller.serve(never, 10)
+        caller.serve(never, 30)
     with pytest.raises(RuntimeError, match="stopped by KeyboardInterrupt"):
-        inner.result(10)
+        inner.result(30)
 
 
 def test_the_loop_does_not_wait_for_itself() -> None:

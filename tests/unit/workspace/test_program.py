@@ -132,8 +132,8 @@ async def test_unused_it_ends_itself(settings: AgentSettings, folder: Path) -> N
 @pytest.mark.parametrize(
     ("script", "limit_s", "expected"),
     [
-        ("echo made > f", 10.0, Lifecycle.READY),
-        ("exit 3", 10.0, Lifecycle.START_ERROR),
+        ("echo made > f", 60.0, Lifecycle.READY),
+        ("exit 3", 60.0, Lifecycle.START_ERROR),
         ("sleep 60", 0.2, Lifecycle.START_TIMEOUT),
     ],
 )
@@ -141,7 +141,7 @@ async def test_the_start_up_script(
     settings: AgentSettings, script: str, limit_s: float, expected: Lifecycle
 ) -> None:
     async with running(replace(settings, startup_script=script, startup_limit_s=limit_s)) as (agent, _):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (state := (await agent.hello()).lifecycle) is Lifecycle.STARTING:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert state is expected
