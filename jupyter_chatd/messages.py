@@ -415,13 +415,22 @@ class Approval(StrEnum):
     DENIED = "denied"
 
 
+class Scope(StrEnum):
+    """How far the decision to allow a call goes; without one, the rule that asked says it."""
+
+    ONCE = "once"
+    """This call: the same one is asked about again."""
+    CHAT = "chat"
+    """All calls of this tool in this chat."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A call that somebody allowed."""
 
     tool_name: str
-    arguments: str
-    """JSON with sorted keys."""
+    arguments: str | None
+    """JSON with sorted keys; `None` for whatever arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,6 +449,8 @@ class ToolRun:
     action: ActionKind | None = None
     """What a client must do before the call can go on; `None` for a call that the server just runs."""
     approval: Approval | None = None
+    approval_scope: Scope | None = None
+    """How far an approval goes; `None` leaves it to the rule that asked."""
     decided_by: str | None = None
     decided_at: float | None = None
     claimed_by: str | None = None

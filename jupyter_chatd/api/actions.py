@@ -5,7 +5,9 @@ They are apart because a kernel's token may answer calls of its own tools and ne
 
 from __future__ import annotations
 
+from .. import wire
 from ..errors import InvalidInputError
+from ..messages import Scope
 from ..store.actions import ActionResult
 from . import requests
 from .base import CHAT, ChatdHandler, permission
@@ -38,13 +40,24 @@ class ToolResultsHandler(ChatdHandler):
 class ApprovalsHandler(ChatdHandler):
     """`/chats/{id}/approvals`."""
 
+    @permission("read", "chats")
+    async def get(self, chat_id: str) -> None:
+        """Return what asks for an approval, or did, with who decided; oldest first."""
+        await self.find_chat(chat_id)
+        self.reply([wire.approval_json(run) for run in await self.service.approvals(chat_id)])
+
     @permission("execute", "approvals")
     async def post(self, chat_id: str) -> None:
         """Allow or deny a call; deciding the same again changes nothing."""
         body = self.body(requests.Approvals)
         await self.find_chat(chat_id)
         allow = body.decision == "allow"
-        chat = await self.service.decide(chat_id, body.key, allow=allow, decided_by=self.user_name)
+        if body.scope and not allow:
+            raise InvalidInputError("Invalid request.", detail="scope: expected with the decision allow only")
+        scope = Scope(body.scope) if body.scope else None
+        chat = await self.service.decide(
+            chat_id, body.key, allow=allow, scope=scope, decided_by=self.user_name
+        )
         self.reply(chat_reply(chat))
 
 

@@ -251,6 +251,8 @@ class Approvals(CallRef):
     """`POST chats/{id}/approvals`: the decision about a call."""
 
     decision: Literal["allow", "deny"]
+    scope: Literal["once", "chat"] | None = None
+    """How far it goes to allow it: this call, or all of this tool in this chat. Default: as the rule says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

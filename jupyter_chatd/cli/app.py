@@ -19,13 +19,14 @@ from ..client.session import ChatSession
 from ..client.view import ChatView
 from ..messages import Chat, Message
 from . import archive
+from .approvals import APPROVALS
 from .attach import attach_options, check_one_stdin, upload, with_lines
 from .finding import print_findings
 from .mcp import mcp
+from .naming import find_chat
 from .options import JSON, SERVER, guarded, server_option
 from .output import (
     NEWEST,
-    pick,
     print_chat_json,
     print_chats,
     print_chats_json,
@@ -180,7 +181,7 @@ async def send(
     printer = TurnPrinter(quiet=quiet or as_json)
     choice = await prefer_running(server, cwd=Path.cwd(), may_start=not no_wait)
     async with server_for_prompt(choice, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
-        row = await _find_chat(client, chat)
+        row = await find_chat(client, chat)
         async with ChatSession(client, row.id) as session:
             uploaded = await upload(client, files)
             sent = await session.send(
@@ -203,7 +204,7 @@ async def compact(chat: str, server: str) -> None:
     """Let the model summarise CHAT and go on from the summary."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
-        row = await _find_chat(client, chat)
+        row = await find_chat(client, chat)
         async with ChatSession(client, row.id) as session:
             await until_ctrl_c(session.compact(), stop=session.interrupt)
 
@@ -216,7 +217,7 @@ async def clear(chat: str, server: str) -> None:
     """Let the model forget what was said in CHAT; the messages stay to be read."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
-        row = await _find_chat(client, chat)
+        row = await find_chat(client, chat)
         await client.clear(row.id)
 
 
@@ -232,7 +233,7 @@ async def tail(chat: str, messages: int, until_idle: bool, server: str) -> None:
     """Follow CHAT: print its last messages, then what happens. Ctrl-C leaves; the agent goes on."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
-        row = await _find_chat(client, chat)
+        row = await find_chat(client, chat)
         async with ChatSession(client, row.id, give_up_s=None) as session:
             work = follow_chat(row, session, messages=messages, until_idle=until_idle)
             await until_ctrl_c(work)
@@ -292,7 +293,7 @@ async def archive_(chat: str, undo: bool, server: str) -> None:
     """Put CHAT and its subagents away; what runs is stopped first."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
-        row = await _find_chat(client, chat, archived=undo)
+        row = await find_chat(client, chat, archived=undo)
         await client.update(row.id, archived=not undo)
 
 
@@ -305,7 +306,7 @@ async def label(chat: str, labels: Mapping[str, str], server: str) -> None:
     """Give CHAT these labels in place of those it has; without any, take them away."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
-        row = await _find_chat(client, chat)
+        row = await find_chat(client, chat)
         await client.update(row.id, labels=labels)
 
 
@@ -345,14 +346,14 @@ async def tree(chat: str, watch: bool, server: str, as_json: bool) -> None:
             family = archive.tree(conn, archive.find_chat(conn, chat))
     else:
         async with AsyncClient(found) as client:
-            family = await client.tree((await _find_chat(client, chat)).id)
+            family = await client.tree((await find_chat(client, chat)).id)
     click.echo(wire.dump_json(tree_json(family)) if as_json else family)
 
 
 async def _watch(chat: str, server: str) -> None:
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
-        row = await _find_chat(client, chat)
+        row = await find_chat(client, chat)
         async with ChatSession(client, row.id, give_up_s=None) as session:
             await until_ctrl_c(watch_family(row, session))
 
@@ -380,7 +381,7 @@ async def usage(chat: str | None, server: str, as_json: bool, **days: datetime |
             if chat is None:
                 report = await client.usage(first, last)
             else:
-                report = await client.chat_usage((await _find_chat(client, chat)).id)
+                report = await client.chat_usage((await find_chat(client, chat)).id)
     click.echo(wire.dump_json(asdict(report)) if as_json else report)
 
 
@@ -417,23 +418,17 @@ def _read(text: str) -> str:
     return text
 
 
-async def _find_chat(client: AsyncClient, word: str, *, archived: bool = False) -> Chat:
-    if archive.is_chat_id(word):
-        return await client.get(word)
-    return pick(await client.list(limit=NEWEST, archived=archived), word)
-
-
 async def _read_chat(server: str, word: str) -> tuple[Chat, tuple[Message, ...]]:
     """Return a chat with all its messages, from a running server or from the database."""
     found = await find_running(server, cwd=Path.cwd())
     if found is not None:
         async with AsyncClient(found) as client:
-            chat = await _find_chat(client, word)
+            chat = await find_chat(client, word)
             return chat, await client.history(chat.id)
     with archive.open_archive(database_path(load_config())) as conn:
         chat = archive.find_chat(conn, word)
         return chat, archive.messages(conn, chat.id)
 
 
-for _command in COMMANDS:
+for _command in (*APPROVALS, *COMMANDS):
     chatd.add_command(_command)

@@ -40,7 +40,10 @@ async def converse(
         await session.interrupt()
         raise ClientError(f"The agent was not done within {timeout_s:g} seconds and was stopped.") from None
     if session.view.status == "requires_action":
-        raise ClientError("The agent waits for an answer or an approval: open the chat in JupyterLab.")
+        raise ClientError(
+            "The agent waits for an answer or an approval: see jupyter chatd approvals "
+            f"{session.chat_id[:8]}, or open the chat in JupyterLab."
+        )
 
 
 async def _settle(session: ChatSession) -> None:

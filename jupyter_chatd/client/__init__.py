@@ -11,6 +11,7 @@ but the values (`messages`, `events`) and their JSON (`wire`).
 
 from __future__ import annotations
 
+from .approvals import ApprovalList, AskedCall
 from .calls import CallStatus, ToolCall, ToolCalls, tool_calls
 from .chat import Chat, ChatList, ChildList, HitList
 from .client import AsyncClient, Edited, Interrupted, Page, Sent, ToolAnswer
@@ -26,6 +27,8 @@ from .usage import UsageReport
 from .view import ChatView, LiveBlock
 
 __all__ = [
+    "ApprovalList",
+    "AskedCall",
     "AsyncClient",
     "CallStatus",
     "Chat",

@@ -75,7 +75,7 @@ class ToolCall:
         """One line: `execute: ls -la`."""
         if self.status is CallStatus.CALLING or not self.args:
             return self.name
-        return f"{self.name}: {_gist(self.args)}"
+        return f"{self.name}: {gist(self.args)}"
 
     @property
     def outcome(self) -> str:
@@ -121,7 +121,7 @@ _Pair: TypeAlias = tuple[ToolCallPart, CallKey | None]
 
 
 def _row(call: ToolCall) -> dict[str, Any]:
-    values = (call.name, _gist(call.args), call.status.value, call.exit_code, call.duration_ms, call.output)
+    values = (call.name, gist(call.args), call.status.value, call.exit_code, call.duration_ms, call.output)
     return dict(zip(_COLUMNS, values, strict=True))
 
 
@@ -217,7 +217,7 @@ def _number(result: JsonValue, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _gist(args: object) -> str:
+def gist(args: object) -> str:
     """Return the arguments in short: the only one, or what is acted on, else all as JSON."""
     if isinstance(args, Mapping):
         args = cast("Mapping[str, object]", args)

@@ -7,13 +7,14 @@ import weakref
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from ..events import ChildState
 from ..hits import Hit
 from ..messages import Chat as ChatRow
 from ..messages import Message, QueuedMessage, Role
 from . import display, live
+from .approvals import Allowed, ApprovalList, AskedCall
 from .background import BackgroundLoop, background
 from .caller import CallerThread
 from .calls import ToolCalls, tool_calls
@@ -56,6 +57,9 @@ class Chat:
             thread of their own while none does; `async` ones in the client's own event loop.
         title: Shown in lists; by default the first words of the text.
         labels: Words by name to find it by: `Chat.list(labels=…)`.
+        approvals: `ask` lets the agent wait for `allow` before calls that change something, `auto` does not;
+            the server's default when not given.
+        plan: Let the agent only plan, until you `allow` its plan.
         url: Address of the server, when it is not this notebook's own.
         token: Its token.
 
@@ -75,6 +79,8 @@ class Chat:
         tools: Sequence[Callable[..., Any]] = (),
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
+        approvals: Literal["ask", "auto"] | None = None,
+        plan: bool = False,
         url: str | None = None,
         token: str | None = None,
     ) -> None:
@@ -88,6 +94,8 @@ class Chat:
             title=title,
             labels=labels,
             client_tools=declared,
+            approval_mode=approvals,
+            plan_mode="plan" if plan else None,
         )
         chat = background().run(begun)
         self._bind(client, chat, tools)
@@ -215,6 +223,31 @@ class Chat:
         self._call(self._session.clear())
         return self
 
+    def allow(self, call: AskedCall | None = None, *, scope: Allowed | None = None) -> Self:
+        """Allow a call that waits for an approval, or a plan; the agent goes on.
+
+        Args:
+            call: One of `approvals`; may be left out where only one waits.
+            scope: `once` for this call alone, `chat` for all of its tool in this chat; else as the rule that
+                asked says.
+
+        Raises:
+            ClientError: none waits, or several do and *call* was left out.
+            RefusedError: it was decided otherwise.
+        """
+        self._call(self._decide(call, allow=True, scope=scope))
+        return self
+
+    def deny(self, call: AskedCall | None = None) -> Self:
+        """Deny a call that waits for an approval; the agent reads that. Raises as `allow`."""
+        self._call(self._decide(call, allow=False))
+        return self
+
+    async def _decide(self, call: AskedCall | None, *, allow: bool, scope: Allowed | None = None) -> None:
+        if call is None:
+            call = (await self._session.client.approvals(self.id)).the_pending()
+        await self._session.decide(call.key, allow=allow, scope=scope)
+
     def promote(self, queued_id: int) -> Self:
         """Let a queued message be next, and stop what runs."""
         self._call(self._session.promote(queued_id))
@@ -337,6 +370,11 @@ class Chat:
     def tool_calls(self) -> ToolCalls:
         """All tool calls with their results, oldest first."""
         return tool_calls(self._view())
+
+    @property
+    def approvals(self) -> ApprovalList:
+        """The calls that wait for an approval, or did, with who decided; oldest first."""
+        return self._call(self._session.client.approvals(self.id))
 
     @property
     def queue(self) -> tuple[QueuedMessage, ...]:

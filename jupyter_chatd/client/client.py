@@ -13,6 +13,7 @@ from .. import wire
 from ..hits import Hit
 from ..messages import Action, CallKey, Chat, ClientTool, Message, QueuedMessage
 from ..wire.values import plain
+from .approvals import Allowed, ApprovalList, AskedCall
 from .files import Attachment, ChatFile, Upload, read_upload
 from .mcp import McpClient
 from .restapi import Params, RestApi
@@ -117,6 +118,8 @@ class AsyncClient:
         client_tools: Sequence[ClientTool] = (),
         reasoning_effort: Effort | None = None,
         mcp_server_ids: Sequence[str] | None = None,
+        approval_mode: Literal["ask", "auto"] | None = None,
+        plan_mode: Literal["plan"] | None = None,
     ) -> Chat:
         """Create a chat whose first turn begins at once.
 
@@ -131,6 +134,8 @@ class AsyncClient:
             "client_tools": plain(tuple(client_tools)) or None,
             "reasoning_effort": reasoning_effort,
             "mcp_server_ids": mcp_server_ids,
+            "approval_mode": approval_mode,
+            "plan_mode": plan_mode,
         }
         return wire.chat_from_json(await self._api.post("", body))
 
@@ -293,6 +298,20 @@ class AsyncClient:
             for answer in answers
         ]
         await self._api.post(f"{_path(chat_id)}/tool-results", {"client": client, "results": results})
+
+    async def approvals(self, chat_id: str) -> ApprovalList:
+        """Return the calls that ask for an approval, or did, oldest first; a plan that waits comes last."""
+        return ApprovalList(map(AskedCall.of_json, await self._api.get(f"{_path(chat_id)}/approvals")))
+
+    async def decide(self, chat_id: str, key: CallKey, *, allow: bool, scope: Allowed | None = None) -> Chat:
+        """Allow or deny a call, or approve a plan; 409 when it was decided otherwise."""
+        body = {
+            "message_id": key.message_id,
+            "call_index": key.index,
+            "decision": "allow" if allow else "deny",
+            "scope": scope,
+        }
+        return wire.chat_from_json(await self._api.post(f"{_path(chat_id)}/approvals", body))
 
     async def children(self, chat_id: str) -> tuple[Chat, ...]:
         """Return a chat's own subagents, archived ones too, in the order in which they were made."""

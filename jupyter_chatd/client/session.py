@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from ..errors import ChatdError
 from ..events import StreamEvent
-from ..messages import Chat, ChatStatus, ErrorDetail
+from ..messages import CallKey, Chat, ChatStatus, ErrorDetail
+from .approvals import Allowed
 from .client import AsyncClient, Busy, Content, Edited, Effort, Interrupted, Page, Sent
 from .errors import ChatFailedError, ClientError, UnreachableError
 from .files import Attachment
@@ -127,6 +128,12 @@ class ChatSession:
         while not await self._has_stopped():
             await self._pause()
         return done
+
+    async def decide(self, key: CallKey, *, allow: bool, scope: Allowed | None = None) -> Chat:
+        """Allow or deny a call, or approve a plan; see `AsyncClient.decide`."""
+        chat = await self.client.decide(self.chat_id, key, allow=allow, scope=scope)
+        self._is_unsure = True
+        return chat
 
     async def compact(self) -> ChatView:
         """Let the history be summarised, and return once that is done; see `AsyncClient.compact`.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from ..messages import Grant, JsonValue, ToolCallPart, ToolRun
+from ..messages import Grant, JsonValue, Scope, ToolCallPart, ToolRun
 
 
 class Ask(StrEnum):
@@ -125,21 +125,27 @@ class ApprovalPolicy:
             grants: What was allowed in this chat.
             directory: The workspace's folder; `None` when it is not known, and then nothing lies inside.
         """
-        ask = self._find(call, mode, is_repeatable=is_repeatable, directory=directory)
+        forced = _first(self.forced, call, directory)
+        ask = forced or self._ask(call, mode, is_repeatable=is_repeatable, directory=directory)
         match ask:
             case Ask.NEVER:
                 return False
             case Ask.ONCE:
                 return all(grant.tool_name != call.tool_name for grant in grants)
             case Ask.ALWAYS:
-                return Grant(tool_name=call.tool_name, arguments=_as_text(call.args)) not in grants
+                # Nobody allows for a whole chat what the administrator wants to be asked each time.
+                texts = (_as_text(call.args), *(() if forced else (None,)))
+                return all(Grant(tool_name=call.tool_name, arguments=text) not in grants for text in texts)
 
-    def _find(self, call: ToolCallPart, mode: str, *, is_repeatable: bool, directory: str | None) -> Ask:
-        rules = (*self.forced, *self.rules, *DEFAULTS) if mode == "ask" else self.forced
-        found = next((rule for rule in rules if rule.fits(call, directory=directory)), None)
-        if found is not None:
-            return found.ask
-        return Ask.ONCE if mode == "ask" and not is_repeatable else Ask.NEVER
+    def _ask(self, call: ToolCallPart, mode: str, *, is_repeatable: bool, directory: str | None) -> Ask:
+        if mode != "ask":
+            return Ask.NEVER
+        found = _first((*self.rules, *DEFAULTS), call, directory)
+        return found or (Ask.NEVER if is_repeatable else Ask.ONCE)
+
+
+def _first(rules: Iterable[Rule], call: ToolCallPart, directory: str | None) -> Ask | None:
+    return next((rule.ask for rule in rules if rule.fits(call, directory=directory)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +168,8 @@ class ChatApprovals:
 
 def grant_of(run: ToolRun) -> Grant:
     """Return what allowing a call allows."""
-    return Grant(tool_name=run.tool_name, arguments=_as_text(run.args))
+    is_for_chat = run.approval_scope is Scope.CHAT
+    return Grant(tool_name=run.tool_name, arguments=None if is_for_chat else _as_text(run.args))
 
 
 def _as_text(args: JsonValue) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..messages import (
     Part,
     QueuedMessage,
     Role,
+    Scope,
     TextPart,
     ToolRun,
     TurnOptions,
@@ -46,7 +47,7 @@ from ..store.conversation import (
     Sent,
     SetArchived,
 )
-from ..store.plans import ApprovePlan, is_proposal
+from ..store.plans import ApprovePlan, find_proposal, is_proposal
 from ..titles import initial_title
 from .prompt_settings import PromptSettings
 
@@ -251,7 +252,13 @@ class ChatService:
         """
         return await self.store.apply(CompleteAction(chat_id=chat_id, results=tuple(results), client=client))
 
-    async def decide(self, chat_id: str, key: CallKey, *, allow: bool, decided_by: str) -> Chat:
+    async def approvals(self, chat_id: str) -> tuple[ToolRun, ...]:
+        """Return the calls that ask for an approval, or did, oldest first; a plan that waits comes last."""
+        return await self.store.read(_approvals_of(chat_id))
+
+    async def decide(
+        self, chat_id: str, key: CallKey, *, allow: bool, decided_by: str, scope: Scope | None = None
+    ) -> Chat:
         """Allow or deny a call; allowing one that proposed a plan approves the plan, and a turn begins.
 
         Raises:
@@ -264,7 +271,7 @@ class ChatService:
                 raise InvalidInputError("A plan is not denied: say in a message what should be different.")
             return await self.store.apply(ApprovePlan(chat_id=chat_id, key=key, decided_by=decided_by))
         return await self.store.apply(
-            DecideApproval(chat_id=chat_id, key=key, allow=allow, decided_by=decided_by)
+            DecideApproval(chat_id=chat_id, key=key, allow=allow, decided_by=decided_by, scope=scope)
         )
 
     # Metadata
@@ -289,6 +296,15 @@ class ChatService:
             ConflictError: something still runs.
         """
         return await self.store.apply(SetArchived(chat_id=chat_id, archived=archived))
+
+
+def _approvals_of(chat_id: str) -> Callable[[sqlite3.Connection], tuple[ToolRun, ...]]:
+    def read(conn: sqlite3.Connection) -> tuple[ToolRun, ...]:
+        plan = find_proposal(conn, chat_id)
+        asked = (run for run in reads.asked_calls(conn, chat_id) if plan is None or run.key != plan.key)
+        return (*asked, plan) if plan else tuple(asked)
+
+    return read
 
 
 def _user_row(parts: tuple[Part, ...], created_by: str | None, options: TurnOptions) -> NewMessage:

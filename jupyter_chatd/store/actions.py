@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..errors import AlreadyDecidedError, InvalidInputError, NotFoundError
-from ..messages import ActionKind, Approval, CallKey, Chat, ChatStatus, ToolResultPart, ToolRun
+from ..messages import ActionKind, Approval, CallKey, Chat, ChatStatus, Scope, ToolResultPart, ToolRun
 from .calls import NO_CLIENT, is_open
 from .cell import Cell
 from .conversation import finish_call
@@ -240,7 +240,7 @@ def _result_part(answer: ActionResult, run: ToolRun) -> ToolResultPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideApproval:
-    """Allow or deny a call that asks for it; deciding the same again changes nothing.
+    """Allow or deny a call that asks for it; deciding the same again changes nothing, its scope neither.
 
     Raises:
         AlreadyDecidedError: it was decided otherwise.
@@ -251,6 +251,8 @@ class DecideApproval:
     key: CallKey
     allow: bool
     decided_by: str
+    scope: Scope | None = None
+    """How far it goes when it is allowed; `None` leaves that to the rule that asked."""
 
     transition = Transition.DECIDE_APPROVAL
 
@@ -263,9 +265,12 @@ class DecideApproval:
             raise _refusal(tx, self.chat_id, CLOSED)
         cell = tx.cell(self.chat_id)
         tx.conn.execute(
-            "UPDATE tool_runs SET approval = ?, decided_by = ?, decided_at = ?"
+            "UPDATE tool_runs SET approval = ?, approval_scope = ?, decided_by = ?, decided_at = ?"
             " WHERE message_id = ? AND call_index = ?",
-            (self._wanted.value, self.decided_by, tx.now, self.key.message_id, self.key.index),
+            (
+                *(self._wanted.value, self.scope if self.allow else None),
+                *(self.decided_by, tx.now, self.key.message_id, self.key.index),
+            ),
         )
         if not self.allow:
             finish_call(tx, call.run, _denial(call.run))

@@ -198,7 +198,7 @@ class RunnerView:
     """Model calls of the present turn that are not in the history."""
     journal: tuple[ToolRun, ...]
     allowed: tuple[ToolRun, ...]
-    """Calls of this chat that somebody allowed, of rows that are not deleted."""
+    """Calls of this chat that somebody allowed, not just this once, of rows that are not deleted."""
 
 
 def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
@@ -228,7 +228,19 @@ def runner_view(conn: sqlite3.Connection, chat_id: str) -> RunnerView:
 def _allowed(conn: sqlite3.Connection, chat_id: str) -> tuple[ToolRun, ...]:
     rows = conn.execute(
         "SELECT tool_runs.* FROM tool_runs JOIN messages ON messages.id = message_id"
-        " WHERE tool_runs.chat_id = ? AND approval = 'allowed' AND deleted = 0",
+        " WHERE tool_runs.chat_id = ? AND approval = 'allowed' AND approval_scope IS NOT 'once'"
+        " AND deleted = 0",
+        (chat_id,),
+    )
+    return tuple(tool_run_from_row(row) for row in rows)
+
+
+def asked_calls(conn: sqlite3.Connection, chat_id: str) -> tuple[ToolRun, ...]:
+    """Return the calls that ask for an approval, or did, of rows that are not deleted, oldest first."""
+    rows = conn.execute(
+        "SELECT tool_runs.* FROM tool_runs JOIN messages ON messages.id = message_id"
+        " WHERE tool_runs.chat_id = ? AND approval IS NOT NULL AND deleted = 0"
+        " ORDER BY message_id, call_index",
         (chat_id,),
     )
     return tuple(tool_run_from_row(row) for row in rows)

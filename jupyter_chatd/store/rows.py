@@ -21,6 +21,7 @@ from ..messages import (
     QueuedMessage,
     RetryState,
     Role,
+    Scope,
     StopReason,
     ToolResultPart,
     ToolRun,
@@ -241,6 +242,7 @@ def tool_run_from_row(row: sqlite3.Row) -> ToolRun:
     values["result"] = result_from_json(values["result"])
     values["action"] = ActionKind(values["action"]) if values["action"] else None
     values["approval"] = Approval(values["approval"]) if values["approval"] else None
+    values["approval_scope"] = Scope(values["approval_scope"]) if values["approval_scope"] else None
     return ToolRun(**values)
 
 

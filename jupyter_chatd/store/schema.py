@@ -342,3 +342,11 @@ def m005_settings(db: Database) -> None:
 def m006_allowed_calls(db: Database) -> None:
     """Find what was allowed in a chat without reading its whole journal."""
     db.conn.execute("CREATE INDEX tool_runs_allowed ON tool_runs (chat_id) WHERE approval = 'allowed'")
+
+
+@migrations()
+def m007_approval_scope(db: Database) -> None:
+    """Keep how far an approval goes."""
+    db.conn.execute(
+        "ALTER TABLE tool_runs ADD COLUMN approval_scope TEXT CHECK (approval_scope IN ('once', 'chat'))"
+    )

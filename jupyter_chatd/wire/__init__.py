@@ -16,6 +16,7 @@ from .nul import decode_nul, encode_nul
 from .public import (
     PUBLIC_FIELDS,
     action_json,
+    approval_json,
     chat_json,
     error_json,
     hit_json,
@@ -37,6 +38,7 @@ __all__ = [
     "PUBLIC_FIELDS",
     "FindFile",
     "action_json",
+    "approval_json",
     "chat_from_json",
     "chat_json",
     "check_free_json",

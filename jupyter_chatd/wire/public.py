@@ -28,6 +28,7 @@ from ..messages import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    ToolRun,
     UnknownPart,
 )
 from .parts import TIME_FIELDS, FieldDefaults, field_defaults, pick
@@ -188,6 +189,21 @@ def action_json(action: Action) -> dict[str, Any]:
     if action.deadline_at is not None:
         fields["deadline_at"] = rfc3339(action.deadline_at)
     return fields
+
+
+def approval_json(run: ToolRun) -> dict[str, Any]:
+    """Return what clients see of a call that asks for an approval, or did."""
+    return {
+        "message_id": run.message_id,
+        "call_index": run.call_index,
+        "tool_call_id": run.tool_call_id,
+        "tool_name": run.tool_name,
+        "args": run.args,
+        "approval": run.approval.value if run.approval else None,
+        "scope": run.approval_scope.value if run.approval_scope else None,
+        "decided_by": run.decided_by,
+        "decided_at": rfc3339(run.decided_at) if run.decided_at is not None else None,
+    }
 
 
 def _public_values(part: KnownPart) -> dict[str, Any]:

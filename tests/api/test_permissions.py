@@ -69,6 +69,7 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("DELETE", CHAT + "/queue/{queued_id}"): ("write", "chats"),
     ("POST", CHAT + "/queue/{queued_id}/promote"): ("write", "chats"),
     ("POST", CHAT + "/tool-results"): ("write", "tool_results"),
+    ("GET", CHAT + "/approvals"): ("read", "chats"),
     ("POST", CHAT + "/approvals"): ("execute", "approvals"),
     ("GET", CHAT + "/stream"): ("read", "chats"),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_chatd.loop.approvals import ApprovalPolicy, Ask, Rule, Where, grant_of, parse_rule
-from jupyter_chatd.messages import Grant, ToolCallPart, ToolRun
+from jupyter_chatd.messages import Grant, Scope, ToolCallPart, ToolRun
 
 FOLDER = "/home/ada/work"
 DEFAULT = ApprovalPolicy()
@@ -19,6 +19,19 @@ def call(name: str, **args: Any) -> ToolCallPart:
 
 def allowed(name: str, **args: Any) -> Grant:
     run = ToolRun(message_id=1, call_index=0, chat_id="c", tool_call_id="c", tool_name=name, args=args)
+    return grant_of(run)
+
+
+def allowed_for_chat(name: str) -> Grant:
+    run = ToolRun(
+        message_id=1,
+        call_index=0,
+        chat_id="c",
+        tool_call_id="c",
+        tool_name=name,
+        args={"command": "ls"},
+        approval_scope=Scope.CHAT,
+    )
     return grant_of(run)
 
 
@@ -124,3 +137,17 @@ def test_a_rule_from_the_configuration() -> None:
 def test_a_wrong_rule_says_what_is_wrong(value: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         parse_rule(value)
+
+
+def test_what_was_allowed_for_the_chat_asks_no_more_whatever_the_arguments() -> None:
+    granted = allowed_for_chat("execute")
+    assert not asks(call("execute", command="rm -r x"), granted)
+    assert asks(OUTSIDE, granted)
+
+
+def test_what_the_administrator_wants_to_be_asked_each_time_nobody_allows_for_a_chat() -> None:
+    policy = ApprovalPolicy(forced=(Rule(tool="execute", ask=Ask.ALWAYS),))
+    one = call("execute", command="rm -r x")
+    for mode in ("ask", "auto"):
+        assert asks(one, allowed_for_chat("execute"), policy=policy, mode=mode)
+        assert not asks(one, allowed("execute", command="rm -r x"), policy=policy, mode=mode)

@@ -727,7 +727,8 @@ def decide_approval(draft: Draft, t: DecideApproval) -> Any:
     if run.approval is not Approval.PENDING or is_closed:
         raise Refused(Refusal.DECIDED)
     record = draft.enter(t.chat_id, "A0 A1")
-    run = replace(run, approval=wanted, decided_by=t.decided_by, decided_at=draft.now)
+    scope = t.scope if t.allow else None
+    run = replace(run, approval=wanted, approval_scope=scope, decided_by=t.decided_by, decided_at=draft.now)
     if not t.allow:
         call = ToolCallPart(tool_call_id=run.tool_call_id, tool_name=run.tool_name)
         run = replace(run, result=failure(call, DENIED), finished_at=draft.now)

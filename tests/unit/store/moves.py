@@ -14,6 +14,7 @@ from jupyter_chatd.messages import (
     FilePart,
     NewMessage,
     Role,
+    Scope,
     TextPart,
     TurnOptions,
     Visibility,
@@ -300,6 +301,7 @@ class Moves:
             chat_id=record.chat.id,
             key=self.pick(pending or keys),
             allow=self.pick((True, False)),
+            scope=self.pick((None, *Scope)),
             decided_by=self.pick(PEOPLE),
         )
 
