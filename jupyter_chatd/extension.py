@@ -6,10 +6,11 @@ import asyncio
 import os
 import sqlite3
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
+from jupyter_core.paths import jupyter_config_dir
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import TraitError
 
@@ -21,9 +22,12 @@ from .loop.decide import Limits
 from .loop.retry import RetryPolicy
 from .mcp.secret_file import FILE_NAME as SECRETS_FILE
 from .mcp.trust import FILE_NAME as TRUST_FILE
+from .places import code_files, code_folders, forget_workspace_modules, private_places, secret_places
 from .runtime import DATABASE, Options, Runtime
 from .undumpable import make_undumpable
+from .workspace.environment import scrubbed
 from .workspace.limits import AgentLimits, OutputLimits
+from .workspace.sandbox import SandboxPolicy, SandboxSettings
 
 KEY_FILE = "keys.json"
 
@@ -113,11 +117,25 @@ class JupyterChatd(Settings, ExtensionApp):
                 is_known = isinstance(error, StoreError | OSError | sqlite3.Error)
                 self.log.error("jupyter_chatd cannot start: %s", problem, exc_info=not is_known)
                 return
+            self._keep_confined()
             self._activity.start()
             self._running.settle(None)
             swept = await self._agent.sweep_orphans()
         if swept:
             self.log.info("Ended %d processes that a server left running when it died", swept)
+
+    def _keep_confined(self) -> None:
+        """Close what would lead out of the sandbox, once all extensions are loaded, or tell of it."""
+        assert self.serverapp is not None
+        if self.sandbox_settings.policy is SandboxPolicy.OFF:
+            return
+        if forget_workspace_modules(self._directory):
+            self.log.info("Modules of the workspace are not imported by the server any more")
+        if self.sandbox_network and not self.serverapp.identity_provider.auth_enabled:
+            self.log.warning(
+                "This server asks nobody for a token, so commands of the agent can leave their sandbox "
+                "through it. Set a token, or c.JupyterChatd.sandbox_network = False"
+            )
 
     def _start_problem(self, error: Exception) -> str:
         """Return what to tell whoever asks for a route."""
@@ -216,7 +234,6 @@ class JupyterChatd(Settings, ExtensionApp):
 
     def _build_mcp(self) -> Any:
         from .mcp.service import McpService
-        from .workspace.environment import scrubbed
 
         return McpService(
             folder=self._folder,
@@ -236,18 +253,27 @@ class JupyterChatd(Settings, ExtensionApp):
             home=Path.home(),
             state_folder=self._processes,
             config_folder=config / "jupyter_chatd",
-            protected=self._protected_places(config),
+            protected=self._protected_places(),
             extra_env_names=self.extra_environment,
-            sandbox=self.sandbox_settings,
+            sandbox=self._sandbox_settings,
             limits=self._workspace_limits(),
         )
 
-    def _protected_places(self, config: Path) -> list[Path]:
+    def _protected_places(self) -> list[Path]:
         """Folders that the file tools refuse, and files that they know by any other name (hard links) too."""
         assert self.serverapp is not None
-        names = (KEY_FILE, SECRETS_FILE, TRUST_FILE, DATABASE)
-        files = [*(self._folder / name for name in names), Path(self.serverapp.info_file)]
-        return [self._folder, config, Path(jupyter_runtime_dir()), *files]
+        files = [self._folder / name for name in (KEY_FILE, SECRETS_FILE, TRUST_FILE, DATABASE)]
+        return [self._folder, *secret_places(self.serverapp), *files]
+
+    @property
+    def _sandbox_settings(self) -> SandboxSettings:
+        home = Path.home()
+        return replace(
+            self.sandbox_settings,
+            fixed=code_files(os.environ, home),
+            fixed_folders=code_folders(home),
+            private=private_places(home),
+        )
 
     def _workspace_limits(self) -> AgentLimits:
         head = self.tool_output_limit // 2

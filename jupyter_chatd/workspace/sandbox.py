@@ -1,4 +1,4 @@
-"""Confines commands with bubblewrap: what belongs to the server is not there, little else can be written.
+"""Confines programs with bubblewrap: what belongs to the server is not there, little else can be written.
 
 Inside: a pid namespace and /proc of its own, the file system read-only but for the writable places, the
 hidden places empty. Rules: DESIGN "Security, said honestly"; what is left open: DECISIONS.md, "the sandbox".
@@ -16,16 +16,27 @@ from enum import StrEnum
 from pathlib import Path
 
 from .protocol import WorkspaceError
+from .sockets import bound_sockets
 
 PROGRAM = "bwrap"
 _PROBE_LIMIT = 10.0  # seconds
 
-# Doors to other programs of the user, or to root: container engines, agents that hold keys, screens.
-_RUN = "/run"
-_SOCKETS_IN_TMP = ("/tmp/ssh-*", "/tmp/tmux-*", "/tmp/.X11-unix", "/tmp/.ICE-unix")
+# Doors to other programs of the user, or to root: container engines, agents that hold keys, screens, editors
+# that run what they are sent. The journal has what Jupyter logs as a service, its token included.
+_COVERED = ("/run", "/var/log/journal")
+_SOCKETS_IN_TMP = ("/tmp/ssh-*", "/tmp/tmux-*", "/tmp/.X11-unix", "/tmp/.ICE-unix", "/tmp/vscode-*")
 # Where names are looked up when /etc/resolv.conf leads there.
 _NEEDED_OF_RUN = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
 _DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
+# Root may write there without any capability, and the kernel runs the program that `core_pattern` names, outside.
+# Bubblewrap means to cover them, and takes folders that only its caller cannot write for read-only ones.
+_OF_KERNEL = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/sysrq-trigger")
+# Never writable as part of a larger place, such as a workspace that is the whole disk.
+_SYSTEM = ("/bin", "/boot", "/etc", "/lib*", "/opt", "/sbin", "/sys", "/usr", "/var")
+_NO_WORKPLACE = ("/proc", "/sys")
+
+Mount = tuple[str, list[str]]
+"""The place that a mount lies over, and bubblewrap's options for it."""
 
 
 class SandboxPolicy(StrEnum):
@@ -44,23 +55,29 @@ class SandboxError(WorkspaceError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """What commands may do."""
+    """What confined programs may do."""
 
     policy: SandboxPolicy = SandboxPolicy.PREFERRED
     network: bool = True
     writable: tuple[str, ...] = ()
-    """Folders that commands may write to besides the workspace's and /tmp; those that do not exist are
-    left out."""
+    """Folders that can be written besides the workspace's and /tmp; those that do not exist are left out."""
+    fixed: tuple[str, ...] = ()
+    """Places with code or settings of programs that run outside: read-only, although they lie in a writable
+    place, unless `writable` names them or what lies in them."""
+    fixed_folders: tuple[str, ...] = ()
+    """Likewise; made when they are missing, or a command could make them."""
+    private: tuple[str, ...] = ()
+    """Files and folders that are empty inside where they exist."""
 
 
 class Sandbox:
-    """Puts commands into a sandbox. Finds out with the first command whether that works here.
+    """Puts programs into a sandbox. Finds out with the first one whether that works here.
 
     Args:
-        settings: What commands may do.
-        directory: The workspace's folder, which commands may write to.
-        hidden: Files and folders that are empty inside. Folders that do not exist are made, so that no
-            command can make them.
+        settings: What they may do.
+        directory: The workspace's folder, which they may write to.
+        hidden: Files and folders that are empty inside. Folders that do not exist are made, so that nothing
+            inside can make them.
         env: What bubblewrap is run with.
     """
 
@@ -74,15 +91,30 @@ class Sandbox:
     ) -> None:
         self._settings = settings
         self._directory = os.path.realpath(directory)
-        self._writable = [self._directory, *map(os.path.realpath, ("/tmp", *settings.writable))]
+        named = [self._directory, *map(os.path.realpath, settings.writable)]
+        self._writable = [place for place in (*named, "/tmp") if not _is_in(place, _NO_WORKPLACE)]
+        fixed_folders = [os.path.realpath(path) for path in settings.fixed_folders]
+        fixed = [*fixed_folders, *map(os.path.realpath, (*settings.fixed, *_existing(_SYSTEM)))]
+        self._fixed = [
+            place for place in dict.fromkeys(fixed) if place not in named and _is_in(place, self._writable)
+        ]
+        self._made = [place for place in fixed_folders if place in self._fixed]
         self._hidden = [os.path.realpath(path) for path in hidden]
+        self._private = [os.path.realpath(path) for path in settings.private]
         self._env = dict(env)
         self._problem: str | None = "not tried yet"
         self._program: str | None = None
+        self._sockets_of_others: frozenset[str] = frozenset()
+        """Those in writable places that were there before anything ran inside."""
         self._is_probed = False
 
+    @property
+    def refuses(self) -> bool:
+        """True when nothing can be run. Blocks at the first call."""
+        return self._settings.policy is SandboxPolicy.REQUIRED and self.probe() is not None
+
     def probe(self) -> str | None:
-        """Return why commands are not confined, `None` when they are. Blocks at the first call."""
+        """Return why nothing is confined, `None` when it is. Blocks at the first call."""
         if not self._is_probed:
             self._problem = self._try_out()
             self._is_probed = True
@@ -99,24 +131,31 @@ class Sandbox:
         Raises:
             SandboxError: it must be confined and cannot be.
         """
-        shell = ["/bin/sh", "-c", command]
+        return self.wrap(["/bin/sh", "-c", command], work_dir=work_dir, read_only=read_only)
+
+    def wrap(self, argv: Sequence[str], *, work_dir: str, read_only: bool = False) -> list[str]:
+        """Return what to run so that the program *argv* runs as confined as the policy wants. May block.
+
+        Raises:
+            SandboxError: it must be confined and cannot be.
+        """
         problem = self.probe()
         if problem is None:
-            return [*self._confine(read_only=read_only), "--chdir", work_dir, "--", *shell]
+            return [*self._confine(read_only=read_only), "--chdir", work_dir, "--", *argv]
         if self._settings.policy is SandboxPolicy.REQUIRED:
             raise SandboxError(f"Commands run only in a sandbox here, and there is none: {problem}.")
-        return shell
+        return list(argv)
 
     def _try_out(self) -> str | None:
         if self._settings.policy is SandboxPolicy.OFF:
             return "the sandbox is switched off"
-        self._program = shutil.which(PROGRAM, path=self._env.get("PATH"))
+        self._program = self._find_program()
         if self._program is None:
             return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap)"
-        for folder in _outermost(
-            self._hidden
-        ):  # what lies in one of them is hidden with it, and may be a file
+        # What lies in a hidden place is hidden with it, and may be a file.
+        for folder in (*_outermost(self._hidden), *self._made):
             _make_missing(folder)
+        self._sockets_of_others = bound_sockets()
         try:
             subprocess.run(
                 [*self._confine(read_only=False), "--", "/bin/true"],
@@ -132,30 +171,47 @@ class Sandbox:
             return f"bubblewrap does not work on this machine: {error}"
         return None
 
+    def _find_program(self) -> str | None:
+        """Return where bubblewrap is: never in a place that can be written from inside."""
+        for folder in self._env.get("PATH", os.defpath).split(os.pathsep):
+            program = shutil.which(PROGRAM, path=folder) if os.path.isabs(folder) else None
+            if program is not None and not self._can_write(os.path.realpath(program)):
+                return program
+        return None
+
+    def _can_write(self, path: str) -> bool:
+        """Whether *path* can be written from inside: the innermost place that holds it decides."""
+        holders = [place for place in (*self._writable, *self._fixed) if _is_in(path, [place])]
+        return bool(holders) and max(holders, key=len) not in self._fixed
+
     def _confine(self, *, read_only: bool) -> list[str]:
-        """Return bubblewrap's call up to its options for one command. Later mounts lie over earlier ones."""
+        """Return bubblewrap's call up to its options for one program.
+
+        A mount lies over earlier ones, so outer places come before those in them, whoever named them: a
+        workspace that is the whole disk must not bring back the /proc of outside.
+        """
         assert self._program is not None
         network = ["--share-net"] if self._settings.network else []
         # No --die-with-parent: what a command leaves running in the background would end with its shell.
         # No --new-session: signals reach the command by its group. Root would keep all its capabilities.
         namespaces = ["--unshare-all", *network, "--cap-drop", "ALL"]
-        devices = _mount("--dev-bind", _existing(_DEVICES))
-        system = ["--ro-bind", "/", "/", "--dev", "/dev", *devices, "--proc", "/proc", *_cover([_RUN])]
+        hidden = [*self._hidden, *self._private, *self._sockets(read_only=read_only)]
+        places = self._readable_mounts() if read_only else self._writable_mounts(hidden)
+        mounts = sorted([*_system_mounts(), *places], key=_depth)
         return [
             self._program,
             *namespaces,
-            *system,
-            *_mount("--ro-bind", _existing(_NEEDED_OF_RUN)),
-            *(self._readable_mounts() if read_only else self._writable_mounts()),
-            *_cover(_outermost(self._hidden)),
+            *["--ro-bind", "/", "/"],
+            *(word for _, words in mounts for word in words),
+            *_cover(_outermost(hidden)),
         ]
 
-    def _readable_mounts(self) -> list[str]:
+    def _readable_mounts(self) -> list[Mount]:
         """Bind the workspace once more: it may lie in /tmp."""
-        return ["--tmpfs", "/tmp", *_mount("--ro-bind", filter(os.path.isdir, [self._directory]))]
+        return [("/tmp", ["--tmpfs", "/tmp"]), *_binds("--ro-bind", [self._directory])]
 
-    def _writable_mounts(self) -> list[str]:
-        """Bind the writable places, and on themselves the folders between them and a hidden place.
+    def _writable_mounts(self, hidden: Sequence[str]) -> list[Mount]:
+        """Bind the writable places, and on themselves the folders between them and what must stay there.
 
         What is a mount point cannot be renamed: else a command could move a hidden place's parent away, and
         the next command would find it under its new name.
@@ -163,11 +219,37 @@ class Sandbox:
         places = [path for path in _outermost(self._writable) if os.path.isdir(path)]
         held = {
             ancestor
-            for hidden in self._hidden
-            for ancestor in map(str, Path(hidden).parents)
-            if any(_is_below(ancestor, place) for place in places) and os.path.isdir(ancestor)
+            for path in (*hidden, *self._fixed)
+            if _is_in(path, places) and os.path.lexists(path)
+            for ancestor in map(str, Path(path).parents)
+            if ancestor not in places and self._can_write(ancestor)
         }
-        return [*_mount("--bind", [*places, *sorted(held)]), *_cover(_existing(_SOCKETS_IN_TMP))]
+        inner = {path for path in self._writable if os.path.isdir(path)}
+        return [
+            *_covers(_existing(_SOCKETS_IN_TMP)),
+            *_binds("--bind", sorted({*places, *held, *inner})),
+            *_binds("--ro-bind", self._fixed),
+        ]
+
+    def _sockets(self, *, read_only: bool) -> Iterator[str]:
+        """Return the sockets of programs outside, but for those that something inside may have made."""
+        gone = [*_COVERED, "/dev", "/proc", *(["/tmp"] if read_only else [])]
+        for path in sorted(bound_sockets()):
+            is_there = _is_in(path, [self._directory]) or not _is_in(path, gone)
+            if is_there and (path in self._sockets_of_others or not self._can_write(path)):
+                yield path
+
+
+def _system_mounts() -> list[Mount]:
+    devices = ["--dev", "/dev", *_options("--dev-bind", _existing(_DEVICES))]
+    return [
+        ("/dev", devices),
+        ("/proc", ["--proc", "/proc"]),
+        ("/sys", ["--ro-bind", "/sys", "/sys"]),
+        *_covers(_COVERED),
+        *_binds("--ro-bind", _OF_KERNEL),
+        *_binds("--ro-bind", _existing(_NEEDED_OF_RUN)),
+    ]
 
 
 def _make_missing(folder: str) -> None:
@@ -180,8 +262,16 @@ def _existing(patterns: Iterable[str]) -> Iterator[str]:
         yield from sorted(glob.glob(pattern))
 
 
-def _mount(option: str, paths: Iterable[str]) -> list[str]:
+def _options(option: str, paths: Iterable[str]) -> list[str]:
     return [word for path in paths for word in (option, path, path)]
+
+
+def _binds(option: str, paths: Iterable[str]) -> list[Mount]:
+    return [(path, _options(option, [path])) for path in paths if os.path.exists(path)]
+
+
+def _covers(paths: Iterable[str]) -> list[Mount]:
+    return [(path, _cover([path])) for path in paths]
 
 
 def _cover(paths: Iterable[str]) -> list[str]:
@@ -195,14 +285,19 @@ def _cover(paths: Iterable[str]) -> list[str]:
     return words
 
 
+def _depth(mount: Mount) -> int:
+    return len(Path(mount[0]).parts)
+
+
 def _outermost(paths: Iterable[str]) -> list[str]:
     """Leave out what lies in another one, and what is named twice."""
     found: list[str] = []
     for path in sorted(set(paths)):
-        if not any(_is_below(path, other) for other in found):
+        if not _is_in(path, found):
             found.append(path)
     return found
 
 
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder.rstrip("/") + "/")
+def _is_in(path: str, places: Iterable[str]) -> bool:
+    """Whether *path* is one of *places* or lies below one."""
+    return any(path == place or path.startswith(place.rstrip("/") + "/") for place in places)

@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -267,8 +268,8 @@ async def test_a_bubblewrap_that_does_not_work_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2; exit 1\n")
     broken.chmod(0o755)
-    env = {"PATH": str(tmp_path)}
-    sandbox = Sandbox(REQUIRED, directory=str(tmp_path), hidden=[], env=env)
+    settings = replace(REQUIRED, fixed=(str(tmp_path),))
+    sandbox = Sandbox(settings, directory="/srv", hidden=[], env={"PATH": str(tmp_path)})
     assert "No permissions to create new namespace" in (sandbox.probe() or "")
 
 
