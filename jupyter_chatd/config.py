@@ -124,6 +124,17 @@ class Settings(HasTraits):
         Unicode(),
         help="Folders that confined commands may write to, besides the workspace's folder and /tmp.",
     ).tag(config=True)
+    sandbox_mcp = Enum(
+        ["auto", *(policy.value for policy in SandboxPolicy)],
+        "auto",
+        help="Whether programs of MCP servers run confined too: required, preferred, off; auto is required "
+        "where sandbox is, else off.",
+    ).tag(config=True)
+    sandbox_mcp_exempt = List(
+        Unicode(),
+        help="Slugs of MCP servers whose programs run outside the sandbox whatever sandbox_mcp says. Never "
+        "those of a .mcp.json.",
+    ).tag(config=True)
 
     step_limit = Int(decide.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
     attempt_limit = Int(
@@ -256,6 +267,11 @@ class Settings(HasTraits):
             writable=tuple(str(Path(folder).expanduser()) for folder in self.sandbox_writable),
         )
 
+    @property
+    def mcp_sandbox_policy(self) -> SandboxPolicy:
+        """Whether programs of MCP servers must be confined."""
+        return mcp_policy(SandboxPolicy(self.sandbox), self.sandbox_mcp)
+
     @validate("system_prompt")
     def _check_system_prompt(self, proposal: Config) -> str:
         text = str(proposal["value"])
@@ -264,6 +280,18 @@ class Settings(HasTraits):
                 f"system_prompt has {len(text.encode())} bytes; at most {128 * 1024} are possible"
             )
         return text
+
+
+def mcp_policy(commands: SandboxPolicy, programs: str) -> SandboxPolicy:
+    """Return the policy for programs of MCP servers.
+
+    Args:
+        commands: The policy for commands.
+        programs: What `sandbox_mcp` says.
+    """
+    if programs != "auto":
+        return SandboxPolicy(programs)
+    return commands if commands is SandboxPolicy.REQUIRED else SandboxPolicy.OFF
 
 
 def enabled_by_environment(word: str | None) -> bool | None:

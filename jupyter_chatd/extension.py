@@ -27,7 +27,7 @@ from .runtime import DATABASE, Options, Runtime
 from .undumpable import make_undumpable
 from .workspace.environment import scrubbed
 from .workspace.limits import AgentLimits, OutputLimits
-from .workspace.sandbox import SandboxPolicy, SandboxSettings
+from .workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings
 
 KEY_FILE = "keys.json"
 
@@ -241,8 +241,20 @@ class JupyterChatd(Settings, ExtensionApp):
             env=scrubbed(os.environ, extra_names=self.extra_environment),
             state_folder=self._processes,
             directory=self._directory,
+            confinement=self._build_confinement(),
             workspace=lambda: self._agent,
         )
+
+    def _build_confinement(self) -> Any:
+        from .mcp.confinement import Confinement
+
+        sandbox = Sandbox(
+            replace(self._sandbox_settings, policy=self.mcp_sandbox_policy),
+            directory=self._directory,
+            hidden=[*self._protected_places(), self._processes],
+            env=scrubbed(os.environ, extra_names=self.extra_environment),
+        )
+        return Confinement(sandbox, exempt=self.sandbox_mcp_exempt)
 
     def _build_agent(self) -> Any:
         from .workspace.server import ServerAgent

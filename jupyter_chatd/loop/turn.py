@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..messages import Chat, Message, TurnOptions
 from ..providers.protocol import CallSettings, Model
-from ..workspace.protocol import InstructionFile, WorkspaceError, WorkspaceFacts
+from ..workspace.protocol import CommandState, InstructionFile, WorkspaceError, WorkspaceFacts, command_state
 from .engine import INSTRUCTIONS_TIMEOUT, Engine
 from .prompt_settings import describe_user_prompt
 
@@ -74,13 +74,17 @@ async def _look_around(engine: Engine, chat: Chat) -> tuple[str, ...]:
 
 def describe_workspace(facts: WorkspaceFacts) -> str:
     """Return the system message about where tools act."""
-    how = f"confined ({facts.confined})" if facts.confined else "as the user, unconfined"
+    how = {
+        CommandState.CONFINED: f"run confined ({facts.confined})",
+        CommandState.UNCONFINED: "run as the user, unconfined",
+        CommandState.REFUSED: f"are refused, as they must be confined and cannot be: {facts.refused}",
+    }[command_state(facts)]
     return (
         "Your tools act in a workspace on the user's Jupyter server.\n"
         f"Operating system: {facts.os}\n"
         f"Working directory: {facts.directory}\n"
         f"Home directory: {facts.home}\n"
-        f"File tools take absolute paths. Commands run {how}."
+        f"File tools take absolute paths. Commands {how}."
     )
 
 

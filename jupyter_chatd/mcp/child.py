@@ -11,7 +11,7 @@ import logging
 import os
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..workspace.environment import PROCESS_ID_VARIABLE
@@ -19,6 +19,7 @@ from ..workspace.group import ProcessGroup
 from ..workspace.ledger import Ledger
 from ..workspace.warden import Warden
 from .config import McpServerConfig
+from .confinement import Confinement
 from .errors import Failure, ServerUnavailableError
 
 MESSAGE_BYTES = 8 * 1024 * 1024
@@ -144,11 +145,20 @@ class Children:
         env: What every program sees: the scrubbed environment.
         state_folder: The private folder of the ledger, which the workspace's agent sweeps at its start.
         directory: Where a program starts when its config names no folder.
+        confinement: Which programs run in a sandbox; `None` for none.
     """
 
-    def __init__(self, *, env: Mapping[str, str], state_folder: Path, directory: str) -> None:
+    def __init__(
+        self,
+        *,
+        env: Mapping[str, str],
+        state_folder: Path,
+        directory: str,
+        confinement: Confinement | None = None,
+    ) -> None:
         self._env = dict(env)
         self._directory = directory
+        self._confinement = confinement
         self._warden = Warden(self._env)
         self._ledger = Ledger(state_folder)
         self._starting = asyncio.Lock()
@@ -164,15 +174,15 @@ class Children:
         folder = config.cwd or self._directory
         if not await asyncio.to_thread(os.path.isdir, folder):
             raise _not_started(f"its folder {folder} does not exist; change cwd")
+        env = {**self._env, **config.env, PROCESS_ID_VARIABLE: process_id}
         # One after another: each start takes a millisecond or two of the event loop.
         async with self._starting:
             try:
                 _, child = await asyncio.get_running_loop().subprocess_exec(
                     Child,
-                    config.command,
-                    *config.args,
+                    *await self._argv(config, folder, env),
                     cwd=folder,
-                    env={**self._env, **config.env, PROCESS_ID_VARIABLE: process_id},
+                    env=env,
                     start_new_session=True,
                 )
             except FileNotFoundError:
@@ -182,6 +192,12 @@ class Children:
         self._ledger.add(child.group.id, process_id)
         self._warden.add(child.group.id)
         return child
+
+    async def _argv(self, config: McpServerConfig, folder: str, env: Mapping[str, str]) -> Sequence[str]:
+        assert config.command is not None
+        if self._confinement is None:
+            return [config.command, *config.args]
+        return await asyncio.to_thread(self._confinement.argv, config, work_dir=folder, env=env)
 
     async def end(self, child: Child) -> None:
         """Close its input, wait a moment, then end the whole session of the program."""

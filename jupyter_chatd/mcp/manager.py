@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .child import Children
 from .config import McpServerConfig, Transport
+from .confinement import Confinement
 from .errors import Failure, ServerUnavailableError
 from .offer import ServerTool, offered_tools
 from .redact import Redactor
@@ -58,6 +59,7 @@ class McpManager:
             (`workspace.environment.scrubbed`).
         state_folder: The private folder in which running programs are noted; the workspace agent sweeps it.
         directory: Where stdio servers start when their config names no folder.
+        confinement: Which stdio servers run in a sandbox; `None` for none.
         retry_after_s: How long after a failed connection nobody waits for it.
         idle_limit_s: When an unused connection is closed.
     """
@@ -68,12 +70,14 @@ class McpManager:
         env: Mapping[str, str],
         state_folder: Path,
         directory: str,
+        confinement: Confinement | None = None,
         retry_after_s: float = RETRY_AFTER,
         idle_limit_s: float = IDLE_LIMIT,
     ) -> None:
         self._env = env
         self._state_folder = state_folder
         self._directory = directory
+        self._confinement = confinement
         self._retry_after_s = retry_after_s
         self._idle_limit_s = idle_limit_s
         self._servers: dict[str, _Server] = {}
@@ -242,7 +246,10 @@ class McpManager:
     def _get_children(self) -> Children:
         if self._children is None:
             self._children = Children(
-                env=self._env, state_folder=self._state_folder, directory=self._directory
+                env=self._env,
+                state_folder=self._state_folder,
+                directory=self._directory,
+                confinement=self._confinement,
             )
         return self._children
 

@@ -32,6 +32,7 @@ _KINDS = {
     "streamableHttp": Transport.STREAMABLE_HTTP,
     "sse": Transport.SSE,
 }
+_ID_PREFIX = "project-"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -80,6 +81,11 @@ class _Entry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     servers: Annotated[dict[str, object], Field(alias="mcpServers")]
+
+
+def is_of_project(config: McpServerConfig) -> bool:
+    """Whether a project file brought the server along; others have the id of their row."""
+    return config.id.startswith(_ID_PREFIX)
 
 
 def parse_project(path: str, data: bytes, *, env: Mapping[str, str]) -> ProjectFile:
@@ -142,7 +148,7 @@ def _config(path: str, name: str, slug: str, entry: _Entry) -> McpServerConfig:
 def _config_id(path: str, name: str) -> str:
     """Return what stays the same while the entry's content changes: its connection is then replaced."""
     place = f"{path}\0{name}"
-    return f"project-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+    return f"{_ID_PREFIX}{hashlib.sha256(place.encode()).hexdigest()[:16]}"
 
 
 def _slugs(names: Mapping[str, object]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..store import Store
 from ..workspace.protocol import WorkspaceAgent
+from .confinement import Confinement
 from .manager import McpManager
 from .project_servers import Project, ProjectServers
 from .secret_file import SecretFile
@@ -25,6 +26,7 @@ class McpService:
         env: What programs and project files see: the scrubbed environment.
         state_folder: Where running programs are noted; the workspace agent sweeps it.
         directory: Where programs start.
+        confinement: Which programs run in a sandbox.
         workspace: Returns the agent of the server's own folder, whose project file can be trusted.
     """
 
@@ -36,10 +38,13 @@ class McpService:
         env: Mapping[str, str],
         state_folder: Path,
         directory: str,
+        confinement: Confinement,
         workspace: Callable[[], WorkspaceAgent],
     ) -> None:
         self._workspace = workspace
-        self.manager = McpManager(env=env, state_folder=state_folder, directory=directory)
+        self.manager = McpManager(
+            env=env, state_folder=state_folder, directory=directory, confinement=confinement
+        )
         self.projects = ProjectServers(FileTrustStore(folder), env=env)
         self.stored = StoredServers(store, SecretFile(folder), forget=self.manager.forget)
         self.source = McpSource(self.manager, self.projects, stored=self.stored.list)

@@ -167,6 +167,25 @@ class WorkspaceFacts:
     protocol_version: int = PROTOCOL_VERSION
     confined: str | None = None
     """The sandbox in force, `None` for unconfined."""
+    refused: str | None = None
+    """Why no command is run: it must be confined and cannot be. `None` where commands run."""
+
+
+class CommandState(StrEnum):
+    """What becomes of a workspace's commands."""
+
+    CONFINED = "confined"
+    UNCONFINED = "unconfined"
+    """They may do whatever the user may."""
+    REFUSED = "refused"
+    """They must be confined, and cannot be: none is run."""
+
+
+def command_state(facts: WorkspaceFacts) -> CommandState:
+    """Return what becomes of commands."""
+    if facts.confined is not None:
+        return CommandState.CONFINED
+    return CommandState.UNCONFINED if facts.refused is None else CommandState.REFUSED
 
 
 class WorkspaceAgent(Protocol):

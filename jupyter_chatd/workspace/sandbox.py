@@ -28,8 +28,8 @@ _SOCKETS_IN_TMP = ("/tmp/ssh-*", "/tmp/tmux-*", "/tmp/.X11-unix", "/tmp/.ICE-uni
 # Where names are looked up when /etc/resolv.conf leads there.
 _NEEDED_OF_RUN = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
 _DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
-# Root may write there without any capability, and the kernel runs the program that `core_pattern` names, outside.
-# Bubblewrap means to cover them, and takes folders that only its caller cannot write for read-only ones.
+# Root may write there without any capability, and the kernel runs what `core_pattern` names, outside.
+# Bubblewrap means to cover them, but takes a folder that cannot be written for one without files that can.
 _OF_KERNEL = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/sysrq-trigger")
 # Never writable as part of a larger place, such as a workspace that is the whole disk.
 _SYSTEM = ("/bin", "/boot", "/etc", "/lib*", "/opt", "/sbin", "/sys", "/usr", "/var")
@@ -143,7 +143,7 @@ class Sandbox:
         if problem is None:
             return [*self._confine(read_only=read_only), "--chdir", work_dir, "--", *argv]
         if self._settings.policy is SandboxPolicy.REQUIRED:
-            raise SandboxError(f"Commands run only in a sandbox here, and there is none: {problem}.")
+            raise SandboxError(f"Programs run only in a sandbox here, and there is none: {problem}.")
         return list(argv)
 
     def _try_out(self) -> str | None:

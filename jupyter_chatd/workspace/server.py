@@ -102,6 +102,7 @@ class ServerAgent:
             directory=self._directory,
             home=self._home,
             confined="bubblewrap" if problem is None else None,
+            refused=problem if self._sandbox.refuses else None,
         )
 
     async def sweep_orphans(self) -> int:

@@ -3,8 +3,8 @@
     python hostile.py HINTS
 
 *HINTS* is JSON: the folders of `servers.Dirs`, `url`, `pid` (of the server), `prefix` (of its environment),
-`socket`, `abstract`, and `waiting`: a chat whose call waits for an approval. Prints what it got as JSON: names
-of attacks, with a proof of each. Imports nothing of ours.
+`socket`, `abstract`, and `waiting`: a chat whose call waits for an approval. Prints what it got as JSON:
+names of attacks, with a proof of each. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def main() -> None:
             continue
         if proof:
             got[attack.__name__] = proof[:200]
-    print(json.dumps(got, indent=1))  # the result of a command has no long lines
+    json.dump(got, sys.stdout, indent=1)  # the result of a command has no long lines
 
 
 if __name__ == "__main__":

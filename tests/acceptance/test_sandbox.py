@@ -29,7 +29,10 @@ NEEDS_NETWORK = {"abstract_socket"}
 KEY = "sk-of-the-tests"
 WAIT = 60.0  # seconds for a turn
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap"),
+]
 
 
 class OrdinaryServer(JupyterServer):

@@ -30,6 +30,7 @@ TOOLS = {
     "refuse": "Answer with an error.",
     "nonsense": "Answer with what is no result.",
     "env": "Give the environment.",
+    "shell": "Run a shell command, and give what it prints.",
     "stderr": "Print to stderr.",
     "silent": "Never answer.",
     "cancelled": "Give the ids of the requests that the client cancelled.",
@@ -73,6 +74,9 @@ def call(name: str, args: dict[str, Any]) -> dict[str, Any] | None:
             return {"content": "no list"}
         case "env":
             return text(dict(os.environ))
+        case "shell":
+            done = subprocess.run(args["command"], shell=True, capture_output=True, text=True, check=False)
+            return text(done.stdout + done.stderr)
         case "stderr":
             sys.stderr.write(args["words"] + "\n")
             sys.stderr.flush()

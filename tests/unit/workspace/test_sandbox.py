@@ -182,6 +182,86 @@ async def test_no_network_where_the_policy_says_so(make_agent: MakeAgent) -> Non
         assert (await run(make_agent(), command)).exit_code == 0
 
 
+# Ways out
+
+
+async def test_a_workspace_that_is_the_whole_disk_does_not_bring_the_outside_back(
+    make_agent: MakeAgent, secrets: Path, folder: Path
+) -> None:
+    agent = make_agent(directory=Path("/"))
+    command = (
+        f"ls -d /proc/[0-9]* | wc -l; cat {secrets}/key.json; touch /etc/chatd-test; echo x > {folder}/made"
+    )
+    output = await run(agent, command)
+    assert int(output.output.splitlines()[0]) < 8
+    assert "sk-secret" not in output.output
+    assert "Read-only file system" in output.output
+    assert (folder / "made").exists()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_settings_of_the_kernel_cannot_be_changed(agent: ServerAgent, read_only: bool) -> None:
+    """Even as root: the kernel would start the program that a crash is given to, outside."""
+    command = "cp /proc/sys/kernel/core_pattern old; cat old > /proc/sys/kernel/core_pattern"
+    spec = ProcessSpec(command=command, chat_id=CHAT, read_only=read_only)
+    output = await agent.wait_process(CHAT, await agent.start_process(spec), timeout_s=10)
+    assert output.exit_code != 0
+    assert "Read-only file system" in output.output
+
+
+@pytest.fixture
+def code(folder: Path) -> Path:
+    """Code that runs outside, in the workspace."""
+    path = folder / "env" / "lib" / "module.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("good")
+    return path
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text()
+
+
+ATTACK = "echo bad > {code}; rm -f {code}; mv env moved && mkdir -p env/lib && echo bad > {code}"
+
+
+async def test_code_that_runs_outside_is_not_changed(make_agent: MakeAgent, folder: Path, code: Path) -> None:
+    """And neither is what is made later: a folder that was missing."""
+    missing = folder / "startup"
+    agent = make_agent(replace(REQUIRED, fixed=(str(code),), fixed_folders=(str(missing),)))
+    await run(agent, f"{ATTACK.format(code=code)}; touch {missing}/new.py; echo x > env/other.txt")
+    assert _text_of(code) == "good"
+    assert list(missing.iterdir()) == []
+    assert (folder / "env" / "other.txt").exists()
+
+
+async def test_who_names_it_writable_has_it_writable(make_agent: MakeAgent, folder: Path, code: Path) -> None:
+    fixed = (str(folder / "env"),)
+    agent = make_agent(replace(REQUIRED, fixed=fixed, writable=(str(code.parent),)))
+    output = await run(agent, f"echo new > {code}; touch env/other.txt")
+    assert _text_of(code) == "new\n"
+    assert "Read-only file system" in output.output
+
+
+async def test_a_bubblewrap_that_commands_could_replace_is_not_used(folder: Path) -> None:
+    (folder / "bwrap").write_text("#!/bin/sh\n")
+    (folder / "bwrap").chmod(0o755)
+    sandbox = Sandbox(REQUIRED, directory=str(folder), hidden=[], env={"PATH": str(folder)})
+    assert "not installed" in (sandbox.probe() or "")
+
+
+async def test_sockets_of_others_are_covered_and_its_own_are_not(make_agent: MakeAgent, folder: Path) -> None:
+    connect = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    with socket.socket(socket.AF_UNIX) as old, socket.socket(socket.AF_UNIX) as new:
+        old.bind(str(folder / "old"))
+        old.listen()
+        agent = make_agent()
+        assert (await run(agent, f"python3 -c '{connect}' old")).exit_code == 1
+        new.bind(str(folder / "new"))
+        new.listen()
+        assert (await run(agent, f"python3 -c '{connect}' new")).exit_code == 0
+
+
 # Read-only
 
 
