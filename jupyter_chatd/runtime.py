@@ -37,13 +37,14 @@ from .tools.ask_user_question import AskUserQuestion
 from .tools.propose_plan import ProposePlan
 from .tools.protocol import Tool
 from .tools.registry import Toolbox
-from .workspace.protocol import WorkspaceAgent
+from .workspace.protocol import CommandState, WorkspaceAgent, WorkspaceError, command_state
 
 log = logging.getLogger(__name__)
 
 DATABASE = "chats.db"
 FILES = "files"
 """The folder of what people sent and tools attached, beside the database."""
+_FACTS_WAIT = 2.0  # seconds that somebody who looks at a chat waits for its workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,15 @@ class Runtime:
     def running(self) -> int:
         """How many chats are driven now."""
         return self.worker.running if hasattr(self, "worker") else 0
+
+    async def find_command_state(self, chat: Chat) -> CommandState | None:
+        """Return what becomes of the commands of *chat*; `None` when its workspace does not answer in 2 s."""
+        try:
+            async with asyncio.timeout(_FACTS_WAIT):
+                return command_state(await self._workspace(chat).facts())
+        except (TimeoutError, WorkspaceError, OSError) as error:
+            log.info("The workspace of chat %s does not tell how it runs commands: %r", chat.id, error)
+            return None
 
     @property
     def _locks(self) -> Path:

@@ -133,8 +133,10 @@ class ChatHandler(ChatdHandler):
 
     @permission("read", "chats")
     async def get(self, chat_id: str) -> None:
-        """Return the chat, without its messages."""
-        self.reply(chat_reply(await self.find_chat(chat_id)))
+        """Return the chat, without its messages, and what becomes of its commands."""
+        chat = await self.find_chat(chat_id)
+        commands = await self.extension.runtime.find_command_state(chat)
+        self.reply(chat_reply(chat) | ({} if commands is None else {"commands": commands.value}))
 
     @permission("write", "chats")
     async def patch(self, chat_id: str) -> None:

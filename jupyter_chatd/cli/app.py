@@ -63,6 +63,10 @@ _RUN_SERVER = (
     "a running server would not see it. own: always its own. running: a running one. Or an address: "
     "http://127.0.0.1:8888/."
 )
+_COMMANDS = {
+    "unconfined": "Commands run unconfined: jupyter chatd doctor says why.",
+    "refused": "Commands are refused, as there is no sandbox: jupyter chatd doctor says why.",
+}
 _MODEL = click.option("-m", "--model", metavar="PROVIDER:MODEL", help="The model; else the server's default.")
 _EFFORT = click.option(
     "--effort",
@@ -135,6 +139,8 @@ async def run(
             content, files=sent, model=model, reasoning_effort=effort, title=title, labels=labels
         )
         printer.note(f"Chat {chat.id} with {chat.model}")
+        if warning := _COMMANDS.get(await client.command_state(chat.id) or ""):
+            printer.note(warning)
         async with ChatSession(client, chat.id) as session:
             await converse(session, printer, timeout_s=timeout, as_json=as_json)
 

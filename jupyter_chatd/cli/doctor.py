@@ -16,7 +16,7 @@ from .._version import __version__
 from ..client.client import AsyncClient
 from ..client.errors import ClientError
 from ..client.records import RunningServer, running_servers
-from ..config import ENABLED_VARIABLE
+from ..config import ENABLED_VARIABLE, mcp_policy
 from ..errors import ChatdError
 from ..extension import KEY_FILE
 from ..mcp.secret_file import FILE_NAME as SECRETS_FILE
@@ -190,6 +190,13 @@ async def _mcp(record: RunningServer) -> AsyncIterator[Finding]:
         yield Finding(topic="project file", text=text, level=Level.NOTE)
 
 
+def _of_programs(commands: SandboxPolicy) -> str:
+    """Return what is said of programs of MCP servers where there is a sandbox."""
+    policy = mcp_policy(commands, load_config().JupyterChatd.get("sandbox_mcp", "auto"))
+    confined = policy is not SandboxPolicy.OFF
+    return f"; programs of MCP servers {'too' if confined else 'run outside (sandbox_mcp)'}"
+
+
 def _confinement() -> Finding:
     try:
         policy = SandboxPolicy(load_config().JupyterChatd.get("sandbox", SandboxPolicy.PREFERRED))
@@ -198,7 +205,7 @@ def _confinement() -> Finding:
     settings = SandboxSettings(policy=policy)
     problem = Sandbox(settings, directory=os.getcwd(), hidden=[], env=os.environ).probe()
     if problem is None:
-        return Finding(topic="sandbox", text="commands are confined by bubblewrap")
+        return Finding(topic="sandbox", text="commands are confined by bubblewrap" + _of_programs(policy))
     if policy is SandboxPolicy.REQUIRED:
         return Finding(topic="sandbox", text=f"required, so no command runs: {problem}", level=Level.FAILED)
     return Finding(topic="sandbox", text=f"unconfined: {problem}. {_UNCONFINED}", level=Level.NOTE)

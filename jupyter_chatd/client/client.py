@@ -143,6 +143,13 @@ class AsyncClient:
         """Return a chat, without its messages."""
         return wire.chat_from_json(await self._api.get(_path(chat_id)))
 
+    async def command_state(self, chat_id: str) -> str | None:
+        """Return what becomes of the chat's commands: `confined`, `unconfined` or `refused`.
+
+        `None` when its workspace does not answer.
+        """
+        return (await self._api.get(_path(chat_id))).get("commands")
+
     async def list(
         self,
         *,
