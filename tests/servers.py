@@ -118,6 +118,10 @@ class JupyterServer:
         self._args = args
         self._process: subprocess.Popen[bytes] | None = None
 
+    def beside(self) -> JupyterServer:
+        """Another server of the same user, with the same settings, on a port of its own; not started."""
+        return JupyterServer(self.dirs, env=self._env, settings=self._settings, args=self._args)
+
     @property
     def url(self) -> str:
         """The server's address, with a slash at the end."""
