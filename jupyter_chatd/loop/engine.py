@@ -22,6 +22,7 @@ from .context_limits import ContextLimits
 from .decide import Limits
 from .elsewhere import Elsewhere
 from .retry import RetryPolicy
+from .turnstile import Turnstile
 
 ACTION_TIMEOUT = 300.0  # seconds that a client-side tool has
 INSTRUCTIONS_TIMEOUT = 5.0  # seconds for looking at the workspace before a turn
@@ -98,3 +99,5 @@ class Engine:
     max_output_tokens: int = 32_000
     capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))
     """Counts model calls in flight, never runners: a parent that waits cannot starve its children."""
+    turnstile: Turnstile = field(default_factory=Turnstile)
+    """Before a request is built."""

@@ -458,6 +458,7 @@ class Runner:
         return self._turn
 
     async def _stream_answer(self, turn: Turn) -> NewMessage:
+        await self._engine.turnstile.through()
         answer = Answer(self._begin_episode(attempt=self._chat.generation_attempt))
         messages = self._builder.build((*turn.system, *self._turn_tools.system, *turn.user_prompt))
         call = ModelCall(

@@ -28,6 +28,9 @@ from .waiting import Bell, Bells, Seen
 SUBAGENTS = 24
 """Children of one chat that may work at the same time: fewer than the model calls in flight, so that the
 children of one chat cannot keep all others waiting."""
+SPAWNS = 8
+"""Children that are made at once, in the order of the calls: a step with hundreds of calls must not hold up
+the loop when their commit wakes them all."""
 CLOSE_LIMIT = 10.0  # seconds for a child to end after it was interrupted
 _CHILDREN = uuid.UUID("6f1d3d0e-6f0a-5b8e-9a54-2d7f3a1c9b60")
 """Namespace of children's ids: a child's id follows from the call that made it, so a call makes one child."""
@@ -100,6 +103,7 @@ class SubagentManager:
         self.catalog = catalog
         self._find_servers = find_servers
         self._limit = limit
+        self._spawning = asyncio.Semaphore(SPAWNS)
         self._service = service
         self._store = service.store
         self._bells = Bells(service.store)
@@ -123,6 +127,12 @@ class SubagentManager:
                 there is no prompt.
             StaleWorkError: the caller's turn is over.
         """
+        async with self._spawning:
+            return await self._spawn(caller, key, type_name=type_name, prompt=prompt, title=title)
+
+    async def _spawn(
+        self, caller: Caller, key: CallKey, *, type_name: str, prompt: str, title: str | None
+    ) -> Chat:
         parent = await self._check_parent(caller.chat)
         kind = await self._check_type(type_name, parent)
         task = prompt.strip()
