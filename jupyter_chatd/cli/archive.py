@@ -116,7 +116,8 @@ def usage(conn: sqlite3.Connection, word: str | None, first: date, last: date) -
     return UsageReport.of_json({**asdict(summary), **period(first, last)})
 
 
-def tree(conn: sqlite3.Connection, chat: Chat) -> ChatTree:
-    """Return a chat with its subagents."""
-    children = families.children(conn, chat.id)
-    return ChatTree(chat=chat, children=tuple(tree(conn, child) for child in children))
+def tree(conn: sqlite3.Connection, chat: Chat, *, above: frozenset[str] = frozenset()) -> ChatTree:
+    """Return a chat with its subagents; *above* is what damaged data must not lead back to."""
+    above |= {chat.id}
+    children = [child for child in families.children(conn, chat.id) if child.id not in above]
+    return ChatTree(chat=chat, children=tuple(tree(conn, child, above=above) for child in children))

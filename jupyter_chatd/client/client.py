@@ -327,11 +327,15 @@ class AsyncClient:
 
     async def tree(self, chat_id: str) -> ChatTree:
         """Return a chat with all its subagents."""
-        return await self._tree(await self.get(chat_id))
+        return await self._tree(await self.get(chat_id), above=frozenset())
 
-    async def _tree(self, chat: Chat) -> ChatTree:
-        children = await self.children(chat.id)
-        return ChatTree(chat=chat, children=tuple([await self._tree(child) for child in children]))
+    async def _tree(self, chat: Chat, *, above: frozenset[str]) -> ChatTree:
+        """Return what lies below a chat; damaged data may lead back to what lies above it."""
+        above |= {chat.id}
+        children = [child for child in await self.children(chat.id) if child.id not in above]
+        return ChatTree(
+            chat=chat, children=tuple([await self._tree(child, above=above) for child in children])
+        )
 
     # Tokens and money
 
