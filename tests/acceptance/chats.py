@@ -41,6 +41,10 @@ class Chats:
         """Create a chat and return its id."""
         return self.create(text, **values).raise_for_status().json()["id"]
 
+    def send(self, chat_id: str, text: str) -> None:
+        body = {"content": [{"type": "text", "text": text}]}
+        self._http.post(f"{self._base}/{chat_id}/messages", json=body).raise_for_status()
+
     def interrupt(self, chat_id: str) -> None:
         self._http.post(f"{self._base}/{chat_id}/interrupt", json={}).raise_for_status()
 
@@ -67,9 +71,13 @@ class Chats:
 
     def rows(self, chat_id: str) -> list[dict[str, Any]]:
         """The messages, oldest first."""
-        params = {"after_id": 0, "limit": 200}
-        page = self._http.get(f"{self._base}/{chat_id}/messages", params=params).raise_for_status().json()
-        return page["messages"]
+        rows: list[dict[str, Any]] = []
+        while True:
+            params = {"after_id": rows[-1]["id"] if rows else 0, "limit": 200}
+            page = self._http.get(f"{self._base}/{chat_id}/messages", params=params).raise_for_status().json()
+            rows += page["messages"]
+            if not page["has_more"]:
+                return rows
 
     def parts(self, chat_id: str, kind: str | None = None) -> list[dict[str, Any]]:
         """All parts, or those of one type, oldest first."""

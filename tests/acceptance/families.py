@@ -24,9 +24,7 @@ Plays: TypeAlias = Callable[[Conversation], Answer]
 
 
 @contextmanager
-def family_server(
-    folder: Path, roles: Mapping[str, Plays], *, settings: Mapping[str, Mapping[str, Any]] | None = None
-) -> Iterator[JupyterServer]:
+def family_server(folder: Path, roles: Mapping[str, Plays]) -> Iterator[JupyterServer]:
     """Run a server whose chats play the role that their first message begins with.
 
     The vendor is in this process, so that the server can be killed. The server's log must tell of no fault.
@@ -38,7 +36,7 @@ def family_server(
     vendor = FakeOpenAI(respond)
     with in_thread(vendor):
         env = {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": vendor.base_url}
-        with JupyterServer(Dirs(folder), env=env, settings=settings) as server:
+        with JupyterServer(Dirs(folder), env=env) as server:
             yield server
         assert in_log(server.log) == []
 
