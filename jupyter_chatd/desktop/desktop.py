@@ -1,0 +1,209 @@
+"""One chat family's desktop, from first use until it is stopped; the next use mends a crash in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from .actions import Action, Screenshot, placed
+from .driver import Done, Driver, Picture
+from .errors import DesktopError, DesktopLostError, DesktopStartError
+from .geometry import Size
+from .launchers.launcher import Launched, Launcher
+from .rfb import Connection
+
+log = logging.getLogger(__name__)
+
+CONNECT_LIMIT = 10.0  # seconds for a launched server to answer
+_CONNECT_PAUSE = 0.02  # seconds
+
+
+class State(Enum):
+    """Where a desktop is in its life."""
+
+    STOPPED = "stopped"
+    """Nothing runs: not used yet, idle for long, or crashed. The next use starts it."""
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILED = "failed"
+    """The last start did not work. The next use tries again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is known of a desktop."""
+
+    state: State
+    launcher: str
+    size: Size
+    """Its own while it runs, else the one it will be asked for."""
+    problem: str | None = None
+    """Why it failed or crashed."""
+
+
+class Desktop:
+    """Starts when used. Actions are done one after another, in the order of their calls."""
+
+    def __init__(self, launcher: Launcher, *, size: Size, on_use: Callable[[], None]) -> None:
+        """Start nothing yet.
+
+        Args:
+            launcher: How to get a desktop.
+            size: What to ask it for.
+            on_use: Called before and after each use.
+        """
+        self._launcher = launcher
+        self._size = size
+        self._on_use = on_use
+        self._turn = asyncio.Lock()
+        self._launched: Launched | None = None
+        self._driver: Driver | None = None
+        self._is_starting = False
+        self._problem: str | None = None
+        self._has_failed = False
+
+    @property
+    def status(self) -> Status:
+        """What is known now, without asking the desktop."""
+        size = self._driver.size if self._driver else self._size
+        return Status(state=self._state(), launcher=self._launcher.name, size=size, problem=self._problem)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a program needs to show itself on the desktop; empty while it does not run."""
+        return self._launched.environment if self._launched else {}
+
+    async def socket(self) -> Path:
+        """Return the RFB socket for another client, such as a viewer; starts the desktop when needed.
+
+        Raises:
+            DesktopError: it could not be started.
+        """
+        async with self._turn:
+            await self._ready()
+            assert self._launched is not None
+            return self._launched.socket
+
+    async def act(self, actions: Sequence[Action], *, told: Size | None = None) -> list[Done]:
+        """Do *actions* in order, without anybody else's in between; return what each gave.
+
+        Args:
+            actions: All are checked against the screen before the first is done.
+            told: Size of the screen that their points refer to; default `Driver.told`.
+
+        Raises:
+            ActionError: a point or a region is outside of the screen; nothing was done.
+            DesktopLostError: the desktop went away meanwhile: whether the last action was done is unknown.
+            DesktopError: it could not be started, or text was not taken; later actions were not done.
+        """
+        async with self._use() as driver:
+            for action in actions:
+                placed(action, told or driver.told, driver.size)
+            return [await driver.perform(action, told=told) for action in actions]
+
+    async def settle(self) -> bool:
+        """Wait until the screen is quiet; false when it goes on changing."""
+        async with self._use() as driver:
+            return await driver.settle()
+
+    async def picture(self, size: Size | None = None) -> Picture:
+        """Return the screen, in *size* or its own. Starts over once when the desktop went away meanwhile.
+
+        Raises:
+            DesktopError: it could not be started.
+        """
+        try:
+            return await self._picture(size)
+        except DesktopLostError:
+            return await self._picture(size)
+
+    async def release(self) -> None:
+        """Let go of keys and buttons that actions left down, if it runs."""
+        async with self._turn:
+            if self._driver is not None and self._driver.is_open:
+                self._driver.release_all()
+
+    async def stop(self) -> None:
+        """End it. The next use starts a new one. May be called twice."""
+        async with self._turn:
+            self._problem, self._has_failed = None, False
+            await self._discard()
+
+    @asynccontextmanager
+    async def _use(self) -> AsyncGenerator[Driver]:
+        """Give the driver to one caller at a time."""
+        async with self._turn:
+            self._on_use()
+            driver = await self._ready()
+            try:
+                yield driver
+            except DesktopLostError as error:
+                self._problem = str(error)
+                raise
+            finally:
+                self._on_use()
+
+    async def _picture(self, size: Size | None) -> Picture:
+        async with self._use() as driver:
+            done = await driver.perform(Screenshot(), told=size or driver.size)
+            assert done.picture is not None
+            return done.picture
+
+    async def _ready(self) -> Driver:
+        if self._driver is not None and self._is_running():
+            return self._driver
+        await self._discard()
+        self._is_starting = True
+        try:
+            self._driver = await self._start()
+        except DesktopError as error:
+            self._problem, self._has_failed = str(error), True
+            raise
+        finally:
+            self._is_starting = False
+        self._problem, self._has_failed = None, False
+        return self._driver
+
+    async def _start(self) -> Driver:
+        self._launched = await self._launcher.launch(self._size)
+        try:
+            return Driver(await _connect(self._launched))
+        except BaseException:
+            await self._discard()
+            raise
+
+    async def _discard(self) -> None:
+        driver, self._driver = self._driver, None
+        launched, self._launched = self._launched, None
+        if driver is not None:
+            await driver.close()
+        if launched is not None:
+            await launched.stop()
+
+    def _is_running(self) -> bool:
+        return bool(self._driver and self._driver.is_open and self._launched and self._launched.is_alive)
+
+    def _state(self) -> State:
+        if self._is_starting:
+            return State.STARTING
+        if self._is_running():
+            return State.RUNNING
+        return State.FAILED if self._has_failed else State.STOPPED
+
+
+async def _connect(launched: Launched) -> Connection:
+    """Connect to a server that may need a moment."""
+    end = asyncio.get_running_loop().time() + CONNECT_LIMIT
+    while True:
+        try:
+            return await Connection.open(launched.socket)
+        except DesktopStartError as error:
+            if not launched.is_alive or asyncio.get_running_loop().time() >= end:
+                raise
+            log.debug("The desktop is not ready: %s", error)
+            await asyncio.sleep(_CONNECT_PAUSE)

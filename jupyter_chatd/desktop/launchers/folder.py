@@ -1,0 +1,81 @@
+"""A private folder for one desktop: its sockets, cookies and logs.
+
+Whoever holds the lock on its file `lock` uses it. So a later server knows what a killed one left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..errors import DesktopStartError
+from ..rfb.connection import LONGEST_PATH
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "desktop-"
+_LONGEST_NAME = len("/rfb.socket") + len(_PREFIX) + 8  # bytes
+
+
+class Folder:
+    """Made for one desktop, removed with it. Only its owner may look into it."""
+
+    def __init__(self, parent: Path) -> None:
+        """Make it below *parent*; below the system's temporary folder when sockets would get too long a path.
+
+        Raises:
+            DesktopStartError: it cannot be made.
+        """
+        if len(os.fsencode(parent)) + 1 + _LONGEST_NAME > LONGEST_PATH:
+            parent = Path(tempfile.gettempdir())
+        self.path = parent / f"{_PREFIX}{secrets.token_hex(4)}"
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sweep(parent)
+            self.path.mkdir(mode=0o700)
+            self._lock = _lock(self.path)
+        except OSError as error:
+            raise DesktopStartError(
+                f"Cannot make {self.path}, a desktop's folder: {error.strerror}."
+            ) from error
+
+    @property
+    def socket(self) -> Path:
+        """Where the RFB server listens."""
+        return self.path / "rfb.socket"
+
+    def remove(self) -> None:
+        """Remove it and all that is in it. May be called twice."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def sweep(parent: Path) -> None:
+    """Remove folders below *parent* whose server has died."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # in use, another user's, or just being made or removed
+            descriptor = _open(path, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path)
+                log.info("Removed %s, which a server that has died left behind", path)
+            finally:
+                os.close(descriptor)
+
+
+def _lock(path: Path) -> int:
+    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _open(path: Path, flags: int) -> int:
+    return os.open(path / "lock", flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

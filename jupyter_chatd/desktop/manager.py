@@ -1,0 +1,94 @@
+"""All desktops of a server, by chat family: a root chat and its children share one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from .desktop import Desktop, State
+from .errors import DesktopLimitError
+from .geometry import Size
+from .launchers.launcher import DEFAULT_SIZE, Launcher
+
+log = logging.getLogger(__name__)
+
+IDLE_LIMIT = 30 * 60.0  # seconds
+MOST_DESKTOPS = 8
+"""Each takes 100 MB, and what its programs take."""
+
+
+class DesktopManager:
+    """Starts each family's desktop on first use and stops it when nobody used it for long.
+
+    A viewer that only looks is no use; whoever passes on a person's input calls `touch`. Lives as long as the
+    server; `close` stops all.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        *,
+        size: Size = DEFAULT_SIZE,
+        idle_limit_s: float = IDLE_LIMIT,
+        limit: int = MOST_DESKTOPS,
+    ) -> None:
+        self.launcher = launcher
+        self._size = size
+        self._idle_limit_s = idle_limit_s
+        self._limit = limit
+        self._desktops: dict[str, Desktop] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def get(self, family_id: str) -> Desktop:
+        """Return a family's desktop, which starts when it is used.
+
+        Raises:
+            DesktopLimitError: it has none yet, and as many as may run are running.
+        """
+        if (desktop := self.find(family_id)) is None:
+            self._check_limit()
+            desktop = Desktop(self.launcher, size=self._size, on_use=self._toucher(family_id))
+            self._desktops[family_id] = desktop
+            self.touch(family_id)
+        return desktop
+
+    def find(self, family_id: str) -> Desktop | None:
+        """Return a family's desktop, `None` when it has none."""
+        return self._desktops.get(family_id)
+
+    def touch(self, family_id: str) -> None:
+        """Take note that a desktop was used: its idle time begins anew."""
+        if timer := self._timers.pop(family_id, None):
+            timer.cancel()
+        if family_id in self._desktops:
+            loop = asyncio.get_running_loop()
+            self._timers[family_id] = loop.call_later(self._idle_limit_s, self._stop_idle, family_id)
+
+    async def stop(self, family_id: str) -> None:
+        """Stop a family's desktop, if it has one: it was archived, or somebody wants it stopped."""
+        if timer := self._timers.pop(family_id, None):
+            timer.cancel()
+        if desktop := self._desktops.pop(family_id, None):
+            await desktop.stop()
+
+    async def close(self) -> None:
+        """Stop all desktops, and what launches them. May be called twice."""
+        await asyncio.gather(*(self.stop(family_id) for family_id in tuple(self._desktops)))
+        await asyncio.gather(*self._stopping)
+        await self.launcher.close()
+
+    def _toucher(self, family_id: str) -> Callable[[], None]:
+        return lambda: self.touch(family_id)
+
+    def _check_limit(self) -> None:
+        running = [each for each in self._desktops.values() if each.status.state is not State.STOPPED]
+        if len(running) >= self._limit:
+            raise DesktopLimitError(self._limit)
+
+    def _stop_idle(self, family_id: str) -> None:
+        log.info("The desktop of %s was not used for %g s and is stopped", family_id, self._idle_limit_s)
+        task = asyncio.create_task(self.stop(family_id), name="desktop-idle-stop")
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
