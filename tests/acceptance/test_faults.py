@@ -29,12 +29,26 @@ pytestmark = pytest.mark.slow
 Make = Callable[..., JupyterServer]
 
 
-def test_the_table_of_faults_names_tests_that_exist() -> None:
-    table = (TESTS / "README.md").read_text()
-    names = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", table)
-    assert len(names) > 20
+def named_tests(text: str) -> list[tuple[str, str]]:
+    """The files and tests that a part of `tests/README.md` names; the test is empty where a file is meant."""
+    return re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", text)
+
+
+def test_the_tables_name_tests_that_exist() -> None:
+    names = named_tests((TESTS / "README.md").read_text())
+    assert len(names) > 40
     for file, test in names:
         assert f"def {test}" in (TESTS / file).read_text(), f"{file}::{test}"
+
+
+def test_each_row_of_the_origin_has_tests_that_carry_its_name() -> None:
+    table = (TESTS / "README.md").read_text().partition("## Rows of the origin")[2]
+    rows = dict(re.findall(r"^\| ([A-Z]\d) (\|.*)$", table, re.MULTILINE))
+    assert list(rows) == ["L2", "L6", "S1", "S2", "S3", "S4", "S5", "S6"]
+    for row, text in rows.items():
+        names = [test for _, test in named_tests(text)]
+        assert names
+        assert all(f"_{row.lower()}_" in name for name in names), row
 
 
 # The disk

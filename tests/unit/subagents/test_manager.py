@@ -32,7 +32,7 @@ SOON = 30.0  # seconds
 # spawn_agent (S1, S2, S3)
 
 
-async def test_a_child_begins_with_its_prompts_and_its_task(family: Family) -> None:
+async def test_s1_a_child_begins_with_its_prompts_and_its_task(family: Family) -> None:
     child = await family.spawn("  Count the files.  ", title="Files")
     rows = await family.store.read(lambda conn: visible_messages(conn, child.id))
     assert [(row.role, row.created_by) for row in rows] == [
@@ -65,7 +65,7 @@ async def test_a_child_without_title_is_called_by_its_first_words(
     assert (await family.spawn(prompt, title="   ")).title == title
 
 
-async def test_one_call_makes_one_child(family: Family) -> None:
+async def test_s1_one_call_makes_one_child(family: Family) -> None:
     """After a crash the call runs again: S1 with L5."""
     first = await family.spawn(index=0)
     again = await family.spawn(index=0)
@@ -75,7 +75,7 @@ async def test_one_call_makes_one_child(family: Family) -> None:
     assert len(await family.manager.children(family.caller.chat)) == 2
 
 
-async def test_a_general_child_takes_after_its_parent(make_family: MakeFamily) -> None:
+async def test_s2_a_general_child_takes_after_its_parent(make_family: MakeFamily) -> None:
     family = await make_family(plan_mode="plan", mcp_server_ids=("a", "b"), approval_mode="ask")
     child = await family.spawn()
     assert (child.mode, child.plan_mode, child.model, child.mcp_server_ids, child.approval_mode) == (
@@ -87,7 +87,7 @@ async def test_a_general_child_takes_after_its_parent(make_family: MakeFamily) -
     )
 
 
-async def test_an_explore_child_has_the_turns_model_and_no_plan_mode(make_family: MakeFamily) -> None:
+async def test_s2_an_explore_child_has_the_turns_model_and_no_plan_mode(make_family: MakeFamily) -> None:
     family = await make_family(plan_mode="plan", mcp_server_ids=("a", "b"), servers=("a",))
     child = await family.spawn(type_name="explore")
     assert (child.mode, child.plan_mode, child.model, child.mcp_server_ids) == (
@@ -98,14 +98,14 @@ async def test_an_explore_child_has_the_turns_model_and_no_plan_mode(make_family
     )
 
 
-async def test_a_type_may_have_a_model_of_its_own(make_family: MakeFamily) -> None:
+async def test_s2_a_type_may_have_a_model_of_its_own(make_family: MakeFamily) -> None:
     family = await make_family(Catalog(models={SubagentType.EXPLORE: "demo:demo"}))
     assert (await family.spawn(type_name="explore")).model == "demo:demo"
     assert (await family.spawn(index=1)).model == "scripted:parent"
 
 
 @pytest.mark.parametrize("name", ["worker", "", "   ", "General"])
-async def test_an_unknown_type_is_told_those_that_there_are(family: Family, name: str) -> None:
+async def test_s3_an_unknown_type_is_told_those_that_there_are(family: Family, name: str) -> None:
     with pytest.raises(SubagentError, match=r"Available now: general, explore\.$"):
         await family.spawn(type_name=name)
 
@@ -114,14 +114,14 @@ async def test_a_type_may_have_blanks_around_it(family: Family) -> None:
     assert (await family.spawn(type_name=" explore\n")).mode == "explore"
 
 
-async def test_what_is_not_available_gives_its_reason(make_family: MakeFamily) -> None:
+async def test_s3_what_is_not_available_gives_its_reason(make_family: MakeFamily) -> None:
     with pytest.raises(SubagentError, match="computer_use is not available: no virtual desktop is set up"):
         await (await make_family()).spawn(type_name="computer_use")
     with pytest.raises(SubagentError, match="computer_use is not available: in plan mode nothing is changed"):
         await (await make_family(plan_mode="plan")).spawn(type_name="computer_use")
 
 
-async def test_a_computer_use_child_is_told_its_task_twice(make_family: MakeFamily) -> None:
+async def test_s2_a_computer_use_child_is_told_its_task_twice(make_family: MakeFamily) -> None:
     async def there_is(_chat: object) -> None:
         return None
 
@@ -143,14 +143,14 @@ async def test_a_task_is_needed(family: Family, prompt: str) -> None:
 # Who may (S4)
 
 
-async def test_a_child_has_no_children(family: Family) -> None:
+async def test_s4_a_child_has_no_children(family: Family) -> None:
     child = await family.spawn()
     inside = replace(family, caller=replace(family.caller, chat=child))
     with pytest.raises(SubagentError, match="cannot have subagents of their own"):
         await inside.spawn()
 
 
-async def test_what_is_stored_counts_not_what_the_caller_believes(family: Family) -> None:
+async def test_s4_what_is_stored_counts_not_what_the_caller_believes(family: Family) -> None:
     child = await family.spawn()
     liar = replace(child, parent_chat_id=None)
     inside = replace(family, caller=replace(family.caller, chat=liar))
@@ -158,7 +158,7 @@ async def test_what_is_stored_counts_not_what_the_caller_believes(family: Family
         await inside.spawn()
 
 
-async def test_a_chat_that_explores_has_no_children(family: Family) -> None:
+async def test_s4_a_chat_that_explores_has_no_children(family: Family) -> None:
     explorer = replace(family.caller.chat, mode="explore")
     inside = replace(family, caller=replace(family.caller, chat=explorer))
     with pytest.raises(SubagentError, match="explores cannot have subagents"):
@@ -190,7 +190,7 @@ async def test_ids_must_be_ids(family: Family, target: str) -> None:
         await family.manager.wait(family.caller.chat, target, timeout_s=SOON)
 
 
-async def test_only_descendants_are_reached(family: Family, make_family: MakeFamily) -> None:
+async def test_l6_only_descendants_are_reached(family: Family, make_family: MakeFamily) -> None:
     """Strangers, siblings of the caller, the caller itself and unknown chats are told alike."""
     child = await family.spawn()
     sibling = await family.spawn(index=1)
@@ -403,7 +403,7 @@ async def test_a_wait_that_is_too_short_leaves_the_child_alone(family: Family) -
     assert outcome.report == "Late."
 
 
-async def test_many_are_waited_for_at_once(family: Family) -> None:
+async def test_l2_many_are_waited_for_at_once(family: Family) -> None:
     children = [await family.spawn(index=index) for index in range(20)]
     waits = [
         asyncio.create_task(family.manager.wait(family.caller.chat, child.id, timeout_s=SOON))
