@@ -31,11 +31,12 @@ _STARTUP = (
     *(".config/environment.d", ".local/share/applications", ".local/share/systemd", ".pam_environment"),
     *(".ssh", ".gnupg", ".gitconfig", ".config/git", ".config/pip", ".pip", ".npmrc", ".condarc", ".mambarc"),
     *(".vimrc", ".vim", ".config/nvim", ".emacs", ".emacs.d", ".vscode", ".vscode-server", ".config/Code"),
-    *(".local/lib", ".jupyter", ".config/jupyter"),
+    ".local/lib",
 )
 
 # Of the home folder. Browsers hold the cookie that lets into Jupyter and addresses with its token; shells
-# remember commands that named one; whoever has the X server's cookie can type into the user's windows.
+# remember commands that named one; whoever has the X server's cookie can type into the user's windows. The
+# settings of the user's other servers are here when this one's are elsewhere.
 _PRIVATE = (
     *(".mozilla", ".librewolf", ".zen", ".cache/mozilla", "snap/firefox", "snap/chromium"),
     *(".config/google-chrome", ".config/chromium", ".config/BraveSoftware", ".config/microsoft-edge"),
@@ -43,18 +44,21 @@ _PRIVATE = (
     *(".var/app/org.mozilla.firefox", ".var/app/com.google.Chrome", ".var/app/org.chromium.Chromium"),
     *("Library/Application Support/Google/Chrome", "Library/Application Support/Firefox"),
     *(".bash_history", ".zsh_history", ".python_history", ".local/share/fish", ".Xauthority"),
+    *(".jupyter", ".config/jupyter"),
 )
 
 
 def secret_places(server: Any) -> list[Path]:
     """Return what lets into a Jupyter server or tells its settings.
 
-    The folders of the first four need not exist; the rest, most of it files, does.
+    Those of the user's other servers count: one that a command starts has a runtime folder of its own. The
+    first folders need not exist; the rest, most of it files, does.
 
     Args:
         server: The running `ServerApp`.
     """
     folders = [jupyter_config_dir(), server.config_dir, jupyter_runtime_dir(), server.runtime_dir]
+    folders += [os.path.join(jupyter_data_dir(), "runtime")]
     connections = getattr(server.kernel_manager, "connection_dir", "")
     others = [connections, server.info_file, server.cookie_secret_file]
     others += [*_config_files(server), *_log_files(server.log)]

@@ -217,13 +217,9 @@ class Sandbox:
         the next command would find it under its new name.
         """
         places = [path for path in _outermost(self._writable) if os.path.isdir(path)]
-        held = {
-            ancestor
-            for path in (*hidden, *self._fixed)
-            if _is_in(path, places) and os.path.lexists(path)
-            for ancestor in map(str, Path(path).parents)
-            if ancestor not in places and self._can_write(ancestor)
-        }
+        staying = [path for path in (*hidden, *self._fixed) if os.path.lexists(path)]
+        above = {str(folder) for path in staying if _is_in(path, places) for folder in Path(path).parents}
+        held = filter(self._can_write, above.difference(places))
         inner = {path for path in self._writable if os.path.isdir(path)}
         return [
             *_covers(_existing(_SOCKETS_IN_TMP)),

@@ -69,6 +69,10 @@ def token_of_the_log() -> str:
     return re.findall(r"token=([0-9a-f]{16,})", read_all(str(place("root", "server.log"))))[0]
 
 
+def token_of_another_server() -> str:
+    return place("data", "runtime", "jpserver-1.json").read_text()
+
+
 def cookie_secret() -> str:
     return place("runtime", "jupyter_cookie_secret").read_text()
 
@@ -233,7 +237,8 @@ def _appended(path: Path) -> str:
 
 
 ATTACKS: tuple[Callable[[], str], ...] = (
-    *(token_of_the_runtime_file, token_of_the_log, cookie_secret, configuration, environment, command_line),
+    *(token_of_the_runtime_file, token_of_the_log, token_of_another_server, cookie_secret, configuration),
+    *(environment, command_line),
     *(chats, change_of_the_chats, chats_through_descriptors, chats_through_root, key_file),
     *(key_of_trusted_notebooks, cookies_of_the_browser, a_kernel, signals, debugger, program_of_the_kernel),
     *(socket_of_another_program, abstract_socket, code_of_the_environment, programs, a_kernel_of_its_own),

@@ -67,6 +67,8 @@ def make_victim(dirs: Dirs, abstract: str) -> Iterator[Callable[..., OrdinarySer
     (dirs.home / ".bashrc").write_text("# of the user\n")
     (dirs.home / ".mozilla").mkdir()
     (dirs.home / ".mozilla" / "cookies.sqlite").write_text("cookie of the user")
+    (dirs.data / "runtime").mkdir(mode=0o700)
+    (dirs.data / "runtime" / "jpserver-1.json").write_text("token of another server of the user")
     env = {"JUPYTER_TOKEN": None, "SOME_API_KEY": KEY, "JUPYTERHUB_API_TOKEN": KEY}
 
     def make(**traits: object) -> OrdinaryServer:

@@ -314,3 +314,18 @@ async def test_a_chat_goes_on_in_the_next_server(
     assert result["result"]["output"] == "on\n"
     assert "was interrupted and ended" in result["result"]["error"]
     assert (await api.messages(chat_id))[-1]["role"] == "assistant"
+
+
+# Open doors
+
+
+@pytest.mark.parametrize(("network", "told"), [(True, True), (False, False)])
+@NOT_STARTED
+async def test_a_server_that_asks_for_no_token_says_that_it_leads_out_of_the_sandbox(
+    jp_serverapp: Any, caplog: pytest.LogCaptureFixture, network: bool, told: bool
+) -> None:
+    extension = jp_serverapp.extension_manager.extension_points["jupyter_chatd"].app
+    extension.sandbox_network = network
+    jp_serverapp.identity_provider.token = ""
+    await start(jp_serverapp)
+    assert ("asks nobody for a token" in caplog.text) is told

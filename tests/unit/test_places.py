@@ -49,6 +49,12 @@ def test_secrets_are_found_wherever_they_were_put(
     assert shared / "jupyter_nbconvert_config.py" not in found
 
 
+def test_the_users_other_servers_count(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    assert tmp_path / "data" / "runtime" in secret_places(server)
+
+
 def test_a_file_that_the_server_prints_to_is_secret(tmp_path: Path) -> None:
     program = (
         "import logging, sys; from jupyter_chatd.places import _log_files;"
