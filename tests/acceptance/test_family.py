@@ -38,14 +38,14 @@ def eventually(holds: Callable[[], Any]) -> None:
 
 
 def test_children_keep_up_with_how_they_stand(begin: Callable[[str], Chat]) -> None:
-    chat = begin(SLOW)
+    chat = begin(SLOW.replace("sleep 2", "sleep 5"))  # until somebody looks
     eventually(lambda: len(chat.children) == 2)
     children = chat.children
-    assert [child.state.type for child in children if child.state] == ["general", "explore"]
+    eventually(lambda: [child.state and child.state.type for child in children] == ["general", "explore"])
     eventually(lambda: children[0].last_status == "running")
     eventually(lambda: children[0].last_status == "waiting")
     chat.wait()
-    assert "sleep 2" in children._repr_html_()
+    assert "sleep 5" in children._repr_html_()
 
 
 def test_events_tell_of_the_family_until_the_agent_is_done(begin: Callable[[str], Chat]) -> None:
