@@ -134,3 +134,16 @@ test('a new connection keeps only what cannot have changed', () => {
   assert.deepEqual(reconnected(view), { ...view, isComplete: false, actions: [] });
   assert.equal(cursorOf(reconnected(view)), cursorOf(view));
 });
+
+test('how subagents stand stays known until more is told', () => {
+  const child = { id: 'b', title: 'Count', status: 'running', lastError: undefined } as const;
+  const usage = {
+    costMicros: undefined,
+    inputTokens: 1,
+    outputTokens: 2,
+    cacheReadTokens: 0,
+    cacheCreationTokens: 0
+  };
+  const view = after(status('running'), { type: 'children', children: [child], usage }, status('waiting'));
+  assert.deepEqual([view.children, view.familyUsage], [[child], usage]);
+});

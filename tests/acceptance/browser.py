@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nbformat import writes
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from servers import ROOT, TOKEN, Dirs, JupyterServer
 
@@ -60,6 +62,23 @@ class Panel:
         self.page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)  # comes when the layout stands
         self.page.locator('[data-id="jupyter-chatd-panel"]').click()
         self.input.wait_for()
+
+    def open_notebook(self) -> None:
+        """Load a new notebook in Notebook 7, and bring the panel into sight."""
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = new_notebook(cells=[new_code_cell("x = 1")], metadata={"kernelspec": kernel})
+        (self._server.dirs.work / "page.ipynb").write_text(writes(notebook))
+        self.page.goto(f"{self._server.url}notebooks/page.ipynb?token={TOKEN}")
+        self.page.locator(".jp-Notebook").wait_for(timeout=60_000)
+        self.page.get_by_role("menuitem", name="View", exact=True).click()
+        self.page.get_by_text("Right Sidebar").hover()
+        self.page.get_by_text("Show Agent").click()
+        self.input.wait_for()
+
+    def close_dialogs(self) -> None:
+        """Close what JupyterLab itself has to say, now and whenever it stands in the way."""
+        close = self.page.locator(".jp-Dialog").get_by_role("button", name="Close")
+        self.page.add_locator_handler(close, lambda: close.click())
 
     def begin(self) -> None:
         """Show the list and an empty input, with what a new chat has at first."""

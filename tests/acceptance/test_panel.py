@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from acceptance.browser import NO_PREFERENCE, Panel, keep_picture, started_browser, with_front_end
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from servers import Dirs, JupyterServer
 
 SLOW = "run `for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done` with timeout 30s"
@@ -166,3 +168,157 @@ def test_a_message_is_edited_and_sent_again(panel: Panel) -> None:
     panel.root.get_by_label("Edit your message").fill("say *that*")
     panel.button("Send again").click()
     expect(panel.transcript.locator("em")).to_have_text("that")
+
+
+def test_a_question_is_answered_in_a_form(panel: Panel) -> None:
+    options = [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}]
+    questions = [
+        {"header": name, "question": f"Which {name}?", "options": options} for name in ("hat", "coat")
+    ]
+    panel.choose("Plan", is_on=True)
+    panel.say(f"call ask_user_question with {json.dumps({'questions': questions})}")
+    form = panel.card("ask_user_question", "asking")
+    form.get_by_label("Blue").first.check()
+    expect(panel.button("Answer")).to_be_disabled()
+    form.get_by_label("Another answer to: Which coat?").fill("Green")
+    panel.button("Answer").click()
+    panel.until_at_rest()
+    answered = panel.card("ask_user_question", "done")
+    expect(answered.get_by_role("definition")).to_have_text(["Blue", "Green"])
+
+
+def test_a_plan_is_refined_and_approved(panel: Panel, server: JupyterServer) -> None:
+    panel.choose("Plan", is_on=True)
+    panel.choose("Ask", is_on=False)
+    panel.say("say hello")
+    panel.until_at_rest()
+    chat = httpx.get(server.chats_url, headers=server.headers, params={"limit": 1}).json()[0]
+    write = f'write "# The *plan*" to .agents/plans/{chat["id"]}.md'
+    for _ in range(2):
+        panel.say(f"{write} then call propose_plan with {{}}")
+        expect(panel.card("propose_plan").last.locator("em")).to_have_text("plan")
+        panel.until_at_rest()
+        expect(panel.button("Approve plan")).to_have_count(1)
+        panel.input.blur()
+        panel.button("Refine").click()
+        expect(panel.input).to_be_focused()
+    panel.button("Approve plan").click()
+    expect(panel.button("Plan")).to_have_attribute("aria-pressed", "false")
+    expect(panel.transcript).to_contain_text("The plan is approved.")
+    panel.until_at_rest()
+    expect(panel.button("Approve plan")).to_have_count(0)
+
+
+def test_a_subagent_is_opened_and_stopped(panel: Panel) -> None:
+    panel.choose("Ask", is_on=False)
+    panel.say('delegate "count to 9000" and delegate "say *found*" then wait for the subagents')
+    panel.card("spawn_agent", "done").nth(1).get_by_role("button", name="say *found*").last.click()
+    expect(panel.transcript.locator("em")).to_have_text("found")
+    panel.button("Back to the parent chat").click()
+    panel.root.get_by_text("2 subagents, 1 at work").click()
+    panel.root.locator(".jp-chatd-subagents").get_by_role("button", name="Stop count to 9000").click()
+    expect(panel.root.get_by_text("2 subagents", exact=True)).to_be_visible()
+    panel.until_at_rest()
+
+
+def test_what_a_model_says_runs_no_script_and_fetches_nothing(panel: Panel) -> None:
+    requests: list[str] = []
+    panel.page.on("request", note := lambda request: requests.append(request.url))
+    panel.say(
+        "say "
+        '<img src="https://evil.example/a.png" onerror="window.hacked = 1" alt="cat"> '
+        "<script>window.hacked = 1</script> ![dog](https://evil.example/b.png) "
+        '<p style="background: url(https://evil.example/c.png)" class="jp-Dialog">styled</p> '
+        "<video src=https://evil.example/d.mp4 autoplay></video> "
+        '<a href="javascript:window.hacked=1">run</a> <a href="/lab?reset">here</a> '
+        "[https://bank.example](https://evil.example/e) "
+        '<button data-commandlinker-command="apputils:reset">press</button>'
+    )
+    answer = panel.transcript.locator('[data-kind="text"]')
+    expect(answer).to_contain_text("press")
+    panel.until_at_rest()
+    links = answer.get_by_role("link").evaluate_all("links => links.map(one => [one.textContent, one.href])")
+    assert links == [
+        ["Picture: cat", "https://evil.example/a.png"],
+        ["Picture: dog", "https://evil.example/b.png"],
+        ["https://bank.example (evil.example)", "https://evil.example/e"],
+    ]
+    assert answer.locator("img, script, style, video, button, [style], .jp-Dialog").count() == 0
+    assert panel.page.evaluate("window.hacked") is None
+    panel.page.remove_listener("request", note)
+    assert [url for url in requests if "evil" in url] == []
+
+
+def test_two_pages_on_one_chat(panel: Panel, browser: Browser, server: JupyterServer) -> None:
+    panel.say("run `echo both`")
+    panel.card("execute", "asking").wait_for()
+    page = browser.new_page()
+    other = Panel(page, server)
+    other.open_lab()
+    other.root.get_by_role("button", name=re.compile("echo both")).first.click()
+    other.button("Allow once").click()
+    for one in (panel, other):
+        one.card("execute", "done").wait_for()
+        one.until_at_rest()
+    page.close()
+
+
+def test_the_server_comes_back(panel: Panel, server: JupyterServer) -> None:
+    panel.say("say before")
+    panel.until_at_rest()
+    server.kill()
+    expect(panel.root.get_by_text("The connection to the server is lost.")).to_be_visible()
+    panel.say("say *kept*")
+    expect(panel.root.get_by_text("The server cannot be reached.")).to_be_visible()
+    expect(panel.input).to_have_value("say *kept*")
+    server.start()
+    panel.close_dialogs()  # JupyterLab says it too
+    expect(panel.root.get_by_text("The connection to the server is lost.")).to_have_count(0, timeout=20_000)
+    panel.input.press("Enter")
+    expect(panel.transcript.locator("em")).to_have_text("kept")
+    panel.button("Dismiss").click()
+
+
+def test_find_rename_pin_archive(panel: Panel) -> None:
+    panel.say("say xylophone")
+    panel.until_at_rest()
+    panel.root.get_by_title("Rename").click()
+    panel.root.get_by_label("Title of the chat").fill("Music")
+    panel.root.get_by_label("Title of the chat").press("Enter")
+    expect(panel.root.get_by_title("Rename")).to_have_text("Music")
+    panel.button("All chats").click()
+    panel.root.get_by_label("Search all chats").fill("xylophone")
+    rows = panel.root.get_by_role("list", name="Chats").get_by_role("listitem")
+    expect(rows).to_have_count(1)
+    rows.hover()
+    rows.get_by_role("button", name="Pin").click()
+    expect(rows.get_by_role("button", name="Unpin")).to_be_visible()
+    panel.root.get_by_label("Search all chats").fill("")
+    expect(rows.first).to_contain_text("Music")
+    rows.first.hover()
+    rows.first.get_by_role("button", name="Archive").click()
+    expect(rows.first).not_to_contain_text("Music")
+
+
+def test_notebook_7(browser: Browser, server: JupyterServer) -> None:
+    page = browser.new_page()
+    panel = Panel(page, server)
+    panel.open_notebook()
+    panel.say("say Hello *there*")
+    expect(panel.transcript.locator("em")).to_have_text("there")
+    page.close()
+
+
+def test_nothing_shows_when_an_admin_switched_it_off(browser: Browser, server: JupyterServer) -> None:
+    def switch_off(route: Route) -> None:
+        page = route.fetch().text()
+        off = re.sub(r'("jupyterChatdEnabled":\s*)"true"', r'\1"false"', page)
+        assert off != page
+        route.fulfill(body=off, content_type="text/html")
+
+    page = browser.new_page()
+    page.route("**/lab?reset*", switch_off)
+    page.goto(f"{server.url}lab?reset&token={server.token}")
+    page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)
+    expect(page.locator("#jupyter-chatd-panel, [data-id^=jupyter-chatd]")).to_have_count(0)
+    page.close()

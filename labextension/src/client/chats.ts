@@ -140,7 +140,7 @@ export class ChatAPI {
 
   /** Answers a call that waits for a client; *client* is who answers. */
   async answer(chatId: string, call: ICallKey, result: unknown, client: string): Promise<void> {
-    const body = { client, claim: [callRef(call)], results: [{ ...callRef(call), result }] };
+    const body = { client, results: [{ ...callRef(call), result }] };
     await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/tool-results`, body);
   }
 

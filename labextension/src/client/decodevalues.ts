@@ -14,6 +14,7 @@ import {
   CHAT_STATUSES,
   type IAction,
   type IChat,
+  type IChildState,
   type IMessage,
   type IQueuedMessage,
   type IRetry,
@@ -96,6 +97,16 @@ export function decodeRetry(value: unknown, at: string): IRetry {
     attempt: asNumber(fields.attempt, `${at}.attempt`),
     error: asString(fields.error, `${at}.error`),
     retryingAt: asString(fields.retrying_at, `${at}.retrying_at`)
+  };
+}
+
+export function decodeChild(value: unknown, at: string): IChildState {
+  const fields = asObject(value, at);
+  return {
+    id: asString(fields.id, `${at}.id`),
+    title: asString(fields.title, `${at}.title`),
+    status: asOneOf(fields.status, `${at}.status`, CHAT_STATUSES),
+    lastError: optional(fields.last_error, `${at}.last_error`, decodeRunError)
   };
 }
 

@@ -4,21 +4,25 @@ import { asList, asNumber, asObject, asOneOf, asString, MalformedReplyError } fr
 import {
   decodeAction,
   decodeChat,
+  decodeChild,
   decodeMessage,
   decodePart,
   decodeQueued,
   decodeRetry,
-  decodeRunError
+  decodeRunError,
+  decodeTotals
 } from './decodevalues.js';
 import {
   CHAT_STATUSES,
   type ChatStatus,
   type IAction,
   type IChat,
+  type IChildState,
   type IMessage,
   type IQueuedMessage,
   type IRetry,
   type IRunError,
+  type IUsageTotals,
   type Part,
   ROLES,
   type Role
@@ -50,7 +54,13 @@ export type StreamEvent =
   | { readonly type: 'queue_update'; readonly queue: readonly IQueuedMessage[] }
   | { readonly type: 'action_required'; readonly actions: readonly IAction[] }
   | { readonly type: 'retry'; readonly retry: IRetry }
-  | { readonly type: 'error'; readonly error: IRunError };
+  | { readonly type: 'error'; readonly error: IRunError }
+  | {
+      readonly type: 'children';
+      readonly children: readonly IChildState[];
+      /** Of the whole family. */
+      readonly usage: IUsageTotals;
+    };
 
 /** A change of one of the user's chats. */
 export interface IChatChange {
@@ -134,6 +144,12 @@ function decodeEvent(value: unknown, at: string): StreamEvent | undefined {
       return { type, retry: decodeRetry(inside, where) };
     case 'error':
       return { type, error: decodeRunError(inside, where) };
+    case 'children':
+      return {
+        type,
+        children: asList(fields.children, `${at}.children`, decodeChild),
+        usage: decodeTotals(fields.usage, `${at}.usage`)
+      };
     default:
       return undefined;
   }

@@ -182,6 +182,14 @@ export interface IRetry {
   readonly retryingAt: string;
 }
 
+/** How a subagent stands, as its parent's stream tells it. */
+export interface IChildState {
+  readonly id: string;
+  readonly title: string;
+  readonly status: ChatStatus;
+  readonly lastError: IRunError | undefined;
+}
+
 /** What a chat and its children used and cost so far. */
 export interface IUsageTotals {
   /** Without unpriced calls; `undefined` when no call has a price. */

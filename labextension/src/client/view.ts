@@ -7,10 +7,12 @@ import type { IEpisode, ILivePart, StreamEvent } from './events.js';
 import type {
   ChatStatus,
   IAction,
+  IChildState,
   IMessage,
   IQueuedMessage,
   IRetry,
   IRunError,
+  IUsageTotals,
   Part,
   Role
 } from './values.js';
@@ -33,6 +35,10 @@ export interface IChatView {
   readonly queue: readonly IQueuedMessage[];
   readonly actions: readonly IAction[];
   readonly error: IRunError | undefined;
+  /** Its own subagents, in the order in which they were made. */
+  readonly children: readonly IChildState[];
+  /** Of the chat and its subagents; `undefined` for a chat without any. */
+  readonly familyUsage: IUsageTotals | undefined;
   readonly retry: IRetry | undefined;
   /** All that the server had when the connection was made has come. */
   readonly isComplete: boolean;
@@ -50,6 +56,8 @@ export const EMPTY_VIEW: IChatView = {
   queue: [],
   actions: [],
   error: undefined,
+  children: [],
+  familyUsage: undefined,
   retry: undefined,
   isComplete: false,
   lastId: 0,
@@ -114,6 +122,8 @@ function applyOther(view: IChatView, event: Exclude<StreamEvent, { type: 'messag
       return { ...view, retry: event.retry };
     case 'action_required':
       return { ...view, actions: event.actions };
+    case 'children':
+      return { ...view, children: event.children, familyUsage: event.usage };
   }
 }
 

@@ -12,7 +12,7 @@ import { useModel } from './useModel.js';
 export function ChatList({ model }: { readonly model: PanelModel }): React.ReactElement {
   const { search, found } = useModel(model);
   const { chats, isLoaded, error } = useModel(model.chats);
-  const shown = found ?? chats;
+  const shown = found ? chatsOf(model, found) : chats;
   return (
     <div className="jp-chatd-list">
       {(chats.length > 0 || search) && (
@@ -40,6 +40,14 @@ export function ChatList({ model }: { readonly model: PanelModel }): React.React
       </ul>
     </div>
   );
+}
+
+/** What was found, as it is now. */
+function chatsOf({ chats }: PanelModel, ids: readonly string[]): IChat[] {
+  return ids.flatMap(id => {
+    const chat = chats.find(id);
+    return chat && !chat.archived ? [chat] : [];
+  });
 }
 
 function Nothing({ isSearch }: { readonly isSearch: boolean }): React.ReactElement {

@@ -10,6 +10,7 @@ import { IconButton } from './host.js';
 import { Notice } from './Notice.js';
 import { Queue } from './Queue.js';
 import { StatusDot } from './StatusDot.js';
+import { Subagents } from './Subagents.js';
 import { TranscriptView } from './TranscriptView.js';
 import { UsageLine } from './UsageLine.js';
 import { useChat, useModel } from './useModel.js';
@@ -32,6 +33,7 @@ export function Conversation({ model, catalog, onOpen, onClose }: IConversationP
   return (
     <div className="jp-chatd-conversation">
       <Header model={model} chat={chat} status={view.status} onOpen={onOpen} onClose={onClose} />
+      <Subagents model={model} onOpen={onOpen} />
       <TranscriptView entries={entries} model={model} isBusy={canStop} onOpen={onOpen}>
         <Standing state={state} />
       </TranscriptView>
@@ -58,7 +60,10 @@ export function Conversation({ model, catalog, onOpen, onClose }: IConversationP
           onAsks={asks => void model.change({ asks })}
         />
       </Composer>
-      <UsageLine messages={view.messages} usage={usage} />
+      <UsageLine
+        messages={view.messages}
+        usage={view.status === 'running' ? (view.familyUsage ?? usage) : usage}
+      />
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import type { ICallKey } from '../client/values.js';
 import { isSettled } from '../client/view.js';
 import { textField } from '../model/tools.js';
 import { DefaultBody } from './DefaultBody.js';
@@ -19,18 +20,19 @@ export function PlanBody(props: IToolBodyProps): React.ReactElement {
     return <DefaultBody {...props} />;
   }
   const last = entries.findLast(one => one.kind === 'tool' || one.kind === 'user');
+  const call = entry.callKey;
   const isOpen = chat?.planMode === true && isSettled(view.status) && last?.key === entry.key;
-  const approve = async () => {
+  const approve = async (call: ICallKey) => {
     setApproving(true);
-    setApproving(await model.approvePlan());
+    setApproving(await model.approvePlan(call));
   };
   return (
     <>
       <FileText fileId={fileId} />
-      {isOpen && (
+      {isOpen && call && (
         <fieldset className="jp-chatd-approval" disabled={isApproving}>
           <legend>Carry out this plan?</legend>
-          <button type="button" className="jp-chatd-button jp-mod-accept" onClick={() => void approve()}>
+          <button type="button" className="jp-chatd-button jp-mod-accept" onClick={() => void approve(call)}>
             Approve plan
           </button>
           <button type="button" className="jp-chatd-button" onClick={() => model.askForInput()}>

@@ -1,37 +1,63 @@
 import * as React from 'react';
 
-import type { ChatStatus } from '../client/values.js';
-import { fieldsOf, textField } from '../model/tools.js';
+import type { ChatModel } from '../model/chat.js';
+import { type Fields, fieldsOf, listField, textField } from '../model/tools.js';
 import { DefaultBody } from './DefaultBody.js';
 import { Markdown } from './Markdown.js';
-import { StatusDot } from './StatusDot.js';
+import { SubagentRow } from './Subagents.js';
 import type { IToolBodyProps } from './ToolCard.js';
-import { useChat } from './useModel.js';
 
-/** A subagent: how it stands, the way to its chat, and what it reports. */
+/** Subagents that a call made, waited for or spoke to: how they stand, the way to them, and what they report. */
 export function SubagentBody(props: IToolBodyProps): React.ReactElement {
   const { entry, model, onOpen } = props;
-  const { call, result } = entry;
-  const chatId = textField(result?.result, 'chat_id') || textField(call.args, 'chat_id');
-  const child = useChat(model.chats, chatId);
-  const report = textField(result?.result, 'report');
-  if (entry.state === 'asking' || !chatId) {
+  const told = subagentsOf(entry.call.args, entry.result?.result);
+  if (entry.state === 'asking' || told.length === 0) {
     return <DefaultBody {...props} />;
   }
+  const said = textField(entry.call.args, 'prompt') || textField(entry.call.args, 'message');
   return (
     <>
-      <div className="jp-chatd-subagent">
-        <StatusDot status={child?.status ?? (textField(result?.result, 'status') as ChatStatus)} />
-        <span className="jp-chatd-grow">{child?.title ?? textField(result?.result, 'title')}</span>
-        <button type="button" className="jp-chatd-link" onClick={() => onOpen(chatId)}>
-          Open
-        </button>
-      </div>
-      {call.toolName === 'spawn_agent' && <p className="jp-chatd-faint">{textField(call.args, 'prompt')}</p>}
-      {call.toolName === 'message_agent' && (
-        <p className="jp-chatd-faint">{String(fieldsOf(call.args).message ?? '')}</p>
+      {told.map(one => (
+        <Told key={textField(one, 'chat_id')} told={one} model={model} onOpen={onOpen} />
+      ))}
+      {said && <p className="jp-chatd-faint">{said}</p>}
+      {textField(entry.result?.result, 'error') && (
+        <p className="jp-chatd-errorText">{textField(entry.result?.result, 'error')}</p>
       )}
+    </>
+  );
+}
+
+interface IToldProps {
+  readonly told: Fields;
+  readonly model: ChatModel;
+  readonly onOpen: (chatId: string) => void;
+}
+
+function Told({ told, model, onOpen }: IToldProps): React.ReactElement {
+  const report = textField(told, 'report');
+  return (
+    <>
+      <SubagentRow
+        chatId={textField(told, 'chat_id')}
+        title={textField(told, 'title')}
+        model={model}
+        onOpen={onOpen}
+      />
       {report && <Markdown text={report} />}
     </>
   );
+}
+
+/** What is told of each subagent: in the result, or, while there is none, their ids in the arguments. */
+function subagentsOf(args: unknown, result: unknown): Fields[] {
+  const told = [...listField(result, 'agents'), ...listField(result, 'not_ended')].map(fieldsOf);
+  if (told.length > 0) {
+    return told;
+  }
+  if (textField(result, 'chat_id')) {
+    return [fieldsOf(result)];
+  }
+  const ids = [textField(args, 'chat_id'), ...listField(args, 'chat_ids')];
+  return ids.flatMap(id => (typeof id === 'string' && id ? [{ chat_id: id }] : []));
 }

@@ -9,6 +9,7 @@ import { EditBody } from './EditBody.js';
 import { type IconName, useHost } from './host.js';
 import { PlanBody } from './PlanBody.js';
 import { QuestionBody } from './QuestionBody.js';
+import { ReadBody } from './ReadBody.js';
 import { ShellBody } from './ShellBody.js';
 import { SubagentBody } from './SubagentBody.js';
 
@@ -22,7 +23,7 @@ export interface IToolBodyProps {
 const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = {
   shell: ShellBody,
   edit: EditBody,
-  read: DefaultBody,
+  read: ReadBody,
   subagent: SubagentBody,
   plan: PlanBody,
   question: QuestionBody,

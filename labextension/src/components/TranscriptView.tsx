@@ -67,13 +67,15 @@ function useEndInSight(box: React.RefObject<HTMLElement>, content: React.RefObje
     box.current?.scrollTo({ top: box.current.scrollHeight });
   }, [box]);
   React.useLayoutEffect(() => {
-    // Markdown is rendered later than React: the content's own size says when it has grown.
+    // Markdown is rendered later than React, and what stands below takes room: the sizes say when.
     const observer = new ResizeObserver(() => follows.current && toEnd());
-    if (content.current) {
-      observer.observe(content.current);
+    for (const element of [box.current, content.current]) {
+      if (element) {
+        observer.observe(element);
+      }
     }
     return () => observer.disconnect();
-  }, [content, toEnd]);
+  }, [box, content, toEnd]);
   const onScroll = () => {
     const element = box.current;
     if (element) {

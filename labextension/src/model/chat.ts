@@ -2,7 +2,7 @@ import { type ChatAPI, type InputPart, streamPath } from '../client/chats.js';
 import { decodeStreamFrame } from '../client/events.js';
 import { ResponseError } from '../client/restapi.js';
 import { type OpenSocket, ResumableSocket } from '../client/socket.js';
-import type { IAction, IMessage, IQueuedMessage, IUsageTotals, Part } from '../client/values.js';
+import type { IAction, ICallKey, IMessage, IQueuedMessage, IUsageTotals, Part } from '../client/values.js';
 import { apply, cursorOf, EMPTY_VIEW, type IChatView, isSettled, reconnected } from '../client/view.js';
 import type { Chats } from './chats.js';
 import { Emitter } from './emitter.js';
@@ -117,11 +117,16 @@ export class ChatModel extends Emitter {
     return this.attempt(() => this.chats.change(this.id, changes));
   }
 
-  /** Leaves plan mode and has the plan carried out. */
-  approvePlan(): Promise<boolean> {
+  /** Stops a subagent; the chat goes on with what it has reported. */
+  stopChild(chatId: string): Promise<boolean> {
+    return this.attempt(async () => void (await this.api.stop(chatId)));
+  }
+
+  /** Leaves plan mode and has the plan carried out that *call* proposed. */
+  approvePlan(call: ICallKey): Promise<boolean> {
     return this.attempt(async () => {
-      await this.chats.change(this.id, { planMode: false });
-      await this.api.send(this.id, textInput('I approve the plan. Carry it out.'));
+      await this.api.decide(this.id, call, 'allow');
+      await this.chats.refresh(this.id);
     });
   }
 
@@ -146,6 +151,9 @@ export class ChatModel extends Emitter {
   dispose(): void {
     clearTimeout(this.pause);
     this.pause = undefined;
+    if (!this.isDisposed) {
+      this.chats.markRead(this.id); // the server does the same when the stream ends
+    }
     this.socket.dispose();
   }
 
@@ -159,6 +167,7 @@ export class ChatModel extends Emitter {
     this.view = apply(before, decodeStreamFrame(text));
     if (isAtRest(this.view) && !isAtRest(before)) {
       void this.loadUsage();
+      this.chats.markRead(this.id);
     }
     if (this.view !== before) {
       this.showSoon();

@@ -58,6 +58,14 @@ export class Chats extends Emitter {
     await this.refresh(chatId);
   }
 
+  /** Takes in that somebody looks at a chat; the server has noted it. */
+  markRead(chatId: string): void {
+    const chat = this.known.get(chatId);
+    if (chat?.hasUnread) {
+      this.put({ ...chat, hasUnread: false });
+    }
+  }
+
   async refresh(chatId: string): Promise<void> {
     this.put(await this.api.get(chatId));
   }

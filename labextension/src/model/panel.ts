@@ -14,9 +14,10 @@ export interface IPanelState {
   readonly options: IChatOptions;
   /** What stands in the input for a new chat. */
   readonly draft: string;
-  /** What is looked for; the list has only that. */
+  /** What is looked for. */
   readonly search: string;
-  readonly found: readonly IChat[] | undefined;
+  /** Ids of the chats that were found, best first; the list has only them. */
+  readonly found: readonly string[] | undefined;
   readonly problem: string | undefined;
 }
 
@@ -74,8 +75,9 @@ export class PanelModel extends Emitter {
     if (search.trim()) {
       await this.attempt(async () => {
         const found = await this.api.list({ words: search });
+        this.chats.put(...found);
         if (this.state.search === search) {
-          this.set({ found });
+          this.set({ found: found.map(({ id }) => id) });
         }
       });
     }

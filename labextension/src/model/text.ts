@@ -9,7 +9,7 @@ export function plainOutput(output: string): string {
   return output
     .replace(ESCAPE_SEQUENCE, '')
     .split('\n')
-    .map(line => line.replace(/\r+$/, '').replace(/^[^]*\r/, ''))
+    .map(line => line.replace(/\r+$/, '').replace(/^.*\r/s, ''))
     .join('\n');
 }
 

@@ -1,0 +1,30 @@
+import * as React from 'react';
+
+import { errorOf, numberField, textField } from '../model/tools.js';
+import { DefaultBody } from './DefaultBody.js';
+import { Output } from './Output.js';
+import type { IToolBodyProps } from './ToolCard.js';
+
+/** A file that was read: its whole path, which lines, and what stands there. */
+export function ReadBody(props: IToolBodyProps): React.ReactElement {
+  const { call, result } = props.entry;
+  const path = textField(call.args, 'path');
+  const content = textField(result?.result, 'content');
+  if (call.toolName !== 'read_file' || !path || props.entry.state === 'asking') {
+    return <DefaultBody {...props} />;
+  }
+  const first = numberField(call.args, 'offset') ?? 1;
+  const count = numberField(result?.result, 'lines_read');
+  return (
+    <>
+      <div className="jp-chatd-path">{path}</div>
+      {count !== undefined && (
+        <p className="jp-chatd-faint">
+          {`Lines ${first}–${first + count - 1} of ${numberField(result?.result, 'total_lines') ?? '?'}`}
+        </p>
+      )}
+      {content && <Output text={content} />}
+      {errorOf(result) && <p className="jp-chatd-errorText">{errorOf(result)}</p>}
+    </>
+  );
+}

@@ -1,0 +1,70 @@
+import * as React from 'react';
+
+import { isStoppable } from '../client/view.js';
+import type { ChatModel } from '../model/chat.js';
+import { IconButton } from './host.js';
+import { StatusDot } from './StatusDot.js';
+import { useChat, useModel } from './useModel.js';
+
+export interface ISubagentRowProps {
+  readonly chatId: string;
+  /** What it was called when it was last heard of. */
+  readonly title: string;
+  /** The chat that it belongs to. */
+  readonly model: ChatModel;
+  readonly onOpen: (chatId: string) => void;
+}
+
+/** One subagent: how it stands now, and what can be done with it. */
+export function SubagentRow({ chatId, title, model, onOpen }: ISubagentRowProps): React.ReactElement {
+  const { view } = useModel(model);
+  const told = view.children.find(child => child.id === chatId);
+  const known = useChat(model.chats, chatId);
+  const status = told?.status ?? known?.status;
+  const name = told?.title ?? known?.title ?? title;
+  return (
+    <div className="jp-chatd-subagent">
+      <StatusDot status={status} />
+      <button
+        type="button"
+        className="jp-chatd-link jp-chatd-grow"
+        title="Open"
+        onClick={() => onOpen(chatId)}
+      >
+        {name || 'Subagent'}
+      </button>
+      {told?.lastError && <span className="jp-chatd-errorText">{told.lastError.message}</span>}
+      {isStoppable(status) && (
+        <IconButton
+          icon="stop"
+          label={`Stop ${name}`}
+          className="jp-mod-stop"
+          onClick={() => void model.stopChild(chatId)}
+        />
+      )}
+    </div>
+  );
+}
+
+/** All subagents of a chat, folded to one line; nothing for a chat without any. */
+export function Subagents({
+  model,
+  onOpen
+}: Omit<ISubagentRowProps, 'chatId' | 'title'>): React.ReactElement | null {
+  const { view } = useModel(model);
+  if (view.children.length === 0) {
+    return null;
+  }
+  const working = view.children.filter(({ status }) => isStoppable(status)).length;
+  return (
+    <details className="jp-chatd-subagents">
+      <summary>
+        {view.children.length === 1 ? '1 subagent' : `${view.children.length} subagents`}
+        {working > 0 && `, ${working} at work`}
+      </summary>
+      {view.children.map(({ id, title }) => (
+        <SubagentRow key={id} chatId={id} title={title} model={model} onOpen={onOpen} />
+      ))}
+    </details>
+  );
+}
