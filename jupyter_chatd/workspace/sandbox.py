@@ -241,9 +241,8 @@ def _system_mounts() -> list[Mount]:
     return [
         ("/dev", devices),
         ("/proc", ["--proc", "/proc"]),
-        ("/sys", ["--ro-bind", "/sys", "/sys"]),
         *_covers(_COVERED),
-        *_binds("--ro-bind", _OF_KERNEL),
+        *_binds("--ro-bind", ["/sys", *(_OF_KERNEL if os.geteuid() == 0 else ())]),
         *_binds("--ro-bind", _existing(_NEEDED_OF_RUN)),
     ]
 
