@@ -57,20 +57,28 @@ def spawned(conversation: Conversation) -> list[str]:
     return [fact["chat_id"] for fact in facts if "chat_id" in fact and "report" not in fact]
 
 
-def delegating(tasks: Sequence[str]) -> Plays:
-    """Spawn a child for each task, wait for all in one step, then say what they reported."""
+def delegating(tasks: Sequence[str], *, in_one_call: bool = False) -> Plays:
+    """Spawn a child for each task, wait for all in one step or call, then say what they reported."""
 
     def play(conversation: Conversation) -> Answer:
         match conversation.steps:
             case 0:
                 return [spawn(task) for task in tasks]
+            case 1 if in_one_call:
+                return [call("wait_agent", {"chat_ids": spawned(conversation)})]
             case 1:
                 return waits(conversation)
             case _:
                 told = [json.loads(result) for result in conversation.results[len(tasks) :]]
-                return [say(" | ".join(str(one.get("report", one)) for one in told))]
+                return [say(" | ".join(reports(told)))]
 
     return play
+
+
+def reports(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the results of waiting report, by one call or by several."""
+    ends = [end for result in results for end in result.get("agents", [result])]
+    return [str(end.get("report", end)) for end in ends]
 
 
 class Family:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from acceptance.chats import Chats
-from acceptance.families import MODEL, Family, delegating, family_server
+from acceptance.families import MODEL, Family, delegating, family_server, reports
 from fakes.responder import Conversation
 from fakes.steps import Answer, call, say, wait
 from servers import JupyterServer
@@ -39,10 +39,20 @@ class Moment:
     held: frozenset[str] = frozenset()
     """Children in these roles do not get ahead before the kill."""
     is_so: Callable[[Family], bool]
+    in_one_call: bool = False
+    """The parent waits for all by one call, instead of by one for each."""
 
 
 MOMENTS = (
-    Moment(name="while they are made", is_so=lambda family: family.children >= 1),
+    Moment(name="while they are made", in_one_call=True, is_so=lambda family: family.children >= 1),
+    Moment(
+        name="as the parent waits by one call",
+        held=frozenset({"talk", "work"}),
+        in_one_call=True,
+        is_so=lambda family: (
+            family.awaited == 1 and family.phases == {"finished": 4, "streaming": 8, "in a tool": 8}
+        ),
+    ),
     Moment(
         name="as the parent waits for all",
         held=frozenset({"quick", "talk", "work"}),
@@ -86,7 +96,10 @@ def child(conversation: Conversation) -> Answer:
 
 
 PLAYS = {
-    **{f"parent{number}": delegating(tasks(number)) for number in range(len(MOMENTS))},
+    **{
+        f"parent{number}": delegating(tasks(number), in_one_call=moment.in_one_call)
+        for number, moment in enumerate(MOMENTS)
+    },
     **dict.fromkeys(ROLES, child),
 }
 
@@ -115,7 +128,7 @@ def test_l2_a_family_survives_a_kill(server: JupyterServer, number: int) -> None
         server.start()
         reaches(lambda family: family.is_at_rest, family)
         children = chats.children(family.root_id)
-        check_parent(chats.rows(family.root_id))
+        check_parent(chats.rows(family.root_id), waits=1 if MOMENTS[number].in_one_call else CHILDREN)
         told = [chats.rows(child["id"]) for child in children]
     assert [child["title"] for child in children] == tasks(number)
     assert {child["status"] for child in children} == {"waiting"}
@@ -124,14 +137,14 @@ def test_l2_a_family_survives_a_kill(server: JupyterServer, number: int) -> None
     check_lines(server.dirs.work / f"lines-{number}.txt", told)
 
 
-def check_parent(rows: list[dict[str, Any]]) -> None:
+def check_parent(rows: list[dict[str, Any]], *, waits: int) -> None:
     """It spawned once, waited once, and heard every report once."""
     results = [part for row in rows for part in row["content"] if part["type"] == "tool-result"]
-    reports = [part["result"]["report"] for part in results if part["tool_name"] == "wait_agent"]
-    assert reports == [report_of(number) for number in range(CHILDREN)]
+    told = reports([part["result"] for part in results if part["tool_name"] == "wait_agent"])
+    assert told == [report_of(number) for number in range(CHILDREN)]
     assert [row["role"] for row in rows if row["role"] != "tool"] == ["user", *["assistant"] * 3]
-    assert len(results) == 2 * CHILDREN
-    assert rows[-1]["content"][0]["text"] == " | ".join(reports)
+    assert len(results) == CHILDREN + waits
+    assert rows[-1]["content"][0]["text"] == " | ".join(told)
 
 
 def report_of(number: int) -> str:
