@@ -94,10 +94,10 @@ describe('stop', () => {
   test('puts what was queued behind what stands in the input', async () => {
     const queued = (id: number, text: string) => ({ id, content: [{ type: 'text', text }] });
     server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [queued(5, 'first'), queued(6, 'second')] };
-    model.setDraft('begun');
+    model.draft.setText('begun');
 
     assert.equal(await model.stop(), true);
-    assert.equal(model.getState().draft, 'begun\n\nfirst\n\nsecond');
+    assert.equal(model.draft.getState().text, 'begun\n\nfirst\n\nsecond');
     assert.deepEqual(server.requests.at(-1)?.body, { queue: 'drop' });
   });
 

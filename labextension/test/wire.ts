@@ -29,7 +29,8 @@ export class TestServer {
       request.on('end', () => {
         const asked = `${request.method} ${request.url}`;
         const body = Buffer.concat(chunks).toString();
-        this.requests.push({ asked, body: body && JSON.parse(body) });
+        const isJSON = body !== '' && !asked.endsWith('/files');
+        this.requests.push({ asked, body: isJSON ? JSON.parse(body) : body });
         const reply = this.replies[asked] ?? 404;
         if (typeof reply === 'number') {
           response.writeHead(reply).end();

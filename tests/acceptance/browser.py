@@ -16,6 +16,14 @@ from servers import ROOT, TOKEN, Dirs, JupyterServer
 BUNDLE = ROOT / "jupyter_chatd/labextension"
 PATIENCE = 10_000.0  # ms that a page may take for what a person would wait for
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
+GIVE = """(input, [how, name, data, type]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([new Uint8Array(data)], name, {type}));
+    const common = {bubbles: true, cancelable: true};
+    input.dispatchEvent(how === 'paste'
+        ? new ClipboardEvent('paste', {...common, clipboardData: files})
+        : new DragEvent('drop', {...common, dataTransfer: files}));
+}"""
 NO_PREFERENCE = {"JUPYTER_PREFER_ENV_PATH": "0"}
 """The user's own front end goes before one that is installed beside Python."""
 
@@ -122,6 +130,10 @@ class Panel:
         """Write and send."""
         self.input.fill(text)
         self.input.press(key)
+
+    def give(self, how: str, name: str, data: bytes, media_type: str) -> None:
+        """Paste or drop a file onto the input."""
+        self.input.evaluate(GIVE, [how, name, list(data), media_type])
 
     def card(self, tool: str, state: str | None = None) -> Locator:
         """Return the card of a tool's call; with *state*, once it has come to that."""

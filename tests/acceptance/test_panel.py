@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from acceptance.browser import NO_PREFERENCE, Panel, keep_picture, started_brows
 from playwright.sync_api import Browser, Route, expect
 from servers import Dirs, JupyterServer
 
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
 SLOW = "run `for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done` with timeout 30s"
 
 
@@ -322,3 +327,38 @@ def test_nothing_shows_when_an_admin_switched_it_off(browser: Browser, server: J
     page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)
     expect(page.locator("#jupyter-chatd-panel, [data-id^=jupyter-chatd]")).to_have_count(0)
     page.close()
+
+
+def test_files_are_attached_by_paste_and_by_drop(panel: Panel) -> None:
+    panel.give("paste", "dot.png", DOT, "image/png")
+    panel.give("drop", "code.py", b"x = 1\n", "text/x-python")
+    attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
+    expect(attached).to_have_text(["dot.png", "code.py"])
+    expect(panel.root.get_by_role("img", name="Uploading")).to_have_count(0)
+    panel.say("say seen")
+    expect(attached).to_have_count(0)
+    picture = panel.transcript.get_by_role("img", name="dot.png")
+    expect(picture).to_have_js_property("naturalWidth", 1)
+    expect(panel.transcript.get_by_role("link", name="code.py")).to_be_visible()
+    panel.until_at_rest()
+
+
+def test_a_file_that_is_refused_is_named(panel: Panel) -> None:
+    panel.give("drop", "page.html", b"<html><script>1</script></html>", "text/html")
+    attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
+    expect(attached).to_contain_text("page.html: ")
+    panel.input.fill("say seen")
+    expect(panel.button("Send")).to_be_disabled()
+    attached.get_by_role("button", name="Remove page.html").click()
+    expect(panel.button("Send")).to_be_enabled()
+
+
+def test_model_and_effort_are_chosen(panel: Panel, server: JupyterServer) -> None:
+    panel.root.get_by_label("Model").select_option("demo:demo")
+    panel.root.get_by_label("Effort").select_option("high")
+    panel.say("say hello")
+    panel.until_at_rest()
+    expect(panel.root.get_by_label("Effort")).to_have_value("high")
+    chat = httpx.get(server.chats_url, headers=server.headers, params={"limit": 1}).json()[0]
+    assert chat["model"] == "demo:demo"
+    panel.root.get_by_label("Effort").select_option("")

@@ -20,12 +20,15 @@ export type InputPart =
 export interface IChatOptions {
   /** `provider:model`. */
   readonly model?: string | undefined;
+  /** How much the model shall think; empty leaves it to the model. */
+  readonly effort?: string;
   readonly planMode?: boolean | undefined;
   readonly asks?: boolean | undefined;
 }
 
 export interface ISendOptions {
-  readonly model?: string | undefined;
+  /** As of a new chat. */
+  readonly effort?: string;
   /** `interrupt` ends the turn that runs; both queue the message while one does. */
   readonly busyBehavior?: 'queue' | 'interrupt';
 }
@@ -80,6 +83,7 @@ export class ChatAPI {
       content,
       client_type: 'ui',
       ...(options.model && { model: options.model }),
+      ...(options.effort && { reasoning_effort: options.effort }),
       ...(options.planMode && { plan_mode: 'plan' }),
       ...(options.asks !== undefined && { approval_mode: approvalMode(options.asks) })
     };
@@ -104,9 +108,9 @@ export class ChatAPI {
   async send(
     chatId: string,
     content: readonly InputPart[],
-    { model, busyBehavior = 'queue' }: ISendOptions = {}
+    { effort, busyBehavior = 'queue' }: ISendOptions = {}
   ): Promise<ISent> {
-    const body = { content, busy_behavior: busyBehavior, ...(model && { model }) };
+    const body = { content, busy_behavior: busyBehavior, ...(effort && { reasoning_effort: effort }) };
     const reply = await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/messages`, body);
     return decodeSent(reply);
   }
@@ -151,8 +155,11 @@ export class ChatAPI {
 
   /** Keeps *data* as a file for messages, and returns its id. */
   async upload(data: Blob, name: string): Promise<string> {
-    const path = `${CHATS}/files?${new URLSearchParams({ name })}`;
-    const headers = { 'Content-Type': data.type || 'application/octet-stream' };
+    const path = `${CHATS}/files`;
+    const headers = {
+      'Content-Type': uploadType(data, name),
+      'Content-Disposition': `attachment; filename*=UTF-8''${encodeURIComponent(name)}`
+    };
     const response = await this.fetch(path, { method: 'POST', body: data, headers });
     return asString(asObject(await readJSON(response, `POST ${path}`), 'the reply').id, 'id');
   }
@@ -180,6 +187,16 @@ export function streamPath(chatId: string, cursor: string): string {
 
 /** Where the changes of all chats are told. */
 export const WATCH_PATH = `${CHATS}/watch`;
+
+const TYPED = /^(image\/(png|jpeg|gif|webp)|application\/(pdf|json)|text\/(plain|markdown|csv))$/;
+
+/** Code, logs and the like are sent as plain text: the server looks whether they are. */
+function uploadType(data: Blob, name: string): string {
+  if (TYPED.test(data.type)) {
+    return data.type;
+  }
+  return /\.(md|markdown)$/i.test(name) ? 'text/markdown' : 'text/plain';
+}
 
 function pathOf(chatId: string): string {
   return `${CHATS}/${encodeURIComponent(chatId)}`;

@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import type { PanelModel } from '../model/panel.js';
 import { ChatList } from './ChatList.js';
-import { ModelPicker, Modes } from './Choices.js';
+import { EffortPicker, ModelPicker, Modes } from './Choices.js';
 import { Composer } from './Composer.js';
 import { Conversation } from './Conversation.js';
 import { HostProvider, type IHost } from './host.js';
@@ -35,24 +35,20 @@ export function AgentPanel({ model, host }: IAgentPanelProps): React.ReactElemen
 }
 
 function Home({ model }: { readonly model: PanelModel }): React.ReactElement {
-  const { catalog, options, draft, problem } = useModel(model);
+  const { catalog, options, problem } = useModel(model);
   return (
     <div className="jp-chatd-conversation">
       <ChatList model={model} />
       {problem && (
         <Notice kind="error" text={problem} action={{ label: 'Dismiss', run: () => model.forgetProblem() }} />
       )}
-      <Composer
-        draft={draft}
-        placeholder="Ask the agent"
-        onDraft={text => model.setDraft(text)}
-        onSend={text => model.start(text)}
-      >
+      <Composer draft={model.draft} placeholder="Ask the agent" onSend={content => model.start(content)}>
         <ModelPicker
           catalog={catalog}
           model={options.model ?? catalog?.defaultModel ?? ''}
           onModel={chosen => model.setOptions({ model: chosen })}
         />
+        <EffortPicker draft={model.draft} />
         <Modes
           planMode={options.planMode ?? false}
           asks={options.asks ?? true}

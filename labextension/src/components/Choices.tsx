@@ -1,6 +1,8 @@
 import * as React from 'react';
 
 import type { ICatalog } from '../client/restapi.js';
+import type { Draft } from '../model/draft.js';
+import { useModel } from './useModel.js';
 
 export interface IModelPickerProps {
   readonly catalog: ICatalog | undefined;
@@ -30,6 +32,28 @@ export function ModelPicker({ catalog, model, onModel }: IModelPickerProps): Rea
             </option>
           ))}
         </optgroup>
+      ))}
+    </select>
+  );
+}
+
+const EFFORTS = ['', 'none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
+
+/** Chooses how much the model thinks before it answers. */
+export function EffortPicker({ draft }: { readonly draft: Draft }): React.ReactElement {
+  const { effort } = useModel(draft);
+  return (
+    <select
+      className="jp-chatd-select"
+      aria-label="Effort"
+      title="How much the model thinks before it answers"
+      value={effort}
+      onChange={event => draft.setEffort(event.target.value)}
+    >
+      {EFFORTS.map(word => (
+        <option key={word} value={word}>
+          {word || 'Effort'}
+        </option>
       ))}
     </select>
   );

@@ -1,15 +1,17 @@
 import * as React from 'react';
 
+import type { InputPart } from '../client/chats.js';
+import { type Draft, type IAttachment, isLongPaste } from '../model/draft.js';
 import { IconButton } from './host.js';
+import { useModel } from './useModel.js';
 
 export interface IComposerProps {
-  readonly draft: string;
+  readonly draft: Draft;
   readonly placeholder: string;
-  readonly onDraft: (draft: string) => void;
-  /** Sends the text; returns whether it was taken. */
-  readonly onSend: (text: string) => Promise<boolean>;
-  /** Sends the text and ends what runs; where something may run. */
-  readonly onSendNow?: (text: string) => Promise<boolean>;
+  /** Sends; returns whether it was taken. */
+  readonly onSend: (content: InputPart[]) => Promise<boolean>;
+  /** Sends and ends what runs; where something may run. */
+  readonly onSendNow?: (content: InputPart[]) => Promise<boolean>;
   /** Stops what runs; where something does. */
   readonly onStop?: (() => void) | undefined;
   /** Brings the cursor here when it changes. */
@@ -20,39 +22,34 @@ export interface IComposerProps {
 
 /** The input. Enter sends, Shift+Enter begins a line, Ctrl+Enter sends and interrupts what runs. */
 export function Composer(props: IComposerProps): React.ReactElement {
-  const { draft, placeholder, onDraft, onSend, onSendNow, onStop, inputRequests, children } = props;
+  const { draft, placeholder, onSend, onSendNow, onStop, inputRequests, children } = props;
+  const { text, attachments } = useModel(draft);
   const input = React.useRef<HTMLTextAreaElement>(null);
-  const [isSending, setSending] = React.useState(false);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new request is what brings the cursor
   React.useEffect(() => input.current?.focus(), [inputRequests]);
-  useHeightOf(input, draft);
-
-  const send = async (how: IComposerProps['onSend']) => {
-    if (!draft.trim() || isSending) {
-      return;
-    }
-    setSending(true);
-    onDraft('');
-    if (!(await how(draft))) {
-      onDraft(draft);
-    }
-    setSending(false);
-  };
+  useHeightOf(input, text);
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
       event.preventDefault();
-      void send((event.ctrlKey || event.metaKey) && onSendNow ? onSendNow : onSend);
+      void draft.hand((event.ctrlKey || event.metaKey) && onSendNow ? onSendNow : onSend);
     }
   };
   return (
-    <div className="jp-chatd-composer">
+    // biome-ignore lint/a11y/noStaticElementInteractions: files are dropped here; pasting does the same
+    <div
+      className="jp-chatd-composer"
+      onDragOver={allowFiles}
+      onDrop={event => takeFiles(event, event.dataTransfer, draft)}
+    >
+      <Attachments attachments={attachments} draft={draft} />
       <textarea
         ref={input}
         rows={1}
         aria-label="Message to the agent"
         placeholder={placeholder}
-        value={draft}
-        onChange={event => onDraft(event.target.value)}
+        value={text}
+        onChange={event => draft.setText(event.target.value)}
+        onPaste={event => takeFiles(event, event.clipboardData, draft)}
         onKeyDown={onKeyDown}
       />
       <div className="jp-chatd-composerBar">
@@ -62,12 +59,59 @@ export function Composer(props: IComposerProps): React.ReactElement {
           icon="send"
           label={onStop ? 'Queue' : 'Send'}
           className="jp-mod-send"
-          disabled={!draft.trim() || isSending}
-          onClick={() => void send(onSend)}
+          disabled={!draft.isReady}
+          onClick={() => void draft.hand(onSend)}
         />
       </div>
     </div>
   );
+}
+
+interface IAttachmentsProps {
+  readonly attachments: readonly IAttachment[];
+  readonly draft: Draft;
+}
+
+/** Files that go with the message. */
+function Attachments({ attachments, draft }: IAttachmentsProps): React.ReactElement | null {
+  if (attachments.length === 0) {
+    return null;
+  }
+  return (
+    <ul className="jp-chatd-attachments" aria-label="Attached files">
+      {attachments.map(({ key, name, fileId, problem }) => (
+        <li key={key} className={problem ? 'jp-chatd-errorText' : ''}>
+          {fileId === undefined && !problem && (
+            <span className="jp-chatd-spinner" aria-label="Uploading" role="img" />
+          )}
+          <span className="jp-chatd-grow">{problem ? `${name}: ${problem}` : name}</span>
+          <IconButton icon="close" label={`Remove ${name}`} onClick={() => draft.remove(key)} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function allowFiles(event: React.DragEvent): void {
+  if (event.dataTransfer.types.includes('Files')) {
+    event.preventDefault();
+  }
+}
+
+/** Attaches what is pasted or dropped, where it is a file or too long to read in the input. */
+function takeFiles(event: React.SyntheticEvent, data: DataTransfer, draft: Draft): void {
+  const files = [...data.files];
+  const text = data.getData('text/plain');
+  if (files.length === 0 && !isLongPaste(text)) {
+    return;
+  }
+  event.preventDefault();
+  for (const file of files) {
+    void draft.attach(file, file.name);
+  }
+  if (files.length === 0) {
+    void draft.attachPaste(text, new Date());
+  }
 }
 
 /** Lets the input grow with what is written, up to what its style allows. */

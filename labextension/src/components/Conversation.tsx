@@ -4,7 +4,7 @@ import type { ICatalog } from '../client/restapi.js';
 import type { IChat } from '../client/values.js';
 import { isStoppable } from '../client/view.js';
 import type { ChatModel, IChatState } from '../model/chat.js';
-import { ModelPicker, Modes } from './Choices.js';
+import { EffortPicker, ModelPicker, Modes } from './Choices.js';
 import { Composer } from './Composer.js';
 import { IconButton } from './host.js';
 import { Notice } from './Notice.js';
@@ -28,7 +28,8 @@ export interface IConversationProps {
 export function Conversation({ model, catalog, onOpen, onClose }: IConversationProps): React.ReactElement {
   const state = useModel(model);
   const chat = useChat(model.chats, model.id);
-  const { view, entries, usage, draft, inputRequests } = state;
+  const { view, entries, usage, inputRequests } = state;
+  const { draft } = model;
   const canStop = isStoppable(view.status);
   return (
     <div className="jp-chatd-conversation">
@@ -43,9 +44,8 @@ export function Conversation({ model, catalog, onOpen, onClose }: IConversationP
         draft={draft}
         placeholder={canStop ? 'Enter queues, Ctrl+Enter interrupts' : 'Message to the agent'}
         inputRequests={inputRequests}
-        onDraft={text => model.setDraft(text)}
-        onSend={text => model.send(text)}
-        onSendNow={text => model.send(text, 'interrupt')}
+        onSend={content => model.send(content)}
+        onSendNow={content => model.send(content, 'interrupt')}
         onStop={canStop ? () => void model.stop() : undefined}
       >
         <ModelPicker
@@ -53,6 +53,7 @@ export function Conversation({ model, catalog, onOpen, onClose }: IConversationP
           model={chat?.model ?? ''}
           onModel={chosen => void model.change({ model: chosen })}
         />
+        <EffortPicker draft={draft} />
         <Modes
           planMode={chat?.planMode ?? false}
           asks={chat?.asks ?? true}

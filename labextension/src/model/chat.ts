@@ -5,7 +5,9 @@ import { type OpenSocket, ResumableSocket } from '../client/socket.js';
 import type { IAction, ICallKey, IMessage, IQueuedMessage, IUsageTotals, Part } from '../client/values.js';
 import { apply, cursorOf, EMPTY_VIEW, type IChatView, isSettled, reconnected } from '../client/view.js';
 import type { Chats } from './chats.js';
+import { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
+import { sentenceFor } from './problem.js';
 import { type Entry, Transcript } from './transcript.js';
 
 const SHORTEST_PAUSE = 80; // ms between two pictures of a stream: more often costs time and shows nothing more
@@ -21,8 +23,6 @@ export interface IChatState {
   /** What went wrong with the last thing that the user did. */
   readonly problem: string | undefined;
   readonly usage: IUsageTotals | undefined;
-  /** What stands in the input. */
-  readonly draft: string;
   /** Counts how often the user was asked to write. */
   readonly inputRequests: number;
 }
@@ -36,6 +36,7 @@ export class ChatModel extends Emitter {
   ) {
     super();
     this.api = chats.api;
+    this.draft = new Draft(this.api);
     this.socket = new ResumableSocket({
       open,
       path: () => streamPath(id, cursorOf(this.view)),
@@ -51,13 +52,13 @@ export class ChatModel extends Emitter {
   /** What is known now; the same object until something changes. */
   readonly getState = (): IChatState => this.state;
 
-  setDraft(draft: string): void {
-    this.set({ draft });
-  }
+  /** What stands in the input. */
+  readonly draft: Draft;
 
-  /** Sends *text*; while a turn runs it waits in the queue, or ends the turn. Returns whether it was taken. */
-  send(text: string, busyBehavior: 'queue' | 'interrupt' = 'queue'): Promise<boolean> {
-    return this.attempt(async () => void (await this.api.send(this.id, textInput(text), { busyBehavior })));
+  /** Sends *content*; while a turn runs it waits in the queue, or ends the turn. Returns whether it was taken. */
+  send(content: readonly InputPart[], busyBehavior: 'queue' | 'interrupt' = 'queue'): Promise<boolean> {
+    const { effort } = this.draft.getState();
+    return this.attempt(async () => void (await this.api.send(this.id, content, { busyBehavior, effort })));
   }
 
   /** Stops what runs, subagents too; what was queued comes back into the input. */
@@ -91,7 +92,7 @@ export class ChatModel extends Emitter {
   /** Goes on after a failure: with the message that got no answer, or from where the turn had come to. */
   retry(): Promise<boolean> {
     const last = this.view.messages.at(-1);
-    return last?.role === 'user' ? this.edit(last, textOf(last.content)) : this.send('Continue.');
+    return last?.role === 'user' ? this.edit(last, textOf(last.content)) : this.send(textInput('Continue.'));
   }
 
   decide(action: IAction, decision: 'allow' | 'deny'): Promise<boolean> {
@@ -221,8 +222,7 @@ export class ChatModel extends Emitter {
   }
 
   private takeBack(queued: readonly IQueuedMessage[]): void {
-    const texts = [this.state.draft, ...queued.map(({ content }) => textOf(content))];
-    this.set({ draft: texts.filter(text => text.trim()).join('\n\n') });
+    this.draft.append(...queued.map(({ content }) => textOf(content)));
   }
 
   /** Does what the user asked for; what goes wrong is shown, in the server's words where it had some. */
@@ -249,7 +249,6 @@ export class ChatModel extends Emitter {
     failure: undefined,
     problem: undefined,
     usage: undefined,
-    draft: '',
     inputRequests: 0
   };
 }
@@ -283,15 +282,4 @@ function filesOf(content: readonly Part[]): InputPart[] {
     const { type, fileName, startLine, endLine, content } = part;
     return [{ type, file_name: fileName, start_line: startLine, end_line: endLine, content }];
   });
-}
-
-/** Says what went wrong and, where that is known, what to do. */
-export function sentenceFor(error: unknown): string {
-  if (error instanceof ResponseError) {
-    return error.sentence ?? error.message;
-  }
-  if (error instanceof TypeError) {
-    return 'The server cannot be reached. Check that it runs, then try again.'; // what `fetch` throws
-  }
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,10 +1,12 @@
-import type { ChatAPI, IChatOptions } from '../client/chats.js';
+import type { ChatAPI, IChatOptions, InputPart } from '../client/chats.js';
 import type { ICatalog } from '../client/restapi.js';
 import type { OpenSocket } from '../client/socket.js';
 import type { IChat } from '../client/values.js';
-import { ChatModel, sentenceFor, textInput } from './chat.js';
+import { ChatModel } from './chat.js';
 import { Chats } from './chats.js';
+import { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
+import { sentenceFor } from './problem.js';
 
 export interface IPanelState {
   /** The chat that is looked at; without one, the list and the input for a new chat. */
@@ -12,8 +14,6 @@ export interface IPanelState {
   readonly catalog: ICatalog | undefined;
   /** With what the next new chat begins. */
   readonly options: IChatOptions;
-  /** What stands in the input for a new chat. */
-  readonly draft: string;
   /** What is looked for. */
   readonly search: string;
   /** Ids of the chats that were found, best first; the list has only them. */
@@ -30,10 +30,13 @@ export class PanelModel extends Emitter {
   ) {
     super();
     this.chats = new Chats(api, openSocket);
+    this.draft = new Draft(api);
     void this.attempt(async () => this.set({ catalog: await this.getCatalog() }));
   }
 
   readonly chats: Chats;
+  /** What stands in the input for a new chat. */
+  readonly draft: Draft;
 
   readonly getState = (): IPanelState => this.state;
 
@@ -52,17 +55,15 @@ export class PanelModel extends Emitter {
   }
 
   /** Makes a chat of what is written, and shows it. */
-  start(text: string): Promise<boolean> {
+  start(content: readonly InputPart[]): Promise<boolean> {
+    const { effort } = this.draft.getState();
     return this.attempt(async () => {
-      const chat = await this.api.create(textInput(text), this.state.options);
+      const chat = await this.api.create(content, { ...this.state.options, effort });
       this.chats.put(chat);
-      this.set({ draft: '', options: { ...this.state.options, planMode: false } });
+      this.set({ options: { ...this.state.options, planMode: false } });
       this.open(chat.id);
+      this.state.chat?.draft.setEffort(effort);
     });
-  }
-
-  setDraft(draft: string): void {
-    this.set({ draft });
   }
 
   setOptions(options: IChatOptions): void {
@@ -140,7 +141,6 @@ export class PanelModel extends Emitter {
     chat: undefined,
     catalog: undefined,
     options: {},
-    draft: '',
     search: '',
     found: undefined,
     problem: undefined

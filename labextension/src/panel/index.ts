@@ -37,7 +37,7 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
     compose: text => {
       model.close();
       if (text !== undefined) {
-        model.setDraft(text);
+        model.draft.setText(text);
       }
       show();
     }
