@@ -94,9 +94,9 @@ async def watch_family(chat: Chat, session: ChatSession) -> None:
         if has_ended(view):
             break
         view = await session.until(partial(_stands_otherwise, chat=chat, told=told))
-    if (spent := view.family_usage) is not None:
-        tokens = spent.total_input_tokens + spent.total_output_tokens
-        click.echo(f"{spent.message_count:,} calls, {tokens:,} tokens, {dollars(spent.total_cost_micros)}")
+    spent = await session.client.chat_usage(chat.id)
+    tokens = spent.total_input_tokens + spent.total_output_tokens
+    click.echo(f"{spent.message_count:,} calls, {tokens:,} tokens, {dollars(spent.total_cost_micros)}")
 
 
 def _stands_otherwise(view: ChatView, *, chat: Chat, told: Mapping[str, str]) -> bool:

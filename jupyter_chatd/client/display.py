@@ -25,6 +25,7 @@ from ..messages import (
     ToolCallPart,
     ToolResultPart,
 )
+from ..usage import Totals
 from .calls import ToolCall, calls_of, live_calls
 from .tree import child_line
 from .usage import dollars, message_costs
@@ -93,13 +94,18 @@ def _state_line(chat: Chat, view: ChatView) -> str:
 
 
 def _spent(view: ChatView) -> tuple[int, int | None]:
-    """Return tokens and cost: of the family where there are subagents."""
-    family = view.family_usage
-    if family is not None:
-        return family.total_input_tokens + family.total_output_tokens, family.total_cost_micros
+    """Return tokens and cost of chat and subagents. Its own are counted here: a told sum may come later."""
     told = [message.usage for message in view.messages if message.usage is not None]
     tokens = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in told)
-    return tokens, message_costs(view.messages)
+    tokens += sum(child.usage.total_input_tokens + child.usage.total_output_tokens for child in view.children)
+    costs = [message_costs(view.messages), *(_cost(child.usage) for child in view.children)]
+    known = [cost for cost in costs if cost is not None]
+    return tokens, sum(known) if known else None
+
+
+def _cost(usage: Totals) -> int | None:
+    """Return what calls cost; `None` when there were none with a price."""
+    return usage.total_cost_micros if usage.priced_message_count else None
 
 
 # HTML

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_chatd.client.display import SHOWN_CHARACTERS, SHOWN_MESSAGES, html, plain_text, table
 from jupyter_chatd.client.view import ChatView
+from jupyter_chatd.events import ChildState
 from jupyter_chatd.messages import (
     Chat,
     ChatStatus,
@@ -24,6 +25,7 @@ from jupyter_chatd.messages import (
     UnknownPart,
     Usage,
 )
+from jupyter_chatd.usage import Totals
 
 TAGS = {
     "div",
@@ -153,3 +155,16 @@ def test_parts_of_newer_releases_are_mentioned() -> None:
     assert "unsupported part" in html(
         chat(), view((Role.ASSISTANT, (UnknownPart(raw={"type": "hologram"}),)))
     )
+
+
+def test_what_subagents_used_is_in_the_sum_and_each_is_shown() -> None:
+    used = Totals(message_count=1, priced_message_count=1, total_cost_micros=20_000, total_output_tokens=7)
+    child = ChildState(id="c2" * 16, type="explore", title=ATTACK, status="running", usage=used)
+    free = ChildState(id="c3" * 16, type="general", title="Count", status="waiting")
+    shown = view((Role.USER, (TextPart(text="Hi."),)), children=(child, free))
+    lines = plain_text(chat(), shown).splitlines()
+    assert lines[0] == "A title (done · demo:demo · 7 tokens · $0.02)"
+    assert lines[-2:] == [f"└─ {ATTACK} (explore): running  c2c2c2c2", "└─ Count (general): done  c3c3c3c3"]
+    page = html(chat(), shown)
+    assert "└─ Count (general): done" in page
+    assert ATTACK not in page
