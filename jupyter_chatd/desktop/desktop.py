@@ -13,13 +13,14 @@ from pathlib import Path
 from .actions import Action, Screenshot, placed
 from .driver import Done, Driver, Picture
 from .errors import DesktopError, DesktopLostError, DesktopStartError
-from .geometry import Size
+from .geometry import Point, Size
 from .launchers.launcher import Launched, Launcher
 from .rfb import Connection
 
 log = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 10.0  # seconds for a launched server to answer
+RECONNECT_LIMIT = 3.0  # seconds for a running one
 _CONNECT_PAUSE = 0.02  # seconds
 
 
@@ -128,6 +129,11 @@ class Desktop:
             if self._driver is not None and self._driver.is_open:
                 self._driver.release_all()
 
+    def note_pointer(self, at: Point) -> None:
+        """Take note that a person moved the pointer, in pixels of the screen itself."""
+        if self._driver is not None:
+            self._driver.note_pointer(at)
+
     async def stop(self) -> None:
         """End it. The next use starts a new one. May be called twice."""
         async with self._turn:
@@ -155,7 +161,7 @@ class Desktop:
             return done.picture
 
     async def _ready(self) -> Driver:
-        if self._driver is not None and self._is_running():
+        if self._driver is not None and (self._is_running() or await self._reconnect()):
             return self._driver
         await self._discard()
         self._is_starting = True
@@ -176,6 +182,20 @@ class Desktop:
         except BaseException:
             await self._discard()
             raise
+
+    async def _reconnect(self) -> bool:
+        """Connect anew to a server that lives on, with the windows that it shows; false when that fails."""
+        if self._launched is None or not self._launched.is_alive:
+            return False
+        try:
+            connection = await Connection.open(self._launched.socket, limit_s=RECONNECT_LIMIT)
+        except DesktopStartError as error:
+            log.warning("The desktop's connection broke, and another one failed: %s", error)
+            return False
+        if self._driver is not None:
+            await self._driver.close()
+        self._driver = Driver(connection)
+        return True
 
     async def _discard(self) -> None:
         driver, self._driver = self._driver, None

@@ -60,6 +60,7 @@ class Driver:
         self._connection = connection
         self._keyboard = Keyboard(connection)
         self._mouse = Mouse(connection)
+        self._keyboard.reset()
 
     @property
     def size(self) -> Size:
@@ -118,6 +119,10 @@ class Driver:
         pixels = await self._connection.grab()
         target = size or pixels.size
         return await asyncio.to_thread(_render, pixels, target, region)
+
+    def note_pointer(self, at: Point) -> None:
+        """Take note that a person moved the pointer, in pixels of the screen itself."""
+        self._mouse.note(at)
 
     def release_all(self) -> None:
         """Let go of all keys and buttons that actions left down."""

@@ -33,6 +33,10 @@ class Keyboard:
         self._connection = connection
         self._down: list[int] = []
 
+    def reset(self) -> None:
+        """Let go of the keys that a connection that broke may have left down."""
+        self._release(keys.MODIFIERS)
+
     async def press(self, names: str) -> None:
         """Press a combination and leave it down."""
         self._press(keys.combination(names))
@@ -134,8 +138,13 @@ class Mouse:
 
     @property
     def at(self) -> Point:
-        """Where the pointer is: where we moved it or, as the server told, somebody else did."""
+        """Where the pointer is, as far as is known: see `note`."""
         return self._connection.pointer or self._at
+
+    def note(self, at: Point) -> None:
+        """Take note that a person moved the pointer: the server does not tell."""
+        self._connection.forget_pointer()
+        self._at = at
 
     async def move(self, to: Point | None) -> None:
         """Move to a point; `None` stays."""

@@ -24,6 +24,8 @@ _MODIFIERS = {
     0xFFEC: "superr metar metaright rwin superright",
     0xFFED: "hyper hyperl",
 }
+MODIFIERS = tuple(_MODIFIERS)
+"""Keys that change what others do."""
 _NAMED = {
     RETURN: "return enter",
     TAB: "tab",

@@ -48,10 +48,14 @@ class FakeServer:
         if server is None:
             return
         server.close()
-        for client in self._clients:
-            client.hang_up()
+        self.hang_up()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._path.unlink(missing_ok=True)
+
+    def hang_up(self) -> None:
+        """Break all connections without a word."""
+        for client in self._clients:
+            client.hang_up()
 
     def tell(self) -> None:
         """Send changes to those who wait for them."""

@@ -19,6 +19,7 @@ def choose_launcher(
     name: str,
     parent: Path,
     *,
+    directory: Path | None = None,
     socket: Path | None = None,
     allow_shared_host: bool = False,
     path: str | None = None,
@@ -29,6 +30,7 @@ def choose_launcher(
         name: One of `NAMES`. `auto` is `socket` when one is configured, else `xvnc`, else `portabledesktop`;
             when neither can launch it is `xvnc`, which says what to install.
         parent: Below it each desktop gets a private folder.
+        directory: Where programs of `xvnc` begin, default home.
         socket: The RFB server to attach to.
         allow_shared_host: See `PortabledesktopLauncher`.
         path: Where to look for programs, default `PATH`.
@@ -37,7 +39,7 @@ def choose_launcher(
         LauncherMissingError: `socket` without a socket.
         ValueError: there is no such launcher.
     """
-    xvnc = XvncLauncher(parent, path=path)
+    xvnc = XvncLauncher(parent, directory=directory, path=path)
     portable = PortabledesktopLauncher(parent, path=path, allow_shared_host=allow_shared_host)
     match name:
         case "auto" | "socket" if socket is not None:

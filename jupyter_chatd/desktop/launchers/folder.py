@@ -19,7 +19,7 @@ from ..rfb.connection import LONGEST_PATH
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "desktop-"
+_PREFIX = "chatd-desktop-"
 _LONGEST_NAME = len("/rfb.socket") + len(_PREFIX) + 8  # bytes
 
 
@@ -59,8 +59,10 @@ class Folder:
 
 
 def sweep(parent: Path) -> None:
-    """Remove folders below *parent* whose server has died."""
+    """Remove our folders below *parent* whose server has died."""
     for path in parent.glob(f"{_PREFIX}*"):
+        if path.lstat().st_uid != os.geteuid():
+            continue
         with contextlib.suppress(OSError):  # in use, another user's, or just being made or removed
             descriptor = _open(path, os.O_RDWR)
             try:

@@ -31,7 +31,7 @@ class Programs:
         """What programs get."""
 
     async def start(
-        self, command: Sequence[str], *, pass_fds: Sequence[int] = (), cwd: str | None = None
+        self, command: Sequence[str], *, pass_fds: Sequence[int] = (), directory: Path | None = None
     ) -> asyncio.subprocess.Process:
         """Start a program; what it writes goes to the log.
 
@@ -46,7 +46,7 @@ class Programs:
                 stderr=log_file,
                 env=self.environment,
                 pass_fds=pass_fds,
-                cwd=cwd,
+                cwd=directory,
                 start_new_session=True,
             )
         self._running.append(process)

@@ -35,15 +35,24 @@ class XvncLauncher:
 
     name = "xvnc"
 
-    def __init__(self, parent: Path, *, path: str | None = None, opens_application: bool = True) -> None:
+    def __init__(
+        self,
+        parent: Path,
+        *,
+        directory: Path | None = None,
+        path: str | None = None,
+        opens_application: bool = True,
+    ) -> None:
         """Look for nothing yet.
 
         Args:
             parent: Below it each desktop gets a private folder.
+            directory: Where programs begin, default home.
             path: Where to look for programs, default `PATH`.
             opens_application: Whether a desktop begins with a window.
         """
         self._parent = parent
+        self._directory = directory or Path.home()
         self._path = path
         self._opens_application = opens_application
         self._warden = Warden(desktop_environment(os.environ))
@@ -83,7 +92,7 @@ class XvncLauncher:
         first = applications[:1] if self._opens_application else ()
         for command in (manager, find_background(path=self._path), *(each.command for each in first)):
             if command:
-                await desktop.open(command)
+                await desktop.open(command, self._directory)
 
 
 class XvncDesktop:
@@ -127,10 +136,10 @@ class XvncDesktop:
         cookie.write(authority, display)
         self._programs.environment |= {"DISPLAY": f":{display}", "XAUTHORITY": str(authority)}
 
-    async def open(self, command: Sequence[str]) -> None:
+    async def open(self, command: Sequence[str], directory: Path) -> None:
         """Start a program on the desktop; one that does not start is logged and left out."""
         try:
-            await self._programs.start(command, cwd=self._programs.environment.get("HOME"))
+            await self._programs.start(command, directory=directory)
         except OSError as error:
             log.warning("Cannot start %s on the desktop: %s", command[0], error)
 

@@ -98,7 +98,7 @@ class Connection:
 
     @property
     def pointer(self) -> Point | None:
-        """Where the server last said that the pointer is, which it says when somebody else moved it."""
+        """Where the server said that a program moved the pointer; `None` when we moved it since."""
         return self._screen.pointer
 
     @property

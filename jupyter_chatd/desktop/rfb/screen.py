@@ -12,7 +12,7 @@ class Screen:
     def __init__(self, size: Size) -> None:
         self.size = size
         self.pointer: Point | None = None
-        """Where the server last said that the pointer is; it says so only when somebody else moved it."""
+        """Where the server last said that the pointer is: TigerVNC does when a program moved it."""
         self.received = 0
         """Pixels that updates held so far."""
         self.corners = 0

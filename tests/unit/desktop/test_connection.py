@@ -247,6 +247,42 @@ async def test_a_screen_that_never_rests_does_not_settle(fake: FakeServer, short
     await opened.close()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"RFB 003.008\n\x02",
+        b"RFB 003.008\n\x01\x01\x63",
+        b"RFB 003.008\n\x01\x01" + struct.pack(">Bxxxi", 6, 2**31 - 1),
+        b"RFB 003.008\n\x01\x01" + struct.pack(">BxxxiI", 6, -8, 1 << 28) + b"junk",
+        b"RFB 003.008\n\x01\x01" + struct.pack(">BBHHHH", 3, 0, 0, 0, 9999, 9999),
+        b"RFB 003.008\n\x01\x01" + struct.pack(">BxxxBBBBHHHBBBxxx", 0, 8, 8, 0, 1, 7, 7, 3, 0, 3, 6),
+    ],
+)
+async def test_the_fake_hangs_up_on_a_client_that_sends_garbage(
+    fake: FakeServer, short: Path, said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = await Connection.open(short / "rfb.socket")
+    reader, writer = await asyncio.open_unix_connection(short / "rfb.socket")
+    writer.write(said)
+    await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert "does not speak RFB" in caplog.text
+    assert await opened.grab()
+    await opened.close()
+
+
+async def test_viewers_may_have_their_colours_in_another_order(fake: FakeServer, short: Path) -> None:
+    opened = await Connection.open(short / "rfb.socket")
+    ours = (await opened.grab()).data
+    await opened.send(struct.pack(">BxxxBBBBHHHBBBxxx", 0, 32, 24, 0, 1, 255, 255, 255, 0, 8, 16))
+    opened._screen.resize(Size(width=1, height=1))  # forgets what it has
+    opened._screen.resize(Size(width=64, height=48))
+    theirs = (await opened.grab()).data
+    assert (theirs[0::4], theirs[1::4], theirs[2::4]) == (ours[2::4], ours[1::4], ours[0::4])
+    await opened.close()
+
+
 async def test_two_clients_share_a_screen(fake: FakeServer, short: Path) -> None:
     one, two = [await Connection.open(short / "rfb.socket") for _ in range(2)]
     await one.send(messages.key(0x61, is_down=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.desktop.actions import Click, Hold, KeyDown, Press, Type
+from jupyter_chatd.desktop.actions import Click, Cursor, Hold, KeyDown, Move, Press, Type
 from jupyter_chatd.desktop.desktop import State
 from jupyter_chatd.desktop.errors import (
     ActionError,
@@ -124,7 +124,28 @@ async def test_a_crash_meanwhile_is_told_and_not_repeated(
     assert "gone" in (desktop.status.problem or "")
     await desktop.picture()
     assert desktop.status.problem is None
-    assert not launcher.launched[1].server.canvas.inputs
+    assert not launcher.launched[1].server.canvas.text
+
+
+async def test_a_connection_that_breaks_is_made_anew(manager: DesktopManager, launcher: FakeLauncher) -> None:
+    desktop = manager.get("family")
+    await desktop.act([KeyDown(keys="ctrl"), Type(text="1")])
+    server = launcher.launched[0].server
+    server.hang_up()
+    assert await until(lambda: desktop.status.state is State.STOPPED)
+    assert server.canvas.down == {0xFFE3}
+    await desktop.act([Type(text="2")])
+    assert len(launcher.launched) == 1
+    assert server.canvas.text == "2"  # without ctrl
+
+
+async def test_a_persons_pointer_is_known_when_it_is_told(manager: DesktopManager) -> None:
+    desktop = manager.get("family")
+    desktop.note_pointer(Point(x=1, y=1))  # nothing runs yet
+    await desktop.act([Move(at=Point(x=5, y=5))])
+    desktop.note_pointer(Point(x=40, y=30))
+    (done,) = await desktop.act([Cursor()])
+    assert done.cursor == Point(x=40, y=30)
 
 
 async def test_a_start_that_fails_is_told_and_tried_again(
@@ -172,7 +193,7 @@ async def test_an_action_outside_of_the_screen_changes_nothing(
 ) -> None:
     with pytest.raises(ActionError, match="x from 0 to 63"):
         await manager.get("family").act([Type(text="x"), Click(at=Point(x=64, y=0))])
-    assert not launcher.launched[0].server.canvas.inputs
+    assert not launcher.launched[0].server.canvas.text
 
 
 async def test_a_socket_is_attached_to_and_left_alone(
@@ -207,12 +228,14 @@ async def test_a_long_path_leaves_room_for_sockets_elsewhere(short: Path) -> Non
 
 def test_folders_of_dead_servers_are_swept(short: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    living, dead = Folder(short), short / "desktop-00000000"
+    living, dead = Folder(short), short / "chatd-desktop-00000000"
     dead.mkdir()
     (dead / "lock").touch()
-    (short / "desktop-of-somebody").mkdir()
+    (short / "chatd-desktop-of-somebody").mkdir()
     sweep(short)
-    assert sorted(path.name for path in short.iterdir()) == sorted([living.path.name, "desktop-of-somebody"])
+    assert sorted(path.name for path in short.iterdir()) == sorted(
+        [living.path.name, "chatd-desktop-of-somebody"]
+    )
     assert str(dead) in caplog.text
     living.remove()
     living.remove()
