@@ -20,7 +20,9 @@ from fakes.responder import Conversation
 from fakes.steps import Answer, Call, Refuse, call, say, wait
 from servers import Dirs, JupyterServer
 
+from jupyter_chatd.cli import archive
 from jupyter_chatd.client import AsyncClient, Server
+from jupyter_chatd.store import families
 from jupyter_chatd.subagents.manager import SUBAGENTS
 
 pytestmark = pytest.mark.slow
@@ -152,9 +154,15 @@ async def test_l6_a_family_that_is_a_circle_is_shown_stopped_and_archived(
         chats.settle(chat_id)
     change(server.dirs, LINK, (one, other), (other, one))
     async with AsyncClient(Server(url=server.url, token=server.token)) as client:
-        tree = await client.tree(one)
-    assert [child.chat.id for child in tree.children] == [other]
-    assert tree.children[0].children == ()
+        seen = await client.tree(one)
+    with closing(sqlite3.connect(server.dirs.database)) as conn:
+        conn.row_factory = sqlite3.Row
+        root = families.find(conn, one)
+        assert root is not None
+        read = archive.tree(conn, root)
+    for tree in (seen, read):
+        assert [child.chat.id for child in tree.children] == [other]
+        assert tree.children[0].children == ()
     chats.send(one, "go on")
     assert chats.settle(one)["status"] == "waiting"
     chats.interrupt(one)
