@@ -21,6 +21,7 @@ from .subagents.catalog import Catalog, SubagentType
 from .subagents.manager import SUBAGENTS
 from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
+from .workspaces.templates import TemplateCatalog, parse_template
 
 ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
 """Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
@@ -84,6 +85,18 @@ class Settings(HasTraits):
     workspace_dir = Unicode(help="Folder that commands start in. Default: the server's root folder.").tag(
         config=True
     )
+    workspaces_dir = Unicode(
+        help="Folder that the folders of new workspaces are made in. Default: workspaces in workspace_dir."
+    ).tag(config=True)
+    workspace_templates = List(
+        Dict(),
+        help="Templates of workspaces before the built-in ones: dicts of name, origin (empty, folder, git), "
+        "display_name, description, startup_script, and what is not to be asked for: source of a folder; "
+        "url, branch, depth of a git repository.",
+    ).tag(config=True)
+    allowed_templates = List(
+        Unicode(), help="Names or ids of the templates that may be used. Empty: all."
+    ).tag(config=True)
     extra_environment = List(
         Unicode(),
         help="Names of environment variables that commands see besides the built-in allow-list.",
@@ -236,6 +249,20 @@ class Settings(HasTraits):
             return [value for value in proposal["value"] if parse_rule(value)]
         except ValueError as error:
             raise TraitError(f"{proposal['trait'].name}: {error}") from error
+
+    @validate("workspace_templates")
+    def _check_templates(self, proposal: Config) -> list[dict[str, Any]]:
+        try:
+            return [value for value in proposal["value"] if parse_template(value)]
+        except ValueError as error:
+            raise TraitError(f"workspace_templates: {error}") from error
+
+    @property
+    def template_catalog(self) -> TemplateCatalog:
+        """What workspaces can be made from."""
+        return TemplateCatalog(
+            tuple(map(parse_template, self.workspace_templates)), allowed=self.allowed_templates
+        )
 
     @validate("subagent_models")
     def _check_subagent_models(self, proposal: Config) -> dict[str, str]:

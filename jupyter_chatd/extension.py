@@ -206,6 +206,7 @@ class JupyterChatd(Settings, ExtensionApp):
             max_model_calls=self.max_model_calls,
             approvals=self.approval_policy,
             subagents=self.subagent_catalog,
+            templates=self.template_catalog,
             subagent_limit=self.subagent_limit,
             max_output_tokens=self.max_output_tokens,
             action_timeout_s=self.action_timeout,
@@ -221,16 +222,41 @@ class JupyterChatd(Settings, ExtensionApp):
             options,
             models=self._catalog,
             tools=Toolbox(builtin_tools()),
-            workspace=lambda _chat: self._agent,
-            elsewhere=self._build_elsewhere(),
+            workspace=self._agent,
+            provisioners=self._build_provisioners(),
+            elsewhere=self._build_elsewhere,
         )
 
-    def _build_elsewhere(self) -> Any:
+    def _build_elsewhere(self, workspace: Any) -> Any:
         from .loop.elsewhere import Elsewhere
         from .skills.library import SkillLibrary
 
         skills = SkillLibrary(Path(jupyter_config_dir()) / "jupyter_chatd" / "skills")
-        return Elsewhere(self._mcp.source, skills, workspace=lambda _chat: self._agent)
+        return Elsewhere(self._mcp.source, skills, workspace=workspace)
+
+    def _build_provisioners(self) -> Any:
+        from .workspaces.process import ProcessProvisioner, ProcessSettings
+
+        config = Path(jupyter_config_dir())
+        settings = ProcessSettings(
+            root=Path(self.workspaces_dir or Path(self._directory) / "workspaces").expanduser().resolve(),
+            agents=self._agents_folder,
+            home=Path.home(),
+            env=scrubbed(os.environ, extra_names=self.extra_environment),
+            protected=tuple(self._protected_places()),
+            config_folder=config / "jupyter_chatd",
+            extra_env_names=tuple(self.extra_environment),
+            sandbox=self._sandbox_settings,
+            limits=self._workspace_limits(),
+            undumpable=self.undumpable,
+        )
+        return {"process": ProcessProvisioner(settings)}
+
+    @property
+    def _agents_folder(self) -> Path:
+        from .workspaces.process import agents_folder
+
+        return agents_folder(self._folder)
 
     def _build_mcp(self) -> Any:
         from .mcp.service import McpService
@@ -275,7 +301,7 @@ class JupyterChatd(Settings, ExtensionApp):
         """Folders that the file tools refuse, and files that they know by any other name (hard links) too."""
         assert self.serverapp is not None
         files = [self._folder / name for name in (KEY_FILE, SECRETS_FILE, TRUST_FILE, DATABASE)]
-        return [self._folder, *secret_places(self.serverapp), *files]
+        return [self._folder, self._agents_folder, *secret_places(self.serverapp), *files]
 
     @property
     def _sandbox_settings(self) -> SandboxSettings:

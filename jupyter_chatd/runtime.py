@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,11 @@ from .tools.propose_plan import ProposePlan
 from .tools.protocol import Tool
 from .tools.registry import Toolbox
 from .workspace.protocol import CommandState, WorkspaceAgent, WorkspaceError, command_state
+from .workspaces.lookup import AgentLookup
+from .workspaces.manager import WorkspaceManager
+from .workspaces.provisioner import Provisioner
+from .workspaces.templates import TemplateCatalog
+from .workspaces.tools import workspace_tools
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +92,8 @@ class Options:
     """Which calls wait until somebody allows them."""
     subagents: Catalog = field(default_factory=Catalog)
     """The kinds of subagents that chats can have."""
+    templates: TemplateCatalog = field(default_factory=TemplateCatalog)
+    """What workspaces are made from."""
     subagent_limit: int = SUBAGENTS
     """Subagents of one chat that may work at the same time."""
 
@@ -99,6 +107,8 @@ class Runtime:
     service: ChatService
     titler: Titler
     subagents: SubagentManager
+    workspaces: WorkspaceManager
+    lookup: AgentLookup
     worker: Worker
 
     def __init__(
@@ -107,9 +117,17 @@ class Runtime:
         *,
         models: Models,
         tools: Iterable[Tool],
-        workspace: Callable[[Chat], WorkspaceAgent],
-        elsewhere: Elsewhere | None = None,
+        workspace: WorkspaceAgent,
+        provisioners: Mapping[str, Provisioner] | None = None,
+        elsewhere: Callable[[Callable[[Chat], WorkspaceAgent]], Elsewhere] | None = None,
     ) -> None:
+        """Take the parts that are made outside.
+
+        Args:
+            workspace: The agent of this server itself, which chats without a workspace use.
+            provisioners: What starts and stops workspaces, by kind; `None` for no workspaces.
+            elsewhere: Makes what looks for skills and MCP servers, given what finds the agent of a chat.
+        """
         self.options = options
         self.store = Store(options.folder / DATABASE, journal=options.journal)
         self.files = FileLibrary(self.store, options.folder / FILES, max_bytes=options.upload_limit)
@@ -119,9 +137,11 @@ class Runtime:
             auto_archive_days=options.auto_archive_days,
             retention_days=options.retention_days,
         )
+        self._worker_id = uuid.uuid4().hex
         self._models = models
         self._tools = tools
         self._workspace = workspace
+        self._provisioners = provisioners
         self._elsewhere = elsewhere
         self._stack = AsyncExitStack()
         self._check: asyncio.Task[None] | None = None
@@ -164,8 +184,19 @@ class Runtime:
             find_servers=self._elsewhere.find_servers if self._elsewhere else find_no_servers,
         )
         self._stack.callback(self.subagents.close)
+        self.workspaces = WorkspaceManager(
+            self.store,
+            self._provisioners or {},
+            self.options.templates,
+            worker_id=self._worker_id,
+            dead_workers=self._dead_workers,
+        )
+        self.lookup = AgentLookup(self.workspaces, self._workspace)
+        self._stack.push_async_callback(self.lookup.close)
+        self._stack.push_async_callback(self.workspaces.close)
         self.worker = Worker(
             self._engine(),
+            worker_id=self._worker_id,
             folder=self._locks,
             tick_s=self.options.acquire_tick_s,
             batch=self.options.acquire_batch,
@@ -174,6 +205,7 @@ class Runtime:
         )
         self._stack.push_async_callback(self.worker.stop)
         await self.worker.start()
+        await self.workspaces.start()
         self._stack.push_async_callback(self.housekeeper.stop)
         self.housekeeper.start()
         if unclean:
@@ -195,7 +227,7 @@ class Runtime:
         """Return what becomes of the commands of *chat*; `None` when its workspace does not answer in 2 s."""
         try:
             async with asyncio.timeout(_FACTS_WAIT):
-                return command_state(await self._workspace(chat).facts())
+                return command_state(await self.lookup.agent_of(chat).facts())
         except (TimeoutError, WorkspaceError, OSError) as error:
             log.info("The workspace of chat %s does not tell how it runs commands: %r", chat.id, error)
             return None
@@ -204,15 +236,27 @@ class Runtime:
     def _locks(self) -> Path:
         return self.options.folder / "workers"
 
+    def _dead_workers(self, worker_ids: frozenset[str]) -> frozenset[str]:
+        return frozenset(one for one in worker_ids if is_free(self._locks / f"{one}.lock"))
+
     def _engine(self) -> Engine:
         options = self.options
         return Engine(
             store=self.store,
             feeds=self.feeds,
             models=self._models,
-            tools=Toolbox([*self._tools, *subagent_tools(self.subagents), ProposePlan(), AskUserQuestion()]),
-            workspace=self._workspace,
-            elsewhere=self._elsewhere,
+            tools=Toolbox(
+                [
+                    *self._tools,
+                    *subagent_tools(self.subagents),
+                    *(workspace_tools(self.workspaces, self.lookup) if self._provisioners else ()),
+                    ProposePlan(),
+                    AskUserQuestion(),
+                ]
+            ),
+            workspace=self.lookup.agent_of,
+            workspace_mark=self.lookup.mark,
+            elsewhere=self._elsewhere(self.lookup.agent_of) if self._elsewhere else None,
             files=self.files,
             approvals=options.approvals,
             limits=options.limits,

@@ -77,6 +77,8 @@ class Engine:
     tools: Tools
     workspace: Callable[[Chat], WorkspaceAgent]
     """Looks up the agent of the chat's workspace, at every use."""
+    workspace_mark: Callable[[Chat], object] = lambda chat: chat.workspace_id
+    """Tells by its change that `workspace` gives another agent: then it is looked around anew."""
     elsewhere: Elsewhere | None = None
     """Skills and MCP servers; `None` for neither."""
     files: FileLibrary

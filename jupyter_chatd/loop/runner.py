@@ -448,12 +448,14 @@ class Runner:
             return await call(await self._prepare_turn())
 
     async def _prepare_turn(self) -> Turn:
-        """Model and instructions are looked up once per turn."""
+        """Model and instructions are looked up once per turn, and again for another workspace."""
         row = self._history.turn_row
         turn_id = row.id if row else 0
-        if self._turn is None or self._turn.row_id != turn_id:
-            if row is not None and self._history.is_first_turn:
-                self._engine.on_first_turn(self._chat, row)
+        mark = self._engine.workspace_mark(self._chat)
+        is_new = self._turn is None or self._turn.row_id != turn_id
+        if is_new and row is not None and self._history.is_first_turn:
+            self._engine.on_first_turn(self._chat, row)
+        if is_new or self._turn is None or self._turn.workspace_mark != mark:
             self._turn = await prepare_turn(self._engine, self._chat, row)
         return self._turn
 

@@ -27,6 +27,8 @@ class Turn:
     settings: CallSettings
     system: tuple[str, ...]
     """System messages after the stored ones: where the workspace is, and its instruction files."""
+    workspace_mark: object = None
+    """Of the workspace that was looked at."""
     user_prompt: tuple[str, ...] = ()
     """The last system message: what the user wants of all answers."""
 
@@ -40,6 +42,7 @@ async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
     options = (row.turn_options if row else None) or TurnOptions()
     model_name, config_id = model_of(chat, row)
     model = await engine.models.resolve(model_name, config_id)
+    system = await _look_around(engine, chat)
     return Turn(
         row_id=row.id if row else 0,
         model=model,
@@ -47,7 +50,8 @@ async def prepare_turn(engine: Engine, chat: Chat, row: Message | None) -> Turn:
         settings=CallSettings(
             max_output_tokens=engine.max_output_tokens, reasoning_effort=options.reasoning_effort
         ),
-        system=await _look_around(engine, chat),
+        system=system,
+        workspace_mark=engine.workspace_mark(chat),
         user_prompt=describe_user_prompt(await engine.user_prompt(chat.owner_id)),
     )
 

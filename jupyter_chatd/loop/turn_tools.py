@@ -34,6 +34,8 @@ class TurnTools:
     plan_mode: str | None
     is_complete: bool = False
     """Whether it was looked for what can be found only by asking."""
+    workspace_mark: object = None
+    """Of the workspace that was looked at."""
     directory: str | None = None
     """The workspace's folder."""
     restraint: Restraint | None = None
@@ -78,9 +80,11 @@ class ToolsInTurn:
         return known.of(chat, engine.tools, approvals=engine.approvals, grants=grants)
 
     async def find(self, chat: Chat, row: Message | None) -> None:
-        """Look for all that the turn of *row* may use, unless that was done."""
-        if not self.known(chat, row).is_complete:
-            self._known = await find_turn_tools(self._engine, chat, row)
+        """Look for all that the turn of *row* may use, unless that was done with this workspace."""
+        known = self.known(chat, row)
+        if not known.is_complete or known.workspace_mark != self._engine.workspace_mark(chat):
+            found = await find_turn_tools(self._engine, chat, row)
+            self._known = replace(found, workspace_mark=self._engine.workspace_mark(chat))
 
     def contexts(self, chat: Chat, row: Message | None, *, claim: Claim) -> MakeContext:
         """Return what makes the contexts of the calls of one step; what they share is made once."""

@@ -51,13 +51,14 @@ class Worker:
         self,
         engine: Engine,
         *,
+        worker_id: str,
         folder: Path,
         tick_s: float = ACQUIRE_TICK,
         batch: int = ACQUIRE_BATCH,
         heartbeat_s: float = HEARTBEAT,
         stale_after_s: float = STALE_AFTER,
     ) -> None:
-        self.worker_id = uuid.uuid4().hex
+        self.worker_id = worker_id
         self._engine = engine
         self._folder = folder
         self._tick_s = tick_s

@@ -287,6 +287,56 @@ CREATE TABLE settings (
 """
 """Values are JSON; the owner of what holds for the whole server is empty."""
 
+_WORKSPACES = """
+CREATE TABLE workspaces (
+    id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('process', 'hub')),
+    template_id TEXT NOT NULL,
+    parameters TEXT NOT NULL DEFAULT '{}',
+    directory TEXT,
+    created_at REAL NOT NULL,
+    deleted_at REAL
+)
+"""
+
+_BUILDS = """
+CREATE TABLE builds (
+    id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL CHECK (number > 0),
+    transition TEXT NOT NULL CHECK (transition IN ('start', 'stop')),
+    status TEXT NOT NULL CHECK (status IN ('running', 'succeeded', 'failed', 'canceled')),
+    worker_id TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    completed_at REAL,
+    error TEXT,
+    log TEXT NOT NULL DEFAULT '',
+    CHECK ((completed_at IS NULL) = (status = 'running')),
+    CHECK (error IS NULL OR status IN ('failed', 'canceled'))
+)
+"""
+
+_WORKSPACE_AGENTS = """
+CREATE TABLE workspace_agents (
+    id TEXT PRIMARY KEY,
+    build_id TEXT NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    UNIQUE (build_id, position)
+)
+"""
+"""No column for tokens: an agent's lies in a file of mode 0600 in its own folder."""
+
+_WORKSPACE_INDEXES = """
+CREATE UNIQUE INDEX workspaces_name ON workspaces (owner_id, name) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX builds_number ON builds (workspace_id, number);
+CREATE UNIQUE INDEX builds_running ON builds (workspace_id) WHERE status = 'running';
+"""
+"""The last one lets only one build of a workspace run, whichever server does it."""
+
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
 
 
@@ -350,3 +400,11 @@ def m007_approval_scope(db: Database) -> None:
     db.conn.execute(
         "ALTER TABLE tool_runs ADD COLUMN approval_scope TEXT CHECK (approval_scope IN ('once', 'chat'))"
     )
+
+
+@migrations()
+def m008_workspaces(db: Database) -> None:
+    """Workspaces, their starts and stops, and where the agents of these are."""
+    for statement in (_WORKSPACES, _BUILDS, _WORKSPACE_AGENTS, *_WORKSPACE_INDEXES.split(";")):
+        if statement.strip():
+            db.conn.execute(statement)

@@ -178,12 +178,18 @@ class Store:
             ChatNotFoundError: no such chat.
         """
 
-        def run(conn: sqlite3.Connection) -> Change:
-            return Change(chat=reads.update_metadata(conn, chat_id, values), kind=kind)
+        def run(conn: sqlite3.Connection) -> tuple[Change, tuple[Change, ...]]:
+            change = Change(chat=reads.update_metadata(conn, chat_id, values), kind=kind)
+            return change, (change,)
 
-        return await self._open_writer().submit(
-            self._aside(run), after=lambda change: self._announce((change,))
+        return await self.write_and_tell(run)
+
+    async def write_and_tell(self, run: Callable[[sqlite3.Connection], tuple[T, tuple[Change, ...]]]) -> T:
+        """Write something that is not execution state, and announce what of it subscribers need."""
+        result, _ = await self._open_writer().submit(
+            self._aside(run), after=lambda done: self._announce(done[1])
         )
+        return result
 
     async def mark_read(self, chat_id: str) -> None:
         """Count everything that a chat says now as read, and announce it where that changes something."""

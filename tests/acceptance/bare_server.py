@@ -86,7 +86,7 @@ async def serve(folder: Path, workspace: Path) -> None:
         Options(folder=folder, acquire_tick_s=0.2),
         models=DemoOnly(),
         tools=Toolbox(builtin_tools()),
-        workspace=lambda _chat: agent,
+        workspace=agent,
     )
     await runtime.start()
     await agent.sweep_orphans()

@@ -168,7 +168,7 @@ async def running(folder: Path, *, tools: Sequence[Tool] = ()) -> AsyncGenerator
         include_default_system_prompt=False,
     )
     models = OneModel()
-    runtime = Runtime(options, models=models, tools=Toolbox(tools), workspace=lambda _chat: agent)
+    runtime = Runtime(options, models=models, tools=Toolbox(tools), workspace=agent)
     try:
         await runtime.start()
         yield Engine(runtime, models)

@@ -46,6 +46,7 @@ from jupyter_chatd.tools.protocol import Tool, ToolContext, ToolOutput
 from jupyter_chatd.tools.registry import Toolbox, builtin_tools
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
 from jupyter_chatd.workspace.server import ServerAgent
+from jupyter_chatd.workspaces.provisioner import Provisioner
 
 PATIENCE = 45.0  # seconds until a test that waits has failed
 OWNER = "local"
@@ -117,6 +118,7 @@ class World:
         *,
         tools: Sequence[Tool] = (),
         mcp: McpSource | None = None,
+        provisioners: Mapping[str, Provisioner] | None = None,
         **options: Any,
     ) -> None:
         self.folder = folder
@@ -140,8 +142,9 @@ class World:
             ),
             models=self.models,
             tools=Toolbox([*builtin_tools(), *tools]),
-            workspace=lambda _chat: self.agent,
-            elsewhere=mcp and Elsewhere(mcp, SkillLibrary(), workspace=lambda _chat: self.agent),
+            workspace=self.agent,
+            provisioners=provisioners,
+            elsewhere=(lambda find: Elsewhere(mcp, SkillLibrary(), workspace=find)) if mcp else None,
         )
 
     async def __aenter__(self) -> World:
