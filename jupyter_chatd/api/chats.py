@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import wire
-from ..errors import ChatNotFoundError, ConflictError, InvalidInputError
+from ..errors import ChatNotFoundError, ConflictError, InvalidInputError, NotFoundError
 from ..loop.service import NewChat
 from ..mcp.config import default_ids
 from ..messages import Chat, ChatStatus, TurnOptions
@@ -99,12 +99,26 @@ class ChatsHandler(ChatdHandler):
                 client_type=client_type,
                 approval_mode=body.approval_mode or self.extension.approval_modes[client_type],
                 plan_mode=body.plan_mode,
-                workspace_id=body.workspace_id,
+                workspace_id=await self._workspace_id(body),
                 mcp_server_ids=await self._mcp_server_ids(body),
                 options=TurnOptions(reasoning_effort=body.reasoning_effort),
             )
         )
         self.reply(chat_reply(chat), status=201)
+
+    async def _workspace_id(self, body: requests.CreateChat) -> str | None:
+        """Return the workspace that the chat is to have.
+
+        Raises:
+            InvalidInputError: it does not exist, or is somebody else's.
+        """
+        if body.workspace_id is None:
+            return None
+        try:
+            found = await self.extension.runtime.workspaces.get(body.workspace_id, owner_id=self.owner_id)
+        except NotFoundError as error:
+            raise InvalidInputError("Unknown workspace.", detail=f"workspace_id: {error}") from error
+        return found.workspace.id
 
     async def _mcp_server_ids(self, body: requests.CreateChat) -> tuple[str, ...]:
         """Return what was chosen, else what new chats have."""

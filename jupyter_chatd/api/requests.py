@@ -194,6 +194,24 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceCreate:
+    """`POST chats/workspaces`."""
+
+    template_id: Name
+    name: Name | None = None
+    parameters: Annotated[dict[str, str], Field(max_length=50)] | None = None
+    chat_id: Name | None = None
+    """A root chat without workspace, which gets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildCreate:
+    """`POST chats/workspaces/{id}/builds`."""
+
+    transition: Literal["start", "stop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoFields:
     """The body of a request that says all by its route."""
 

@@ -20,6 +20,7 @@ from . import (
     title,
     usage,
     watch,
+    workspaces,
 )
 
 ROUTES: list[tuple[str, type[Any]]] = [
@@ -31,6 +32,7 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *search.ROUTES,
     *mcp.ROUTES,
     *usage.ROUTES,
+    *workspaces.ROUTES,
     *chats.ROUTES,
     *context.ROUTES,
     *title.ROUTES,

@@ -39,6 +39,7 @@ from .talk import converse, follow_chat, watch_family
 from .target import find_running, prefer_running, running_server, server_for_prompt
 from .terminal import TurnPrinter, until_ctrl_c
 from .transfer import COMMANDS
+from .workspaces import workspaces
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,6 +98,7 @@ def chatd() -> None:
 
 
 chatd.add_command(mcp)
+chatd.add_command(workspaces)
 
 
 @chatd.command()

@@ -25,6 +25,7 @@ from .session import ChatSession
 from .stream import Update, follow
 from .usage import UsageReport
 from .view import ChatView, LiveBlock
+from .workspaces import WorkspaceBuild, WorkspaceClient, WorkspaceStanding, WorkspaceTemplate
 
 __all__ = [
     "ApprovalList",
@@ -61,6 +62,10 @@ __all__ = [
     "UnreachableError",
     "Update",
     "UsageReport",
+    "WorkspaceBuild",
+    "WorkspaceClient",
+    "WorkspaceStanding",
+    "WorkspaceTemplate",
     "file_reference",
     "find_own_server",
     "follow",

@@ -22,6 +22,7 @@ from .stream import GIVE_UP, Update, follow
 from .tree import ChatTree
 from .usage import UsageReport, period
 from .view import ChatView
+from .workspaces import WorkspaceClient
 
 Content: TypeAlias = str | Sequence[Mapping[str, Any]]
 """A text, or input parts such as `{"type": "file-reference", "file_name": "a.py"}`."""
@@ -93,6 +94,7 @@ class AsyncClient:
         self.server = server
         self._api = RestApi(server)
         self.mcp = McpClient(self._api)
+        self.workspaces = WorkspaceClient(self._api)
         """MCP servers: tools from elsewhere."""
 
     async def __aenter__(self) -> Self:

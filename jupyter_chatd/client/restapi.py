@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Self, cast
 
 import httpx
@@ -77,6 +77,18 @@ class RestApi:
     async def get_bytes(self, path: str) -> bytes:
         """Return the reply to a GET as it is."""
         return await self._send("GET", path)
+
+    async def get_lines(self, path: str) -> AsyncGenerator[str, None]:
+        """Yield the lines of a reply as they come, however long that takes."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
+        try:
+            async with self._http.stream("GET", f"{self.server.chats_url}{path}", timeout=timeout) as reply:
+                if not reply.is_success:
+                    raise refusal(reply.status_code, await reply.aread())
+                async for line in reply.aiter_lines():
+                    yield line
+        except httpx.HTTPError as error:
+            raise unreachable(self.server, error) from error
 
     async def _request(
         self, method: str, path: str, *, params: Params | None = None, body: Mapping[str, Any] | None = None

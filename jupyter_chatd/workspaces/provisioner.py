@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from ..errors import ChatdError
+from ..errors import ConflictError
 from ..workspace.agent.operations import Hello
 from ..workspace.protocol import WorkspaceAgent
 from .values import AgentAddress, Template, Workspace
@@ -14,8 +14,11 @@ Say: TypeAlias = Callable[[str], None]
 """Hears the lines of a build's log, without their newlines."""
 
 
-class ProvisionError(ChatdError):
-    """A workspace could not be started or stopped; the text says why and what to do."""
+class ProvisionError(ConflictError):
+    """A workspace could not be made, started or stopped; the text says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, state="unavailable", transition="provision")
 
 
 class ConnectedAgent(WorkspaceAgent, Protocol):

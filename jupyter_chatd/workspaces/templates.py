@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import ChatdError
+from ..errors import InvalidInputError
 from .values import Origin, Parameter, Template
 
 _NAMESPACE = uuid.UUID("0d7c2f5e-6f0c-5d8f-9d53-4f6d1a7f3c21")
@@ -47,7 +47,7 @@ _WORDS = frozenset({"name", "origin", "display_name", "description", "startup_sc
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-class TemplateError(ChatdError):
+class TemplateError(InvalidInputError):
     """There is no such template, or not with these parameters; the text says what was expected."""
 
 

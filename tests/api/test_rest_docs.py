@@ -43,6 +43,8 @@ BODIES = {
     "POST /mcp/servers": requests.McpServerCreate,
     "PATCH /mcp/servers/{config_id}": requests.McpServerPatch,
     "POST /mcp/project": requests.Trust,
+    "POST /workspaces": requests.WorkspaceCreate,
+    "POST /workspaces/{workspace_id}/builds": requests.BuildCreate,
 }
 
 

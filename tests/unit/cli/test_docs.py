@@ -15,7 +15,7 @@ from jupyter_chatd.client import Chat, ChatList
 ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("cli.md", "client.md", "files.md", "mcp.md")),
+    *(ROOT / "docs" / name for name in ("cli.md", "client.md", "files.md", "mcp.md", "workspaces.md")),
 ]
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 
