@@ -253,10 +253,21 @@ async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
     await api.post("/model-configs", {"provider": "mine", "model": "m", "context_limit": 1}, status=201)
     text = api.with_headers(Content_Type="text/plain")
     file_id = (await text.call("POST", "/files", raw=b"hello")).json["id"]
+    template = (await api.get("/workspaces/templates"))[0]["id"]
+    workspace = await api.post("/workspaces", {"template_id": template}, status=201)
+    build = workspace["latest_build"]["id"]
+    await api.call("GET", f"/workspaces/{workspace['id']}/builds/{build}/log")  # until it has ended
+    ids = {
+        "chat_id": chat["id"],
+        "file_id": file_id,
+        "user": "me",
+        "workspace_id": workspace["id"],
+        "build_id": build,
+    }
     before = changes(jp_data_dir), await api.get(f"/{chat['id']}")
     for method, template in PERMISSIONS:
         if method == "GET" and template not in SOCKETS:
-            path = template.format(chat_id=chat["id"], file_id=file_id, user="me")
+            path = template.format_map(ids)
             query = [("q", "hello")] if path == "/search" else []
             assert (await api.call("GET", path, params=query)).status == 200
     for path in ("/watch", f"/{chat['id']}/stream"):
@@ -264,6 +275,7 @@ async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
             pass
     await asyncio.sleep(0.05)
     assert (changes(jp_data_dir), await api.get(f"/{chat['id']}")) == before
+    await api.delete(f"/workspaces/{workspace['id']}")
 
 
 # Jupyter's own checks
