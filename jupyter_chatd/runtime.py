@@ -143,6 +143,7 @@ class Runtime:
         self._workspace = workspace
         self._provisioners = provisioners
         self._elsewhere = elsewhere
+        self._found_elsewhere: Elsewhere | None = None
         self._stack = AsyncExitStack()
         self._check: asyncio.Task[None] | None = None
 
@@ -177,23 +178,15 @@ class Runtime:
             model=self.options.title_model,
         )
         self._stack.push_async_callback(self.titler.close)
+        self._make_workspaces()
+        self._found_elsewhere = self._elsewhere(self.lookup.agent_of) if self._elsewhere else None
         self.subagents = SubagentManager(
             self.service,
             catalog=self.options.subagents,
             limit=self.options.subagent_limit,
-            find_servers=self._elsewhere.find_servers if self._elsewhere else find_no_servers,
+            find_servers=self._found_elsewhere.find_servers if self._found_elsewhere else find_no_servers,
         )
         self._stack.callback(self.subagents.close)
-        self.workspaces = WorkspaceManager(
-            self.store,
-            self._provisioners or {},
-            self.options.templates,
-            worker_id=self._worker_id,
-            dead_workers=self._dead_workers,
-        )
-        self.lookup = AgentLookup(self.workspaces, self._workspace)
-        self._stack.push_async_callback(self.lookup.close)
-        self._stack.push_async_callback(self.workspaces.close)
         self.worker = Worker(
             self._engine(),
             worker_id=self._worker_id,
@@ -210,6 +203,18 @@ class Runtime:
         self.housekeeper.start()
         if unclean:
             self._check = asyncio.create_task(self._check_database(), name="chatd-quick-check")
+
+    def _make_workspaces(self) -> None:
+        self.workspaces = WorkspaceManager(
+            self.store,
+            self._provisioners or {},
+            self.options.templates,
+            worker_id=self._worker_id,
+            dead_workers=self._dead_workers,
+        )
+        self.lookup = AgentLookup(self.workspaces, self._workspace)
+        self._stack.push_async_callback(self.lookup.close)
+        self._stack.push_async_callback(self.workspaces.close)
 
     async def stop(self) -> None:
         """End everything in the reverse order. May be called twice."""
@@ -256,7 +261,7 @@ class Runtime:
             ),
             workspace=self.lookup.agent_of,
             workspace_mark=self.lookup.mark,
-            elsewhere=self._elsewhere(self.lookup.agent_of) if self._elsewhere else None,
+            elsewhere=self._found_elsewhere,
             files=self.files,
             approvals=options.approvals,
             limits=options.limits,

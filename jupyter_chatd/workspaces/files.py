@@ -140,24 +140,24 @@ async def _clone(values: Mapping[str, str], partial: Path, *, env: Mapping[str, 
     except FileNotFoundError as error:
         raise ProvisionError("git is not installed, so nothing can be cloned.") from error
     try:
-        last = await _say_all(git, say)
+        reason = await _say_all(git, say)
         code = await git.wait()
     except asyncio.CancelledError:
         await asyncio.shield(_end(git))
         raise
     if code:
-        raise ProvisionError(f"git clone failed with code {code}: {last or 'it said nothing'}")
+        raise ProvisionError(f"git clone failed with code {code}: {reason or 'it said nothing'}")
 
 
 async def _say_all(git: asyncio.subprocess.Process, say: Say) -> str:
-    """Say every line, and return the last one that says something."""
+    """Say every line, and return why git gave up: its first complaint, else the last that it said."""
     assert git.stdout is not None
-    last = ""
+    said: list[str] = []
     async for line in git.stdout:
         if text := line.decode("utf-8", "replace").strip():
             say(text)
-            last = text
-    return last
+            said.append(text)
+    return next((text for text in said if text.startswith("fatal: ")), said[-1] if said else "")
 
 
 async def _end(git: asyncio.subprocess.Process) -> None:

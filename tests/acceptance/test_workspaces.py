@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from servers import Dirs, JupyterServer
@@ -13,6 +17,7 @@ from jupyter_chatd.workspace import procfs
 from .test_cli import Terminal
 
 DEMO = ("-m", "demo:demo")
+NAP = f"86399.{os.getpid()}"  # seconds
 
 
 def workspaces(terminal: Terminal) -> list[Any]:
@@ -54,22 +59,45 @@ def test_w1_a_workspace_outlives_its_server(dirs: Dirs) -> None:
         call = f'call create_workspace with {{"template_id": "{template}", "name": "trial"}}'
         assert terminal.run("run", *DEMO, call).returncode == 0
         assert last_result(terminal)["workspace_name"] == "local/trial"
-        terminal.run("send", "last", "run sleep 600 & echo $! > pid; echo $PPID > agent")
+        terminal.run("send", "last", f"run sleep {NAP} & echo started")
         server.kill()
     folder = dirs.work / "workspaces" / "trial"
-    sleeping, agent = (int((folder / name).read_text()) for name in ("pid", "agent"))
+    agent = agent_of(dirs)
     assert is_alive(agent)
+    assert naps()
     with JupyterServer(dirs):
         terminal = Terminal(dirs, dirs.work)
-        terminal.run("send", "last", "run pwd; echo $PPID")
-        assert last_result(terminal)["output"] == f"{folder}\n{agent}\n"
-        assert is_alive(sleeping)
+        terminal.run("send", "last", "run pwd")
+        assert last_result(terminal)["output"] == f"{folder}\n"
+        assert agent_of(dirs) == agent
+        assert naps()
         terminal.run("send", "last", "call stop_workspace with {}")
         assert last_result(terminal) == {"stopped": True, "workspace_name": "local/trial"}
         assert not is_alive(agent)
-        assert not is_alive(sleeping)
+        assert not naps()
         (stopped,) = workspaces(terminal)
         assert stopped["status"] == "stopped"
+
+
+def agent_of(dirs: Dirs) -> int:
+    """The process of the agent that was started last."""
+    with contextlib.closing(sqlite3.connect(dirs.database)) as conn:
+        (place,) = conn.execute(
+            "SELECT place FROM workspace_agents ORDER BY created_at DESC LIMIT 1"
+        ).fetchone()
+    return json.loads(place)["pid"]
+
+
+def naps() -> list[Path]:
+    """The commands that sleep for as long as no other does."""
+    return [file for file in Path("/proc").glob("[0-9]*/cmdline") if NAP.encode() in _read(file)]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""
 
 
 def is_alive(pid: int) -> bool:
