@@ -332,7 +332,11 @@ def changes_since(conn: sqlite3.Connection, change_id: int) -> tuple[int, tuple[
     with snapshot_of(conn) if not conn.in_transaction else nullcontext():
         newest = last_change_id(conn)
         rows = conn.execute(f"{_SELECT_CHATS} WHERE change_id > ? ORDER BY change_id", (change_id,))
-        changes = tuple(Change(chat=chat_from_row(row), status_changed=True, foreign=True) for row in rows)
+        # What another process did is not known: watchers are told to look at its state again.
+        changes = tuple(
+            Change(chat=chat_from_row(row), kind="status_change", status_changed=True, foreign=True)
+            for row in rows
+        )
     return newest, changes
 
 

@@ -6,8 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from tornado.websocket import WebSocketClientConnection
+
+from jupyter_chatd.store import Store
 
 from .client import PATIENCE, Api, Json
 from .description import check_frame
@@ -71,3 +74,11 @@ async def test_two_watchers_hear_the_same(api: Api) -> None:
     async with watching(api) as one, watching(api) as two:
         await api.finished()
         assert await one.next() == await two.next()
+
+
+async def test_what_another_process_did_is_told_in_the_same_words(api: Api, jp_data_dir: Path) -> None:
+    chat = await api.finished()
+    async with watching(api) as watcher, Store(jp_data_dir / "jupyter_chatd" / "chats.db") as other:
+        await other.replace_title(chat["id"], "new", old=chat["title"])
+        told = await watcher.until("status_change", id=chat["id"])
+    assert told["title"] == "new"
