@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 CONNECT_LIMIT = 10.0  # seconds for a launched server to answer
 RECONNECT_LIMIT = 3.0  # seconds for a running one
 _CONNECT_PAUSE = 0.02  # seconds
+_STOPPED = "The desktop was stopped. Another one starts when it is used again."
 
 
 class State(Enum):
@@ -50,18 +51,29 @@ class Status:
 class Desktop:
     """Starts when used. Actions are done one after another, in the order of their calls."""
 
-    def __init__(self, launcher: Launcher, *, size: Size, on_use: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        launcher: Launcher,
+        *,
+        size: Size,
+        on_use: Callable[[], None] | None = None,
+        on_start: Callable[[], None] | None = None,
+    ) -> None:
         """Start nothing yet.
 
         Args:
             launcher: How to get a desktop.
             size: What to ask it for.
             on_use: Called before and after each use.
+            on_start: Called before each start; a `DesktopError` of it prevents that.
         """
         self._launcher = launcher
         self._size = size
-        self._on_use = on_use
+        self._on_use = on_use or _nothing
+        self._on_start = on_start or _nothing
         self._turn = asyncio.Lock()
+        self._use_limit: asyncio.Timeout | None = None
+        self._is_closed = False
         self._launched: Launched | None = None
         self._driver: Driver | None = None
         self._is_starting = False
@@ -75,6 +87,11 @@ class Desktop:
         return Status(state=self._state(), launcher=self._launcher.name, size=size, problem=self._problem)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether somebody uses it right now."""
+        return self._turn.locked()
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """What a program needs to show itself on the desktop; empty while it does not run."""
         return self._launched.environment if self._launched else {}
@@ -85,8 +102,7 @@ class Desktop:
         Raises:
             DesktopError: it could not be started.
         """
-        async with self._turn:
-            await self._ready()
+        async with self._use():
             assert self._launched is not None
             return self._launched.socket
 
@@ -103,9 +119,16 @@ class Desktop:
             DesktopError: it could not be started, or text was not taken; later actions were not done.
         """
         async with self._use() as driver:
-            for action in actions:
-                placed(action, told or driver.told, driver.size)
-            return [await driver.perform(action, told=told) for action in actions]
+            return await _perform(driver, actions, told)
+
+    async def act_and_look(
+        self, actions: Sequence[Action], *, told: Size | None = None
+    ) -> tuple[list[Done], Picture]:
+        """Do *actions* as `act` does; return also the screen once it is quiet, before anybody else acts."""
+        async with self._use() as driver:
+            done = await _perform(driver, actions, told)
+            await driver.settle()
+            return done, await driver.picture(told or driver.told)
 
     async def settle(self) -> bool:
         """Wait until the screen is quiet; false when it goes on changing."""
@@ -134,24 +157,35 @@ class Desktop:
         if self._driver is not None:
             self._driver.note_pointer(at)
 
-    async def stop(self) -> None:
-        """End it. The next use starts a new one. May be called twice."""
+    async def close(self) -> None:
+        """End it for good, in the middle of a use as well. May be called twice.
+
+        Whoever uses it, now or later, gets a `DesktopLostError`.
+        """
+        self._is_closed = True
+        if self._use_limit is not None:
+            self._use_limit.reschedule(asyncio.get_running_loop().time())
         async with self._turn:
             self._problem, self._has_failed = None, False
             await self._discard()
 
     @asynccontextmanager
     async def _use(self) -> AsyncGenerator[Driver]:
-        """Give the driver to one caller at a time."""
+        """Give the driver to one caller at a time, until `close`."""
         async with self._turn:
+            if self._is_closed:
+                raise DesktopLostError(_STOPPED)
             self._on_use()
-            driver = await self._ready()
             try:
-                yield driver
+                async with asyncio.timeout(None) as self._use_limit:
+                    yield await self._ready()
+            except TimeoutError:
+                raise DesktopLostError(_STOPPED) from None
             except DesktopLostError as error:
                 self._problem = str(error)
                 raise
             finally:
+                self._use_limit = None
                 self._on_use()
 
     async def _picture(self, size: Size | None) -> Picture:
@@ -166,6 +200,7 @@ class Desktop:
         await self._discard()
         self._is_starting = True
         try:
+            self._on_start()
             self._driver = await self._start()
         except DesktopError as error:
             self._problem, self._has_failed = str(error), True
@@ -214,6 +249,16 @@ class Desktop:
         if self._is_running():
             return State.RUNNING
         return State.FAILED if self._has_failed else State.STOPPED
+
+
+def _nothing() -> None:
+    return
+
+
+async def _perform(driver: Driver, actions: Sequence[Action], told: Size | None) -> list[Done]:
+    for action in actions:
+        placed(action, told or driver.told, driver.size)
+    return [await driver.perform(action, told=told) for action in actions]
 
 
 async def _connect(launched: Launched) -> Connection:

@@ -42,14 +42,17 @@ class DesktopManager:
         self._stopping: set[asyncio.Task[None]] = set()
 
     def get(self, family_id: str) -> Desktop:
-        """Return a family's desktop, which starts when it is used.
+        """Return a family's desktop, which starts when it is used. Ask again for each use: it may be stopped.
 
-        Raises:
-            DesktopLimitError: it has none yet, and as many as may run are running.
+        Its use raises a `DesktopLimitError` when it does not run and as many as may run do.
         """
         if (desktop := self.find(family_id)) is None:
-            self._check_limit()
-            desktop = Desktop(self.launcher, size=self._size, on_use=self._toucher(family_id))
+            desktop = Desktop(
+                self.launcher,
+                size=self._size,
+                on_use=self._toucher(family_id),
+                on_start=self._check_limit,
+            )
             self._desktops[family_id] = desktop
             self.touch(family_id)
         return desktop
@@ -71,7 +74,7 @@ class DesktopManager:
         if timer := self._timers.pop(family_id, None):
             timer.cancel()
         if desktop := self._desktops.pop(family_id, None):
-            await desktop.stop()
+            await desktop.close()
 
     async def close(self) -> None:
         """Stop all desktops, and what launches them. May be called twice."""
@@ -83,11 +86,15 @@ class DesktopManager:
         return lambda: self.touch(family_id)
 
     def _check_limit(self) -> None:
-        running = [each for each in self._desktops.values() if each.status.state is not State.STOPPED]
-        if len(running) >= self._limit:
+        """Count those that run or start, the one that asks included."""
+        states = [each.status.state for each in self._desktops.values()]
+        if states.count(State.RUNNING) + states.count(State.STARTING) > self._limit:
             raise DesktopLimitError(self._limit)
 
     def _stop_idle(self, family_id: str) -> None:
+        if (desktop := self.find(family_id)) and desktop.is_busy:
+            self.touch(family_id)
+            return
         log.info("The desktop of %s was not used for %g s and is stopped", family_id, self._idle_limit_s)
         task = asyncio.create_task(self.stop(family_id), name="desktop-idle-stop")
         self._stopping.add(task)

@@ -14,8 +14,8 @@ from ...workspace.environment import PROCESS_ID_VARIABLE, scrubbed
 from ...workspace.group import ProcessGroup
 from ...workspace.warden import Warden
 
-GRACE = 3.0  # seconds between SIGTERM and SIGKILL
-STOP_LIMIT = 6.0  # seconds
+GRACE = 1.5  # seconds between SIGTERM and SIGKILL
+STOP_LIMIT = 5.0  # seconds
 _LOG_TAIL = 2000  # bytes
 
 
@@ -56,9 +56,11 @@ class Programs:
     async def stop(self) -> None:
         """End all of them, and what they started. May be called twice."""
         running, self._running = self._running, []
-        await asyncio.gather(*(self._end(process) for process in reversed(running)))
-        if running:  # window managers start programs in sessions of their own
-            await end_daemons(self._mark, grace_s=GRACE, limit_s=STOP_LIMIT)
+        if not running:
+            return
+        # By the mark as well: window managers start programs in sessions of their own.
+        daemons = end_daemons(self._mark, grace_s=GRACE, limit_s=STOP_LIMIT)
+        await asyncio.gather(*(self._end(process) for process in running), daemons)
 
     def log_tail(self) -> str:
         """Return the end of what the programs wrote."""

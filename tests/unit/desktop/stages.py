@@ -105,7 +105,7 @@ def users_of(folder: Path) -> set[int]:
 
 
 def desktop_of(launcher: Launcher, size: Size = DEFAULT_SIZE) -> Desktop:
-    return Desktop(launcher, size=size, on_use=lambda: None)
+    return Desktop(launcher, size=size)
 
 
 @asynccontextmanager
@@ -122,7 +122,7 @@ async def stage_of(kind: str, folder: Path) -> AsyncGenerator[Stage]:
                 await desktop.act([Click(at=MIDDLE)])
                 yield TerminalStage(desktop, folder / "typed")
     finally:
-        await desktop.stop()
+        await desktop.close()
         await launcher.close()
 
 

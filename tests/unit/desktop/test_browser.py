@@ -105,6 +105,6 @@ async def test_text_arrives_exactly_in_a_form(short: Path, tmp_path: Path, anyio
                 await until(lambda text=text: form.texts[-1] == text)
                 assert form.texts[-1] == text
     finally:
-        await desktop.stop()
+        await desktop.close()
         await launcher.close()
         server.close()

@@ -74,7 +74,8 @@ async def test_no_more_than_the_limit(manager: DesktopManager) -> None:
     for family in ("one", "two"):
         await manager.get(family).picture()
     with pytest.raises(DesktopLimitError, match="at most 2 desktops"):
-        manager.get("three")
+        await manager.get("three").picture()
+    assert manager.get("three").status.state is State.FAILED
     await manager.stop("one")
     await manager.get("three").picture()
 
@@ -87,6 +88,41 @@ async def test_a_stopped_desktop_leaves_nothing(manager: DesktopManager, short: 
     await manager.stop("family")
     assert not folders(short)
     assert await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_stopping_does_not_wait_for_an_action(manager: DesktopManager, launcher: FakeLauncher) -> None:
+    desktop = manager.get("family")
+    acting = asyncio.create_task(desktop.act([Hold(keys="a", seconds=60)]))
+    queued = asyncio.create_task(desktop.act([Type(text="late")]))
+    await until(lambda: launcher.launched and launcher.launched[0].server.canvas.down)
+    await asyncio.wait_for(manager.stop("family"), 5)
+    for task in (acting, queued):
+        with pytest.raises(DesktopLostError, match="was stopped"):
+            await task
+    canvas = launcher.launched[0].server.canvas
+    assert (canvas.text, canvas.down) == ("a", set())
+    with pytest.raises(DesktopLostError, match="was stopped"):
+        await desktop.picture()
+    assert len(launcher.launched) == 1
+    await manager.get("family").picture()
+
+
+async def test_a_desktop_in_use_is_not_idle(launcher: FakeLauncher) -> None:
+    manager = DesktopManager(launcher, size=SIZE, idle_limit_s=0.1)
+    await manager.get("family").act([Hold(keys="a", seconds=0.5), Type(text="b")])
+    assert launcher.launched[0].server.canvas.text == "ab"
+    await manager.close()
+
+
+async def test_the_screen_is_seen_as_the_actions_left_it(
+    manager: DesktopManager, launcher: FakeLauncher
+) -> None:
+    desktop = manager.get("family")
+    (_, seen), _ = await asyncio.gather(
+        desktop.act_and_look([Type(text="a"), Cursor()]), desktop.act([Type(text="b")])
+    )
+    assert launcher.launched[0].server.canvas.text == "ab"
+    assert seen.png != (await desktop.picture()).png
 
 
 async def test_an_idle_desktop_is_stopped(launcher: FakeLauncher) -> None:
@@ -173,7 +209,7 @@ async def test_what_is_left_down_is_let_go_of(manager: DesktopManager, launcher:
     await desktop.act([])
     assert await until(lambda: (canvas.down, canvas.buttons) == (set(), 0))
     await desktop.act([KeyDown(keys="alt")])
-    await desktop.stop()
+    await desktop.close()
     assert not canvas.down
 
 

@@ -82,7 +82,7 @@ async def test_it_is_confined_and_asked_for_a_socket(
             "--xvnc-arg=-MaxDisconnectionTime=5",
         ]
     ]
-    await desktop.stop()
+    await desktop.close()
     assert told(calls)[1:] == [["down", "--state-file", f"{folder}/state.json"]]
     assert not folder.exists()
 
@@ -97,7 +97,7 @@ async def test_its_server_is_watched_though_up_has_ended(
     assert await until(lambda: desktop.status.state is State.STOPPED)
     await desktop.picture()
     assert desktop.status.state is State.RUNNING
-    await desktop.stop()
+    await desktop.close()
 
 
 async def test_a_start_that_takes_too_long_is_given_up(

@@ -82,7 +82,7 @@ async def launcher(short: Path, anyio_backend: str) -> AsyncIterator[XvncLaunche
 async def desktop(launcher: XvncLauncher) -> AsyncIterator[Desktop]:
     desktop = desktop_of(launcher)
     yield desktop
-    await desktop.stop()
+    await desktop.close()
 
 
 async def look(desktop: Desktop) -> Png:
@@ -200,7 +200,7 @@ async def test_the_menu_opens_a_terminal(desktop: Desktop, short: Path) -> None:
     await desktop.settle()
     await desktop.act([down, Key(keys="Return")])
     assert await until(lambda: len(users_of(short) - before) >= 1)
-    await desktop.stop()
+    await desktop.close()
     assert await until(lambda: not users_of(short), 5)
 
 
@@ -240,7 +240,7 @@ async def test_stopping_leaves_no_process_and_no_file(launcher: XvncLauncher, sh
     await desktop.picture()
     async with terminal(desktop):
         assert len(users_of(short)) >= 3
-        await desktop.stop()
+        await desktop.close()
         assert await until(lambda: not users_of(short), 5)
     assert not folders(short)
 
