@@ -17,7 +17,7 @@ from jupyter_chatd.messages import Role, ToolResultPart
 from jupyter_chatd.providers.protocol import ModelCall, PromptMessage, ToolDefinition
 
 ROOT = Path(__file__).parents[2]
-CHEAP = ("tools", "writes", "fetch", "reports", "descent")
+CHEAP = ("tools", "writes", "fetch", "reports", "descent", "workspace")
 
 
 def run_rows(*names: str) -> str:
