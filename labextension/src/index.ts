@@ -1,14 +1,21 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
 
 import { showAbout } from './about.js';
 import { fetchFrom } from './client/connection.js';
+import { addCellCommands } from './notebook/index.js';
 import { createPanel } from './panel/index.js';
+import { sideFrom } from './panel/settings.js';
+import { StatusItem } from './panel/status.js';
 import { isEnabled } from './policy.js';
 import { IAgentPanel } from './tokens.js';
 
 const CATEGORY = 'Agent';
+const PANEL = 'jupyter-chatd:panel';
 
 /** The command "Agent: About": is the agent there, and which models can it reach? */
 const about: JupyterFrontEndPlugin<void> = {
@@ -27,31 +34,57 @@ const about: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** The side panel, and the commands that bring it into sight. */
+/** The side panel, the commands that bring it into sight, and what the status bar says. */
 const panel: JupyterFrontEndPlugin<IAgentPanel | null> = {
-  id: 'jupyter-chatd:panel',
+  id: PANEL,
   description: 'Chats with the agent of this server.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  optional: [ICommandPalette, ILayoutRestorer],
+  optional: [ICommandPalette, ILayoutRestorer, ISettingRegistry, IStatusBar],
   provides: IAgentPanel,
-  activate: (
+  activate: async (
     app: JupyterFrontEnd,
     rendermime: IRenderMimeRegistry,
     palette: ICommandPalette | null,
-    restorer: ILayoutRestorer | null
-  ): IAgentPanel | null => {
+    restorer: ILayoutRestorer | null,
+    settings: ISettingRegistry | null,
+    statusBar: IStatusBar | null
+  ): Promise<IAgentPanel | null> => {
     if (!isEnabled()) {
       return null;
     }
     const { widget, api, commands } = createPanel(app, rendermime);
-    app.shell.add(widget, 'right', { rank: 900 });
     restorer?.add(widget, widget.id);
     for (const command of commands) {
       palette?.addItem({ command, category: CATEGORY });
     }
+    const item = new StatusItem(widget.model.chats, () => app.shell.activateById(widget.id));
+    statusBar?.registerStatusItem(PANEL, { item, align: 'right', rank: 90 });
+    app.shell.add(widget, await sideFrom(settings, PANEL), { rank: 900 });
     return api;
   }
 };
 
-export default [about, panel];
+/** What the menu of a cell offers. */
+const cells: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chatd:cells',
+  description: 'Hands cells of notebooks to the agent.',
+  autoStart: true,
+  requires: [IAgentPanel, INotebookTracker],
+  optional: [ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    agent: IAgentPanel | null,
+    tracker: INotebookTracker,
+    palette: ICommandPalette | null
+  ): void => {
+    if (!agent) {
+      return;
+    }
+    for (const command of addCellCommands(app, agent, tracker)) {
+      palette?.addItem({ command, category: CATEGORY });
+    }
+  }
+};
+
+export default [about, panel, cells];

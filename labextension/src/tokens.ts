@@ -1,5 +1,22 @@
 import { Token } from '@lumino/coreutils';
 
+/** Something to talk about. */
+export interface ISubject {
+  /** What is put into the input; it is not sent. */
+  readonly text?: string;
+  /** Pieces of files or notebooks. */
+  readonly references: readonly IReference[];
+  readonly files: readonly { readonly name: string; readonly data: Blob }[];
+}
+
+export interface IReference {
+  /** What people see. */
+  readonly label: string;
+  /** What the agent sees: a path, and where in it. */
+  readonly place: string;
+  readonly content: string;
+}
+
 /** The agent's side panel, for other extensions. */
 export interface IAgentPanel {
   /** The chat that is looked at, if any. */
@@ -8,6 +25,8 @@ export interface IAgentPanel {
   open(chatId: string): void;
   /** Brings the panel into sight with the input for a new chat; *text* is put there, not sent. */
   compose(text?: string): void;
+  /** Brings the panel into sight and attaches *subject* to what is being written there. */
+  discuss(subject: ISubject): void;
 }
 
 /** Not provided where an admin switched the agent off. */

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nbformat import writes
+from nbformat import NotebookNode, writes
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from servers import ROOT, TOKEN, Dirs, JupyterServer
@@ -73,14 +73,11 @@ class Panel:
 
     def open_notebook(self) -> None:
         """Load a new notebook in Notebook 7, and bring the panel into sight."""
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = new_notebook(cells=[new_code_cell("x = 1")], metadata={"kernelspec": kernel})
-        (self._server.dirs.work / "page.ipynb").write_text(writes(notebook))
+        save_notebook(self._server.dirs.work / "page.ipynb", new_code_cell("x = 1"))
         self.page.goto(f"{self._server.url}notebooks/page.ipynb?token={TOKEN}")
         self.page.locator(".jp-Notebook").wait_for(timeout=60_000)
         self.page.get_by_role("menuitem", name="View", exact=True).click()
-        self.page.get_by_text("Right Sidebar").hover()
-        self.page.get_by_text("Show Agent").click()
+        self.page.get_by_text("Agent: Open").click()
         self.input.wait_for()
 
     def close_dialogs(self) -> None:
@@ -147,6 +144,12 @@ class Panel:
     def until_at_rest(self) -> None:
         """Wait until nothing runs any more."""
         self.transcript.and_(self.page.locator('[aria-busy="false"]')).wait_for()
+
+
+def save_notebook(path: Path, *cells: NotebookNode) -> None:
+    """Save a notebook that asks nobody for a kernel."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path.write_text(writes(new_notebook(cells=list(cells), metadata={"kernelspec": kernel})))
 
 
 def keep_picture(page: Page, name: str) -> Path:

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from acceptance.browser import NO_PREFERENCE, Panel, keep_picture, started_browser, with_front_end
+from acceptance.browser import (
+    NO_PREFERENCE,
+    Panel,
+    keep_picture,
+    save_notebook,
+    started_browser,
+    with_front_end,
+)
+from nbformat.v4 import new_code_cell, new_output
 from playwright.sync_api import Browser, Route, expect
 from servers import Dirs, JupyterServer
 
@@ -76,6 +84,7 @@ def test_output_streams_and_stop_ends_it(panel: Panel) -> None:
     panel.choose("Ask", is_on=False)
     panel.say(SLOW)
     expect(panel.card("execute", "running")).to_contain_text("line 2")
+    expect(panel.page.locator(".jp-chatd-statusItem")).to_have_text("Agent: 1 at work")
     panel.stop.click()
     expect(panel.stop).to_have_count(0)
     panel.until_at_rest()
@@ -362,3 +371,30 @@ def test_model_and_effort_are_chosen(panel: Panel, server: JupyterServer) -> Non
     chat = httpx.get(server.chats_url, headers=server.headers, params={"limit": 1}).json()[0]
     assert chat["model"] == "demo:demo"
     panel.root.get_by_label("Effort").select_option("")
+
+
+def test_a_cell_is_handed_over_with_its_error_and_its_picture(panel: Panel, server: JupyterServer) -> None:
+    failure = new_output(
+        "error", ename="ZeroDivisionError", evalue="division by zero", traceback=["1 / 0 \x1b[31m!"]
+    )
+    plot = new_output("display_data", {"image/png": base64.b64encode(DOT).decode()})
+    cell = new_code_cell("1 / 0", outputs=[plot, failure])
+    save_notebook(server.dirs.work / "sums.ipynb", new_code_cell("x = 1"), cell)
+    panel.page.get_by_role("button", name="Refresh the file browser.").click()
+    panel.page.locator(".jp-DirListing").get_by_text("sums.ipynb").dblclick()
+    panel.page.locator(".jp-CodeCell").get_by_text("1 / 0").first.click(button="right")
+    panel.page.get_by_text("Let the Agent Fix This Error").click()
+    attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
+    expect(attached).to_have_text(["sums.ipynb, cell 2", "output-1.png"])
+    expect(panel.root.get_by_role("img", name="Uploading")).to_have_count(0)
+    expect(panel.input).to_have_value("Why does this cell fail, and how do I fix it?")
+    panel.input.press("Enter")
+    panel.until_at_rest()
+    chat = httpx.get(server.chats_url, headers=server.headers, params={"limit": 1}).json()[0]
+    sent = httpx.get(f"{server.chats_url}/{chat['id']}/messages", headers=server.headers).json()["messages"][
+        -1
+    ]
+    reference, picture = sent["content"][1:]
+    assert reference["file_name"].startswith("sums.ipynb (cell 2, id ")
+    assert reference["content"] == "1 / 0\n\nOutput:\n1 / 0 !"
+    assert picture["media_type"] == "image/png"

@@ -11,9 +11,9 @@ export type InputPart =
   | {
       readonly type: 'file-reference';
       readonly file_name: string;
-      readonly start_line: number | undefined;
-      readonly end_line: number | undefined;
-      readonly content: string | undefined;
+      readonly start_line?: number | undefined;
+      readonly end_line?: number | undefined;
+      readonly content?: string | undefined;
     };
 
 /** What may be said about a new chat; the server decides about what is left out. */

@@ -79,9 +79,9 @@ function Attachments({ attachments, draft }: IAttachmentsProps): React.ReactElem
   }
   return (
     <ul className="jp-chatd-attachments" aria-label="Attached files">
-      {attachments.map(({ key, name, fileId, problem }) => (
+      {attachments.map(({ key, name, part, problem }) => (
         <li key={key} className={problem ? 'jp-chatd-errorText' : ''}>
-          {fileId === undefined && !problem && (
+          {part === undefined && !problem && (
             <span className="jp-chatd-spinner" aria-label="Uploading" role="img" />
           )}
           <span className="jp-chatd-grow">{problem ? `${name}: ${problem}` : name}</span>

@@ -8,8 +8,8 @@ export interface IAttachment {
   /** Tells attachments of one draft apart. */
   readonly key: number;
   readonly name: string;
-  /** Where the server keeps it; `undefined` until it does. */
-  readonly fileId: string | undefined;
+  /** What is sent of it; `undefined` until the server has the file. */
+  readonly part: InputPart | undefined;
   /** Why the server does not take it. */
   readonly problem: string | undefined;
 }
@@ -46,10 +46,10 @@ export class Draft extends Emitter {
   async attach(data: Blob, name: string): Promise<void> {
     const key = this.nextKey++;
     this.set({
-      attachments: [...this.state.attachments, { key, name, fileId: undefined, problem: undefined }]
+      attachments: [...this.state.attachments, { key, name, part: undefined, problem: undefined }]
     });
     try {
-      this.change(key, { fileId: await this.api.upload(data, name) });
+      this.change(key, { part: { type: 'file', file_id: await this.api.upload(data, name) } });
     } catch (error) {
       this.change(key, { problem: sentenceFor(error) });
     }
@@ -61,6 +61,12 @@ export class Draft extends Emitter {
     return this.attach(new Blob([text], { type: 'text/plain' }), `pasted-text-${stamp}.txt`);
   }
 
+  /** Attaches lines of a file or of a notebook, under a name for people. */
+  refer(name: string, part: InputPart): void {
+    const one = { key: this.nextKey++, name, part, problem: undefined };
+    this.set({ attachments: [...this.state.attachments, one] });
+  }
+
   remove(key: number): void {
     this.set({ attachments: this.state.attachments.filter(one => one.key !== key) });
   }
@@ -68,16 +74,14 @@ export class Draft extends Emitter {
   /** Whether there is something to send and nothing is still on its way, or refused. */
   get isReady(): boolean {
     const { text, attachments } = this.state;
-    const isComplete = attachments.every(({ fileId }) => fileId !== undefined);
+    const isComplete = attachments.every(({ part }) => part !== undefined);
     return isComplete && (text.trim() !== '' || attachments.length > 0);
   }
 
   /** Returns what is to be sent. */
   content(): InputPart[] {
     const { text, attachments } = this.state;
-    const files = attachments.flatMap<InputPart>(({ fileId }) =>
-      fileId === undefined ? [] : [{ type: 'file', file_id: fileId }]
-    );
+    const files = attachments.flatMap(({ part }) => part ?? []);
     return text.trim() ? [{ type: 'text', text }, ...files] : files;
   }
 

@@ -5,8 +5,9 @@ import { ChatAPI } from '../client/chats.js';
 import { fetchFrom, openSocketFrom } from '../client/connection.js';
 import { getCatalog } from '../client/restapi.js';
 import { isStoppable } from '../client/view.js';
+import type { Draft } from '../model/draft.js';
 import { PanelModel } from '../model/panel.js';
-import type { IAgentPanel } from '../tokens.js';
+import type { IAgentPanel, ISubject } from '../tokens.js';
 import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
 import { AgentPanelWidget } from './widget.js';
@@ -40,9 +41,27 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
         model.draft.setText(text);
       }
       show();
+    },
+    discuss: subject => {
+      const { chat } = model.getState();
+      put(subject, chat?.draft ?? model.draft);
+      chat?.askForInput();
+      show();
     }
   };
   return { widget, api, commands: addCommands(app, model, api, show) };
+}
+
+function put({ text, references, files }: ISubject, draft: Draft): void {
+  if (text !== undefined) {
+    draft.append(text);
+  }
+  for (const { label, place, content } of references) {
+    draft.refer(label, { type: 'file-reference', file_name: place, content });
+  }
+  for (const { data, name } of files) {
+    void draft.attach(data, name);
+  }
 }
 
 function addCommands(
