@@ -227,9 +227,10 @@ class Desktop:
         except DesktopStartError as error:
             log.warning("The desktop's connection broke, and another one failed: %s", error)
             return False
-        if self._driver is not None:
-            await self._driver.close()
-        self._driver = Driver(connection)
+        broken, self._driver = self._driver, Driver(connection)
+        if broken is not None:
+            self._driver.note_pointer(broken.pointer)
+            await broken.close()
         return True
 
     async def _discard(self) -> None:

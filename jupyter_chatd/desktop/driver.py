@@ -120,6 +120,11 @@ class Driver:
         target = size or pixels.size
         return await asyncio.to_thread(_render, pixels, target, region)
 
+    @property
+    def pointer(self) -> Point:
+        """Where the pointer is as far as is known, in pixels of the screen itself."""
+        return self._mouse.at
+
     def note_pointer(self, at: Point) -> None:
         """Take note that a person moved the pointer, in pixels of the screen itself."""
         self._mouse.note(at)

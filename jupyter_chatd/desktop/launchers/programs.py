@@ -30,28 +30,24 @@ class Programs:
         self.environment = desktop_environment(os.environ) | {PROCESS_ID_VARIABLE: self._mark}
         """What programs get."""
 
-    async def start(
-        self, command: Sequence[str], *, pass_fds: Sequence[int] = (), directory: Path | None = None
+    async def start_server(
+        self, command: Sequence[str], *, pass_fds: Sequence[int]
     ) -> asyncio.subprocess.Process:
-        """Start a program; what it writes goes to the log.
+        """Start the X server; what it writes goes to the log.
 
         Raises:
             OSError: it could not be started.
         """
         with self._log_path.open("ab") as log_file:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log_file,
-                stderr=log_file,
-                env=self.environment,
-                pass_fds=pass_fds,
-                cwd=directory,
-                start_new_session=True,
-            )
-        self._running.append(process)
-        self._warden.add(process.pid)
-        return process
+            return await self._start(command, log_file.fileno(), pass_fds=pass_fds)
+
+    async def start(self, command: Sequence[str], directory: Path) -> None:
+        """Start a program in a directory. What it writes is lost: browsers write without end.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        await self._start(command, asyncio.subprocess.DEVNULL, directory=directory)
 
     async def stop(self) -> None:
         """End all of them, and what they started. May be called twice."""
@@ -63,11 +59,33 @@ class Programs:
         await asyncio.gather(*(self._end(process) for process in running), daemons)
 
     def log_tail(self) -> str:
-        """Return the end of what the programs wrote."""
+        """Return the end of what the server wrote."""
         with contextlib.suppress(OSError), self._log_path.open("rb") as log_file:
             log_file.seek(max(log_file.seek(0, os.SEEK_END) - _LOG_TAIL, 0))
             return log_file.read().decode("utf-8", "replace").strip()
         return ""
+
+    async def _start(
+        self,
+        command: Sequence[str],
+        output: int,
+        *,
+        pass_fds: Sequence[int] = (),
+        directory: Path | None = None,
+    ) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=self.environment,
+            pass_fds=pass_fds,
+            cwd=directory,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        self._warden.add(process.pid)
+        return process
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         group = ProcessGroup(process.pid)

@@ -126,7 +126,7 @@ class XvncDesktop:
         reader, writer = os.pipe()
         try:
             command = server_command(program, size, folder=self._folder, display_fd=writer)
-            self._server = await self._programs.start(command, pass_fds=[writer])
+            self._server = await self._programs.start_server(command, pass_fds=[writer])
         except OSError as error:
             os.close(reader)
             raise DesktopStartError(f"Cannot start {program}: {error.strerror}.") from error
@@ -139,7 +139,7 @@ class XvncDesktop:
     async def open(self, command: Sequence[str], directory: Path) -> None:
         """Start a program on the desktop; one that does not start is logged and left out."""
         try:
-            await self._programs.start(command, directory=directory)
+            await self._programs.start(command, directory)
         except OSError as error:
             log.warning("Cannot start %s on the desktop: %s", command[0], error)
 

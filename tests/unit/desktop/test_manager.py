@@ -165,13 +165,14 @@ async def test_a_crash_meanwhile_is_told_and_not_repeated(
 
 async def test_a_connection_that_breaks_is_made_anew(manager: DesktopManager, launcher: FakeLauncher) -> None:
     desktop = manager.get("family")
-    await desktop.act([KeyDown(keys="ctrl"), Type(text="1")])
+    await desktop.act([KeyDown(keys="ctrl"), Type(text="1"), Move(at=Point(x=9, y=7))])
     server = launcher.launched[0].server
     server.hang_up()
     assert await until(lambda: desktop.status.state is State.STOPPED)
     assert server.canvas.down == {0xFFE3}
-    await desktop.act([Type(text="2")])
+    await desktop.act([Type(text="2"), Click()])
     assert len(launcher.launched) == 1
+    assert server.canvas.pointer == Point(x=9, y=7)
     assert server.canvas.text == "2"  # without ctrl
 
 

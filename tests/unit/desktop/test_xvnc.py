@@ -22,6 +22,7 @@ from jupyter_chatd.desktop.launchers.applications import find_applications
 from jupyter_chatd.desktop.launchers.launcher import DEFAULT_SIZE
 from jupyter_chatd.desktop.launchers.window_manager import find_window_manager
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
+from jupyter_chatd.desktop.rfb import Connection
 
 from .png import Png, read_png
 from .stages import desktop_of, folders, needs_xvnc, terminal, until, users_of
@@ -43,6 +44,7 @@ _SERVER = """
 import asyncio, subprocess, sys
 from pathlib import Path
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
+from jupyter_chatd.desktop.rfb import Connection
 from jupyter_chatd.desktop.manager import DesktopManager
 
 async def main():
@@ -202,6 +204,20 @@ async def test_the_menu_opens_a_terminal(desktop: Desktop, short: Path) -> None:
     assert await until(lambda: len(users_of(short) - before) >= 1)
     await desktop.close()
     assert await until(lambda: not users_of(short), 5)
+
+
+@needs_xvnc
+async def test_50_viewers_see_the_same(desktop: Desktop) -> None:
+    path = await desktop.socket()
+    viewers = [await Connection.open(path) for _ in range(50)]
+    await desktop.act([Move(at=Point(x=100, y=100))])
+    await desktop.settle()
+    assert {bytes((await viewer.grab()).data) for viewer in viewers} == {
+        bytes((await viewers[0].grab()).data)
+    }
+    for viewer in viewers:
+        await viewer.close()
+    assert (await desktop.picture()).size == DEFAULT_SIZE
 
 
 @needs_xvnc
