@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+import sys
+import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -25,6 +29,16 @@ DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 """A PNG of one pixel."""
+OPEN = """async (row, text) => {
+    const start = performance.now();
+    row.click();
+    while (!document.querySelector('.jp-chatd-transcript')?.textContent.includes(text)) {
+        await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+    return performance.now() - start;
+}"""
+"""Clicks, and returns the milliseconds until the text stands on the screen."""
 SLOW = "run `for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done` with timeout 30s"
 
 
@@ -40,6 +54,30 @@ def browser() -> Iterator[Browser]:
     """Ends with the module: while it runs, no other loop can in this thread."""
     with started_browser() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def long_chat(server: JupyterServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The title of a chat with 2,000 messages."""
+    export = tmp_path_factory.mktemp("export") / "long.jsonl"
+    export.write_text("\n".join(map(json.dumps, long_export("Long", count=2000))))
+    command = [sys.executable, "-m", "jupyter_chatd.cli", "import", str(export)]
+    subprocess.run(command, env=server.dirs.environ(), check=True, capture_output=True)
+    return "Long"
+
+
+def long_export(title: str, *, count: int) -> Iterator[dict[str, Any]]:
+    """Questions and answers in the format of exports (docs/export.md)."""
+    at = {"created_at": "2026-11-21T07:30:00Z"}
+    yield {"type": "export", "format": "jupyter_chatd", "version": 1}
+    yield {"type": "chat", "id": str(uuid.uuid4()), "title": title, "model": "demo:demo", **at}
+    for number in range(1, count + 1):
+        role, word = ("user", "Question") if number % 2 else ("assistant", "Answer")
+        text = f"{word} {number}.\n\n- **one**\n- two\n\n```python\nprint({number})\n```"
+        content = [{"type": "text", "text": text}]
+        row = {"type": "message", "number": number, "role": role, "content_version": 1, "content": content}
+        yield {**row, **at, **({} if number % 2 else {"model": "demo:demo", "stop_reason": "end"})}
+    yield {"type": "end", "chats": 1, "files": 0, "messages": count}
 
 
 @pytest.fixture(scope="module")
@@ -312,6 +350,35 @@ def test_find_rename_pin_archive(panel: Panel) -> None:
     rows.first.hover()
     rows.first.get_by_role("button", name="Archive").click()
     expect(rows.first).not_to_contain_text("Music")
+
+
+def test_a_chat_of_2000_messages_opens_within_a_second(panel: Panel, long_chat: str) -> None:
+    row = panel.root.get_by_role("list", name="Chats").get_by_role("button", name=long_chat)
+    row.wait_for()
+    opened: list[float] = []
+    for _ in range(3):
+        opened.append(row.evaluate(OPEN, "Answer 2000."))
+        panel.button("All chats").click()
+    assert min(opened) < 1000, opened  # ms
+
+    row.click()
+    panel.transcript.get_by_text("Answer 2000.").wait_for()
+    panel.transcript.evaluate("box => box.scrollTo(0, 0)")
+    expect(panel.transcript.get_by_text("Answer 1900.")).to_have_count(1)
+    expect(panel.transcript.get_by_text("Answer 1942.")).to_be_in_viewport()
+
+
+def test_a_chat_beside_another_in_the_main_area(panel: Panel) -> None:
+    panel.say("say left")
+    panel.until_at_rest()
+    panel.page.keyboard.press("Control+Shift+c")
+    palette = panel.page.locator(".lm-CommandPalette-input")
+    palette.fill("Agent: Open in the Main Area")
+    palette.press("Enter")
+    main = panel.page.locator(".jp-MainAreaWidget .jp-chatd-panel")
+    expect(main.get_by_role("log")).to_contain_text("left")
+    panel.page.get_by_role("tab", name="Agent").locator(".lm-TabBar-tabCloseIcon").click()
+    expect(main).to_have_count(0)
 
 
 def test_notebook_7(browser: Browser, server: JupyterServer) -> None:

@@ -22,10 +22,9 @@ export function TranscriptView(props: ITranscriptViewProps): React.ReactElement 
   const { entries, model, isBusy, onOpen, children } = props;
   const box = React.useRef<HTMLDivElement>(null);
   const content = React.useRef<HTMLDivElement>(null);
-  const [count, setCount] = React.useState(PAGE);
   const { isAtEnd, onScroll, toEnd } = useEndInSight(box, content);
+  const { count, showEarlier } = useEarlier(box);
   const hidden = Math.max(0, entries.length - count);
-  const showEarlier = React.useCallback(() => setCount(shown => shown + PAGE), []);
   return (
     <div className="jp-chatd-transcriptFrame">
       <div
@@ -84,6 +83,32 @@ function useEndInSight(box: React.RefObject<HTMLElement>, content: React.RefObje
     }
   };
   return { isAtEnd, onScroll, toEnd };
+}
+
+interface IEarlierEntries {
+  /** How many of the last entries are shown. */
+  readonly count: number;
+  readonly showEarlier: () => void;
+}
+
+/** Shows more of what came before, and keeps in its place what one is looking at. */
+function useEarlier(box: React.RefObject<HTMLElement>): IEarlierEntries {
+  const [count, setCount] = React.useState(PAGE);
+  const below = React.useRef<number>(); // px from the top edge in sight to the end
+  const showEarlier = React.useCallback(() => {
+    if (box.current) {
+      below.current = box.current.scrollHeight - box.current.scrollTop;
+    }
+    setCount(shown => shown + PAGE);
+  }, [box]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is looked at moves when more is shown
+  React.useLayoutEffect(() => {
+    if (box.current && below.current !== undefined) {
+      box.current.scrollTop = box.current.scrollHeight - below.current;
+    }
+    below.current = undefined;
+  }, [box, count]);
+  return { count, showEarlier };
 }
 
 interface IEarlierProps {

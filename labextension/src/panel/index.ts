@@ -1,4 +1,5 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { MainAreaWidget } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { ChatAPI } from '../client/chats.js';
@@ -12,6 +13,15 @@ import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
 import { AgentPanelWidget } from './widget.js';
 
+/** Makes a view of its own, for the main area: it shows another chat than the side panel, or the same one. */
+export function createView(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): AgentPanelWidget {
+  const { serverSettings } = app.serviceManager;
+  const fetch = fetchFrom(serverSettings);
+  const chats = new ChatAPI(fetch);
+  const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch));
+  return new AgentPanelWidget(model, hostFrom(app, chats, rendermime));
+}
+
 export interface IPanelParts {
   readonly widget: AgentPanelWidget;
   readonly api: IAgentPanel;
@@ -21,11 +31,9 @@ export interface IPanelParts {
 
 /** Makes the side panel and adds its commands; the caller puts it somewhere. */
 export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): IPanelParts {
-  const { serverSettings } = app.serviceManager;
-  const fetch = fetchFrom(serverSettings);
-  const chats = new ChatAPI(fetch);
-  const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch));
-  const widget = new AgentPanelWidget(model, hostFrom(app, chats, rendermime));
+  const widget = createView(app, rendermime);
+  widget.id = 'jupyter-chatd-panel';
+  const { model } = widget;
   const show = () => app.shell.activateById(widget.id);
   const api: IAgentPanel = {
     get chatId() {
@@ -49,7 +57,17 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
       show();
     }
   };
-  return { widget, api, commands: addCommands(app, model, api, show) };
+  const inMain = () => {
+    const view = new MainAreaWidget({ content: createView(app, rendermime) });
+    view.title.label = 'Agent';
+    view.title.icon = agentIcon;
+    view.title.closable = true;
+    if (api.chatId !== undefined) {
+      view.content.model.open(api.chatId);
+    }
+    app.shell.add(view, 'main');
+  };
+  return { widget, api, commands: addCommands(app, model, api, show, inMain) };
 }
 
 function put({ text, references, files }: ISubject, draft: Draft): void {
@@ -68,17 +86,20 @@ function addCommands(
   { commands }: JupyterFrontEnd,
   model: PanelModel,
   api: IAgentPanel,
-  show: () => void
+  show: () => void,
+  inMain: () => void
 ): string[] {
   const open = 'jupyter-chatd:open';
   const compose = 'jupyter-chatd:new-chat';
+  const main = 'jupyter-chatd:open-in-main';
   const stop = 'jupyter-chatd:stop';
   commands.addCommand(open, { label: 'Agent: Open', icon: agentIcon, execute: show });
   commands.addCommand(compose, { label: 'Agent: New Chat', execute: () => api.compose() });
+  commands.addCommand(main, { label: 'Agent: Open in the Main Area', execute: inMain });
   commands.addCommand(stop, {
     label: 'Agent: Stop',
     isEnabled: () => isStoppable(model.getState().chat?.getState().view.status),
     execute: () => model.getState().chat?.stop()
   });
-  return [open, compose, stop];
+  return [open, compose, main, stop];
 }

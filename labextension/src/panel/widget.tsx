@@ -6,14 +6,13 @@ import type { IHost } from '../components/host.js';
 import type { PanelModel } from '../model/panel.js';
 import { agentIcon } from './icons.js';
 
-/** The side panel. Its connections live as long as it does. */
+/** A view of the chats, in the side panel or in the main area. Its connections live as long as it does. */
 export class AgentPanelWidget extends ReactWidget {
   constructor(
     readonly model: PanelModel,
     private readonly host: IHost
   ) {
     super();
-    this.id = 'jupyter-chatd-panel';
     this.title.icon = agentIcon;
     this.title.caption = 'Agent';
     this.addClass('jp-chatd-panel');
