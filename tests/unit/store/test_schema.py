@@ -49,6 +49,42 @@ def insert(conn: sqlite3.Connection, table: str, values: dict[str, Any]) -> None
     conn.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(values.values()))
 
 
+WORKSPACE = {
+    "id": "w",
+    "owner_id": "ada",
+    "name": "n",
+    "kind": "process",
+    "template_id": "t",
+    "created_at": 0,
+}
+BUILD = {
+    "id": "b1",
+    "workspace_id": "w",
+    "number": 1,
+    "transition": "start",
+    "status": "running",
+    "worker_id": "s",
+    "created_at": 0,
+}
+
+
+def test_w1_only_one_build_of_a_workspace_runs(conn: sqlite3.Connection) -> None:
+    insert(conn, "workspaces", WORKSPACE)
+    insert(conn, "builds", BUILD)
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(conn, "builds", BUILD | {"id": "b2", "number": 2})
+    conn.execute("UPDATE builds SET status = 'succeeded', completed_at = 1")
+    insert(conn, "builds", BUILD | {"id": "b2", "number": 2})
+
+
+def test_names_of_living_workspaces_are_unique(conn: sqlite3.Connection) -> None:
+    insert(conn, "workspaces", WORKSPACE)
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(conn, "workspaces", WORKSPACE | {"id": "w2"})
+    conn.execute("UPDATE workspaces SET deleted_at = 1")
+    insert(conn, "workspaces", WORKSPACE | {"id": "w2"})
+
+
 @pytest.mark.parametrize("role", [role.value for role in Role])
 def test_roles_are_those_of_the_enum(conn: sqlite3.Connection, role: str) -> None:
     """M1."""

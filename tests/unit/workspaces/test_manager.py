@@ -258,6 +258,44 @@ async def test_connections_are_shared_and_left_behind(open_world: Open) -> None:
         assert lookup.mark(chat_in(workspace_id)) != mark
 
 
+async def test_a_restart_by_another_server_is_noticed_by_the_next_call(open_world: Open) -> None:
+    """Two servers of one user on one database: the one that kept its connection was told nothing."""
+    async with open_world() as world, open_world(keep=True) as other:
+        standing = await made(world)
+        agent = world.runtime.lookup.agent_of(chat_in(standing.workspace.id))
+        path = f"{standing.workspace.directory}/f"
+        await agent.write_file(path, "one")
+        for transition in (Transition.STOP, Transition.START):
+            assert (await do(other, standing.workspace, transition)).status is BuildStatus.SUCCEEDED
+        await agent.write_file(path, "two")
+        assert (await agent.read_file(path)).content == "1\ttwo"
+        await do(other, standing.workspace, Transition.STOP)
+        with pytest.raises(WorkspaceUnavailableError, match="is stopped"):
+            await agent.read_file(path)
+
+
+async def test_no_token_is_in_the_database(open_world: Open, agents: Path) -> None:
+    async with open_world() as world:
+        await made(world)
+        (token,) = (read_text(folder / "token") for folder in subfolders(agents))
+        assert len(token) > 30
+        assert os.stat(next(iter(subfolders(agents))) / "token").st_mode & 0o777 == 0o600
+        for suffix in ("", "-wal"):
+            assert token.encode() not in read_bytes(Path(f"{world.runtime.store.path}{suffix}"))
+
+
+def subfolders(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def read_text(file: Path) -> str:
+    return file.read_text()
+
+
+def read_bytes(file: Path) -> bytes:
+    return file.read_bytes()
+
+
 async def test_a_chat_without_workspace_uses_the_server_itself(open_world: Open) -> None:
     async with open_world([say("Hi.")]) as world:
         chat_id = await world.create()
