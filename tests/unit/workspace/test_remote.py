@@ -56,6 +56,15 @@ async def test_errors_come_as_they_left(error: WorkspaceError) -> None:
     assert (type(came), str(came), vars(came)) == (type(error), str(error), vars(error))
 
 
+def client_of(agent: RemoteAgent) -> httpx.AsyncClient:
+    """A client that sends what an agent is never sent by us."""
+    return httpx.AsyncClient(
+        transport=agent._transport,
+        base_url=f"http://agent{PREFIX}",
+        headers={"Authorization": f"token {TOKEN}"},
+    )
+
+
 async def test_an_agent_says_what_it_is(server_agent: ServerAgent) -> None:
     async with hosted(server_agent) as (agent, host):
         host.lifecycle = Lifecycle.STARTING
@@ -64,7 +73,7 @@ async def test_an_agent_says_what_it_is(server_agent: ServerAgent) -> None:
 
 async def test_a_stranger_gets_nothing_and_starts_nothing(server_agent: ServerAgent) -> None:
     async with hosted(server_agent) as (agent, _):
-        client = agent._client
+        client = client_of(agent)
         for value in ("", "token wrong", f"token {TOKEN}x", "token é"):
             for path in ("hello", "facts", "shutdown", "start_process", "follow_process"):
                 method = "GET" if path == "hello" else "POST"
@@ -76,7 +85,7 @@ async def test_a_stranger_gets_nothing_and_starts_nothing(server_agent: ServerAg
 
 async def test_malformed_and_unknown_requests_are_refused(server_agent: ServerAgent) -> None:
     async with hosted(server_agent) as (agent, _):
-        client = agent._client
+        client = client_of(agent)
         for path, body, status in (
             ("read_file", b"{}", 400),
             ("read_file", b"garbage", 400),
@@ -222,7 +231,7 @@ async def test_names_that_are_no_text_are_left_out(agent: RemoteAgent, folder: P
 
 async def test_the_routes_say_their_version_even_when_they_refuse(server_agent: ServerAgent) -> None:
     async with hosted(server_agent) as (agent, _):
-        reply: httpx.Response = await agent._client.post("/facts", headers={"Authorization": "no"})
+        reply: httpx.Response = await client_of(agent).post("/facts", headers={"Authorization": "no"})
         assert reply.headers[VERSION_HEADER] == "1"
         assert str(reply.url).endswith(f"{PREFIX}/facts")
         assert routes.PROTOCOL_VERSION == 1
