@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +28,12 @@ class FakeLauncher:
         return None
 
     async def launch(self, size: Size) -> Launched:
-        folder = Folder(self._parent)
+        folder = await asyncio.to_thread(Folder, self._parent)
         desktop = FakeDesktop(folder, FakeServer(folder.socket, size))
         try:
             await desktop.server.start()
         except OSError as error:
-            folder.remove()
+            await asyncio.to_thread(folder.remove)
             raise DesktopStartError(f"The fake desktop cannot listen on {folder.socket}: {error}.") from error
         self.launched.append(desktop)
         return desktop
@@ -63,7 +64,7 @@ class FakeDesktop:
 
     async def stop(self) -> None:
         await self.server.stop()
-        self._folder.remove()
+        await asyncio.to_thread(self._folder.remove)
 
 
 if TYPE_CHECKING:

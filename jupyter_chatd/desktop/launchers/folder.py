@@ -24,7 +24,10 @@ _LONGEST_NAME = len("/rfb.socket") + len(_PREFIX) + 8  # bytes
 
 
 class Folder:
-    """Made for one desktop, removed with it. Only its owner may look into it."""
+    """Made for one desktop, removed with it. Only its owner may look into it.
+
+    Make and remove it in a thread: a browser's profile has thousands of files.
+    """
 
     def __init__(self, parent: Path) -> None:
         """Make it below *parent*; below the system's temporary folder when sockets would get too long a path.

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 NAME = "portabledesktop"
 COMMAND_LIMIT = 25.0  # seconds: it waits 15 itself; the first start unpacks 100 MB
-_ORPHAN_LIMIT = 5  # seconds after the last client has gone
+_ORPHAN_LIMIT = 3  # seconds after the last client has gone
 
 
 class PortabledesktopLauncher:
@@ -65,14 +65,14 @@ class PortabledesktopLauncher:
         program, missing = shutil.which(NAME, path=self._path), self.missing()
         if program is None or missing:
             raise LauncherMissingError(f"The desktop needs {missing}.")
-        folder = Folder(self._parent)
+        folder = await asyncio.to_thread(Folder, self._parent)
         command = Command(program, folder.path, self._environment)
         try:
             session = read_session(await command.run("up", *_up_options(folder, size)))
             desktop = PortableDesktop(folder, command, session, self._warden)
         except BaseException:
             await command.try_down()
-            folder.remove()
+            await asyncio.to_thread(folder.remove)
             raise
         return desktop
 
@@ -192,7 +192,7 @@ class PortableDesktop:
         for group in groups:
             await ProcessGroup(group).end(grace_s=GRACE, limit_s=STOP_LIMIT)
             self._warden.drop(group)
-        self._folder.remove()
+        await asyncio.to_thread(self._folder.remove)
 
 
 def read_session(output: bytes) -> Session:

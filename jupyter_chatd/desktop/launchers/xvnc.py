@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NAMES = ("Xtigervnc", "Xvnc")
 START_LIMIT = 10.0  # seconds; 0.7 with nothing in the page cache
-_ORPHAN_LIMIT = 5  # seconds after the last client has gone: a second net below the warden
+_ORPHAN_LIMIT = 3  # seconds after the last client has gone: a second net below the warden
 
 
 class XvncLauncher:
@@ -68,7 +68,7 @@ class XvncLauncher:
         server = self._find_server()
         if server is None:
             raise LauncherMissingError(f"The desktop needs {self.missing()}.")
-        folder = Folder(self._parent)
+        folder = await asyncio.to_thread(Folder, self._parent)
         desktop = XvncDesktop(folder, Programs(folder.path, self._warden))
         try:
             await desktop.start(server, size)
@@ -145,7 +145,7 @@ class XvncDesktop:
 
     async def stop(self) -> None:
         await self._programs.stop()
-        self._folder.remove()
+        await asyncio.to_thread(self._folder.remove)
 
     async def _read_display(self, reader: int) -> int:
         """Return the number of the display, which the server writes when it is ready."""

@@ -94,6 +94,8 @@ def folders(parent: Path) -> list[Path]:
 def users_of(folder: Path) -> set[int]:
     """Return the processes that were started with the folder's path in their arguments or environment."""
     found: set[int] = set()
+    if not Path("/proc").is_dir():
+        return found
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         try:
             told = b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))

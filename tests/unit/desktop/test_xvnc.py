@@ -288,7 +288,7 @@ async def test_without_the_warden_it_dies_of_loneliness(short: Path) -> None:
     server.kill()
     await server.wait()
     assert users_of(short)
-    assert await until(lambda: not users_of(short), 10)
+    assert await until(lambda: not users_of(short), 20)
 
 
 def cmdline(pid: int) -> bytes:
