@@ -13,6 +13,7 @@ from jupyter_core.paths import jupyter_data_dir
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Config
 
+from .capabilities import ENABLED_VARIABLE, Policy, enabled_by_environment, policy_of_environment, read_policy
 from .files import library
 from .loop import answer, compaction, decide, engine, retry, worker
 from .loop.approvals import ApprovalPolicy, parse_rule
@@ -23,21 +24,7 @@ from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
 from .workspaces.templates import TemplateCatalog, parse_template
 
-ENABLED_VARIABLE = "JUPYTER_CHATD_ENABLED"
-"""Environment variable with the meaning of the trait `enabled`; a spawner's forced value."""
-
 _LONGEST_DAYS = 3650
-
-_WORDS = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
 
 _OUTPUT_LIMIT = OutputLimits().head_bytes + OutputLimits().tail_bytes
 
@@ -49,6 +36,16 @@ class Settings(HasTraits):
         True,
         help="Whether the agent is there at all. When off: no routes, no process. "
         f"The environment variable {ENABLED_VARIABLE} sets it too.",
+    ).tag(config=True)
+    policy = Dict(
+        help="What is forced: for shell, file_writes, subagents, desktop, mcp, providers (set up by users), "
+        "workspaces one of user (decides), on, off. JUPYTER_CHATD_POLICY_SHELL and the like say it too; the "
+        "stricter one holds.",
+    ).tag(config=True)
+    allowed = Dict(
+        help="What may be used: lists of providers, models (provider:model), mcp_servers (addresses or "
+        "command lines), workspace_kinds; * stands for anything. JUPYTER_CHATD_ALLOWED_MODELS and the like, "
+        "with commas, narrow it.",
     ).tag(config=True)
     data_dir = Unicode(
         help="Folder of the database and its locks. Default: jupyter_chatd in Jupyter's data folder.",
@@ -239,9 +236,22 @@ class Settings(HasTraits):
     def _default_data_dir(self) -> str:
         return str(Path(jupyter_data_dir()) / "jupyter_chatd")
 
-    @default("enabled")
-    def _default_enabled(self) -> bool:
-        return enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is not False
+    @property
+    def is_forced_off(self) -> bool:
+        """Whether whoever runs the server switched the agent off, by trait or environment.
+
+        Raises:
+            ValueError: the environment holds a word that is neither on nor off.
+        """
+        return not self.enabled or enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is False
+
+    def read_policy(self) -> Policy:
+        """Return what the traits and the environment say of capabilities.
+
+        Raises:
+            ValueError: one of them holds a word that means nothing; says which, and what is possible.
+        """
+        return read_policy(self.policy, self.allowed) & policy_of_environment(os.environ)
 
     @validate("approval_rules", "forced_approval_rules")
     def _check_rules(self, proposal: Config) -> list[dict[str, Any]]:
@@ -319,19 +329,3 @@ def mcp_policy(commands: SandboxPolicy, programs: str) -> SandboxPolicy:
     if programs != "auto":
         return SandboxPolicy(programs)
     return commands if commands is SandboxPolicy.REQUIRED else SandboxPolicy.OFF
-
-
-def enabled_by_environment(word: str | None) -> bool | None:
-    """Return what the environment variable says, `None` when it is not set.
-
-    Raises:
-        TraitError: it holds an unknown word; the server should not start on a policy that it cannot read.
-    """
-    if word is None or not word.strip():
-        return None
-    try:
-        return _WORDS[word.strip().lower()]
-    except KeyError:
-        raise TraitError(
-            f"{ENABLED_VARIABLE} is {word!r}; expected one of {', '.join(sorted(_WORDS))}."
-        ) from None

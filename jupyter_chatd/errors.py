@@ -2,6 +2,7 @@
 
     ChatdError
      ├─ InvalidInputError        the caller sent something malformed            400
+     ├─ SwitchedOffError         the policy of the server, or its user, took it away  403
      ├─ NotFoundError            no such thing, or not the caller's             404
      │   └─ ChatNotFoundError
      ├─ ConflictError            not possible in the chat's present state       409
@@ -48,6 +49,10 @@ class InvalidInputError(ChatdError):
         super().__init__(message)
         self.detail = detail
         self.problems = problems
+
+
+class SwitchedOffError(ChatdError):
+    """The agent cannot do that here: whoever runs the server, or its user, switched it off."""
 
 
 class NotFoundError(ChatdError):

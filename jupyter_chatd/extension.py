@@ -12,9 +12,9 @@ from typing import Any
 
 from jupyter_core.paths import jupyter_config_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import TraitError
 
-from .config import ENABLED_VARIABLE, Settings, enabled_by_environment
+from .capabilities import Capabilities, Policy
+from .config import Settings
 from .errors import StoreError
 from .loading import collector_at_rest
 from .loop.answer import Patience
@@ -42,18 +42,9 @@ class JupyterChatd(Settings, ExtensionApp):
     _running: Any = None
     """The parts, while the extension is enabled; see `api.base.Extension`."""
 
-    @property
-    def is_forced_off(self) -> bool:
-        """Whether whoever runs the server switched the agent off, by trait or environment.
-
-        Raises:
-            TraitError: the environment holds a word that is neither on nor off.
-        """
-        return not self.enabled or enabled_by_environment(os.environ.get(ENABLED_VARIABLE)) is False
-
     def initialize_settings(self) -> None:
         """Build the parts. Forced off: nothing is built, and the front end is told to stay silent."""
-        is_off = self._read_policy()
+        is_off, self._policy = self._read_policies()
         page_config = self.settings.setdefault("page_config_data", {})
         page_config["jupyterChatdEnabled"] = "false" if is_off else "true"
         if is_off:
@@ -83,14 +74,14 @@ class JupyterChatd(Settings, ExtensionApp):
         )
         self.settings["jupyter_chatd_extension"] = self._running
 
-    def _read_policy(self) -> bool:
-        """Return whether the agent is forced off; a policy that cannot be read ends the server.
+    def _read_policies(self) -> tuple[bool, Policy]:
+        """Return whether the agent is forced off, and its policy; one that cannot be read ends the server.
 
         jupyter_server would log an error and go on without the agent, and nobody would notice the mistake.
         """
         try:
-            return self.is_forced_off
-        except TraitError as error:
+            return self.is_forced_off, self.read_policy()
+        except ValueError as error:
             self.log.critical("The server does not start: %s", error)
             raise SystemExit(1) from error
 
@@ -205,6 +196,7 @@ class JupyterChatd(Settings, ExtensionApp):
             queue_limit=self.queue_limit,
             max_model_calls=self.max_model_calls,
             approvals=self.approval_policy,
+            policy=self._policy,
             subagents=self.subagent_catalog,
             templates=self.template_catalog,
             subagent_limit=self.subagent_limit,
@@ -268,8 +260,13 @@ class JupyterChatd(Settings, ExtensionApp):
             state_folder=self._processes,
             directory=self._directory,
             confinement=self._build_confinement(),
+            allows=lambda config: self._capabilities().allows_server(config.identity),
             workspace=lambda: self._agent,
         )
+
+    def _capabilities(self) -> Capabilities:
+        """What the agent may do now."""
+        return self._running.runtime.capabilities.now
 
     def _build_confinement(self) -> Any:
         from .mcp.confinement import Confinement
@@ -328,4 +325,5 @@ class JupyterChatd(Settings, ExtensionApp):
             stored=lambda: self._running.runtime.store.read(stored_models),
             credentials=Credentials(self._folder / KEY_FILE),
             default_model=self.default_model,
+            capabilities=self._capabilities,
         )

@@ -7,9 +7,11 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .capabilities import Capability, Policy
+from .capability_choices import CapabilityChoices
 from .files import FileLibrary
 from .files.library import MAX_BYTES
 from .housekeeping import Housekeeper
@@ -90,6 +92,8 @@ class Options:
     """Days after which an archived chat is deleted for good; 0 is never."""
     approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     """Which calls wait until somebody allows them."""
+    policy: Policy = field(default_factory=Policy)
+    """What the agent may do at all."""
     subagents: Catalog = field(default_factory=Catalog)
     """The kinds of subagents that chats can have."""
     templates: TemplateCatalog = field(default_factory=TemplateCatalog)
@@ -130,6 +134,7 @@ class Runtime:
         """
         self.options = options
         self.store = Store(options.folder / DATABASE, journal=options.journal)
+        self.capabilities = CapabilityChoices(self.store, options.policy)
         self.files = FileLibrary(self.store, options.folder / FILES, max_bytes=options.upload_limit)
         self.housekeeper = Housekeeper(
             self.store,
@@ -162,6 +167,7 @@ class Runtime:
     async def _start(self) -> None:
         unclean = _has_left_locks(self._locks)
         await self._stack.enter_async_context(self.store)
+        await self.capabilities.read()
         self.feeds = Feeds(self.store)
         self._stack.push_async_callback(self.feeds.close)
         await self._reconcile()
@@ -182,7 +188,7 @@ class Runtime:
         self._found_elsewhere = self._elsewhere(self.lookup.agent_of) if self._elsewhere else None
         self.subagents = SubagentManager(
             self.service,
-            catalog=self.options.subagents,
+            catalog=replace(self.options.subagents, why_no_desktop=self._why_no_desktop),
             limit=self.options.subagent_limit,
             find_servers=self._found_elsewhere.find_servers if self._found_elsewhere else find_no_servers,
         )
@@ -211,6 +217,7 @@ class Runtime:
             self.options.templates,
             worker_id=self._worker_id,
             dead_workers=self._dead_workers,
+            allows=lambda kind: self.capabilities.now.allows_workspace_kind(kind),
         )
         self.lookup = AgentLookup(self.workspaces, self._workspace)
         self._stack.push_async_callback(self.lookup.close)
@@ -264,6 +271,7 @@ class Runtime:
             elsewhere=self._found_elsewhere,
             files=self.files,
             approvals=options.approvals,
+            capabilities=self.capabilities,
             limits=options.limits,
             patience=options.patience,
             retry=options.retry,
@@ -276,6 +284,10 @@ class Runtime:
             max_output_tokens=options.max_output_tokens,
             capacity=asyncio.Semaphore(options.max_model_calls),
         )
+
+    async def _why_no_desktop(self, chat: Chat) -> str | None:
+        off = self.capabilities.now.why_not(Capability.DESKTOP)
+        return off or await self.options.subagents.why_no_desktop(chat)
 
     async def _reconcile(self) -> None:
         """Stop chats that are in a state which no transition leads to; their error says so."""

@@ -14,6 +14,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from .. import wire
+from ..capabilities import Capability
 from ..errors import (
     ChatdError,
     ConflictError,
@@ -23,6 +24,7 @@ from ..errors import (
     NotFoundError,
     QueueFullError,
     StoreError,
+    SwitchedOffError,
 )
 from ..loop.service import ChatService
 from ..mcp.service import McpService
@@ -102,12 +104,24 @@ class Extension:
             return await self._find_config(model_config_id)
         try:
             if model is not None:
-                return FoundModel(ref=await self.catalog.canonical_ref(model))
+                return self._allowed(FoundModel(ref=await self.catalog.canonical_ref(model)))
         except ModelError as error:
             raise InvalidInputError("Unknown model.", detail=str(error)) from error
         return FoundModel(
             ref=await self.catalog.default_ref(), config_id=await self.catalog.default_config_id()
         )
+
+    def _allowed(self, found: FoundModel) -> FoundModel:
+        """Return the model.
+
+        Raises:
+            InvalidInputError: the policy of this server does not allow it.
+        """
+        try:
+            self.catalog.require_allowed(found.ref)
+        except ModelError as error:
+            raise InvalidInputError("This model cannot be used here.", detail=str(error)) from error
+        return found
 
     async def _find_config(self, config_id: str) -> FoundModel:
         stored = await self.runtime.store.read(stored_models)
@@ -117,7 +131,7 @@ class Extension:
                 "Unknown model config.",
                 detail=f"model_config_id: {config_id} does not exist or is switched off",
             )
-        return FoundModel(ref=config.ref, config_id=config.id)
+        return self._allowed(FoundModel(ref=config.ref, config_id=config.id))
 
 
 def permission(action: str, resource: str) -> Callable[[F], F]:
@@ -162,6 +176,15 @@ class ChatdMixin(JupyterHandler):
             return LOCAL_OWNER
         user = self.current_user
         return str(getattr(user, "username", user))
+
+    def require(self, capability: Capability) -> None:
+        """Make sure that the agent can do that.
+
+        Raises:
+            SwitchedOffError: it cannot; says who decided.
+        """
+        if reason := self.extension.runtime.capabilities.now.why_not(capability):
+            raise SwitchedOffError(f"Not possible here: {reason}.")
 
     async def find_chat(self, chat_id: str) -> Chat:
         """Return the caller's chat.
@@ -312,6 +335,8 @@ def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
                 envelope["validations"] = [
                     {"field": problem.field, "detail": problem.detail} for problem in error.problems
                 ]
+        case SwitchedOffError():
+            status = 403
         case NotFoundError():
             status = 404
         case ConflictError():

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from ..capabilities import Capability
 from ..errors import InvalidInputError
 from ..mcp.config import Availability, McpServerConfig, Transport
 from ..mcp.project import ProjectServer
@@ -108,6 +109,7 @@ class ServersHandler(_McpHandler):
     @permission("write", "settings")
     async def post(self) -> None:
         """Set up a server; nothing connects to it yet."""
+        self.require(Capability.MCP)
         config = McpServerConfig(id="", **_given(self.body(requests.McpServerCreate)))
         self.reply(self.server_reply(await self.using_files(self.mcp.stored.create(config))), status=201)
 
@@ -118,6 +120,7 @@ class ServerHandler(_McpHandler):
     @permission("write", "settings")
     async def patch(self, config_id: str) -> None:
         """Change a server; another program or address forgets the secrets that do not come along."""
+        self.require(Capability.MCP)
         changes = _given(self.body(requests.McpServerPatch))
         self.reply(self.server_reply(await self.using_files(self.mcp.stored.change(config_id, changes))))
 
@@ -134,6 +137,7 @@ class TestHandler(_McpHandler):
     @permission("write", "settings")
     async def post(self, config_id: str) -> None:
         """Connect now, whatever failed before, and say how the server stands."""
+        self.require(Capability.MCP)
         config = await self.using_files(self.mcp.stored.get(config_id))
         self.reply(_status_reply(await self.mcp.manager.check(config)))
 
@@ -150,6 +154,8 @@ class ProjectHandler(_McpHandler):
     async def post(self) -> None:
         """Trust exactly this content of the file, or not."""
         body = self.body(requests.Trust)
+        if body.trusted:
+            self.require(Capability.MCP)
         project = await self.using_files(self.mcp.decide(sha256=body.sha256, trusted=body.trusted))
         self.reply(self.project_reply(project))
 

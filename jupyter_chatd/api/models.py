@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import wire
+from ..capabilities import Capability
 from ..errors import ConflictError, InvalidInputError
 from ..model_settings import ModelConfig, ProviderConfig
 from ..private_file import PrivateFileError
@@ -145,6 +146,7 @@ class ProvidersHandler(_ConfigHandler):
     @permission("write", "settings")
     async def post(self) -> None:
         """Set up a provider."""
+        self.require(Capability.PROVIDERS)
         body = self.body(requests.ProviderCreate)
         if body.provider == "demo":
             raise InvalidInputError(
@@ -175,6 +177,7 @@ class ProviderHandler(_ConfigHandler):
     @permission("write", "settings")
     async def patch(self, config_id: str) -> None:
         """Change a provider; a new base URL clears the stored key, unless a key comes along."""
+        self.require(Capability.PROVIDERS)
         body = self.body(requests.ProviderPatch)
         before = await self.service.store.read(lambda conn: configs.get_provider(conn, config_id))
         provider = replace(

@@ -274,6 +274,19 @@ class Approvals(CallRef):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPatch:
+    """`PATCH chats/policy`: what the user chooses; what is left out stays."""
+
+    shell: bool | None = None
+    file_writes: bool | None = None
+    subagents: bool | None = None
+    desktop: bool | None = None
+    mcp: bool | None = None
+    providers: bool | None = None
+    workspaces: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCreate:
     """`POST chats/providers`."""
 

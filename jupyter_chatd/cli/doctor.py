@@ -13,10 +13,11 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_path
 
 from .._version import __version__
+from ..capabilities import ENABLED_VARIABLE
 from ..client.client import AsyncClient
 from ..client.errors import ClientError
 from ..client.records import RunningServer, running_servers
-from ..config import ENABLED_VARIABLE, mcp_policy
+from ..config import mcp_policy
 from ..errors import ChatdError
 from ..extension import KEY_FILE
 from ..mcp.secret_file import FILE_NAME as SECRETS_FILE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..capabilities import Capabilities, Capability
 from ..mcp.offer import SEPARATOR
 from ..mcp.tool import McpTool
 from ..messages import Chat, ClientTool, NewMessage, Part, ToolCallPart
@@ -28,6 +29,7 @@ class ChatTools:
         found: What this turn has besides: tools of MCP servers and of skills. Of the same name, *tools* win.
         texts: What the model is told of tools whose text depends on the chat, by name.
         approvals: What is asked about in this chat.
+        capabilities: What the agent may do at all; what it may not is neither offered nor run.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class ChatTools:
         found: Sequence[Tool] = (),
         texts: Mapping[str, ToolDefinition] | None = None,
         approvals: ChatApprovals,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self._tools = tools
+        self._capabilities = capabilities or Capabilities()
         self._policy = policy
         self._approvals = approvals
         self._found = {tool.definition.name: tool for tool in found}
@@ -65,8 +69,9 @@ class ChatTools:
         if tool is None:
             tool = self._found.get(name)
             if isinstance(tool, McpTool):
-                return tool if self._policy.mcp_tools else None
-        return tool if self._policy.allows(name) else None
+                has_servers = self._policy.mcp_tools and self._capabilities.has(Capability.MCP)
+                return tool if has_servers else None
+        return tool if self._policy.allows(name) and self._capabilities.allows_tool(name) else None
 
     def site(self, call: ToolCallPart) -> CallSite:
         """Who runs a call."""

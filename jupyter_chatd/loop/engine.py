@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..capabilities import CapabilitySource, Unrestricted
 from ..files import FileLibrary
 from ..messages import Chat, Message
 from ..model_settings import CompactionChoice
@@ -84,6 +85,8 @@ class Engine:
     files: FileLibrary
     """What users sent and tools attached."""
     approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    capabilities: CapabilitySource = field(default_factory=Unrestricted)
+    """What the agent may do at all on this server."""
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
+from ..capabilities import Capabilities, Capability
 from ..messages import CallKey, Chat, Grant, Message, ToolCallPart, TurnOptions
 from ..providers.protocol import ToolDefinition
 from ..store import Claim
@@ -45,13 +46,27 @@ class TurnTools:
     """System messages: the skills that there are, what the chat's mode means."""
 
     def of(
-        self, chat: Chat, tools: Tools, *, approvals: ApprovalPolicy, grants: frozenset[Grant]
+        self,
+        chat: Chat,
+        tools: Tools,
+        *,
+        approvals: ApprovalPolicy,
+        grants: frozenset[Grant],
+        capabilities: Capabilities,
     ) -> ChatTools:
         """Return the tools of the turn."""
         asked = ChatApprovals(
             policy=approvals, mode=chat.approval_mode, grants=grants, directory=self.directory
         )
-        return ChatTools(chat, tools, self.policy, found=self.found, texts=self.texts, approvals=asked)
+        return ChatTools(
+            chat,
+            tools,
+            self.policy,
+            found=self.found,
+            texts=self.texts,
+            approvals=asked,
+            capabilities=capabilities,
+        )
 
 
 class ToolsInTurn:
@@ -67,7 +82,7 @@ class ToolsInTurn:
     def known(self, chat: Chat, row: Message | None) -> TurnTools:
         """Return what is known of the turn of *row*."""
         if self._known is None or self._known.row_id != (row.id if row else 0):
-            self._known = known_at_once(chat, row)
+            self._known = known_at_once(chat, row, self._engine.capabilities.now)
         return self._known
 
     def of(self, chat: Chat, row: Message | None, *, grants: frozenset[Grant]) -> ChatTools:
@@ -77,7 +92,13 @@ class ToolsInTurn:
             grants: What was allowed in this chat.
         """
         known, engine = self.known(chat, row), self._engine
-        return known.of(chat, engine.tools, approvals=engine.approvals, grants=grants)
+        return known.of(
+            chat,
+            engine.tools,
+            approvals=engine.approvals,
+            grants=grants,
+            capabilities=engine.capabilities.now,
+        )
 
     async def find(self, chat: Chat, row: Message | None) -> None:
         """Look for all that the turn of *row* may use, unless that was done with this workspace."""
@@ -125,7 +146,7 @@ class ToolsInTurn:
         return self._known.system if self._known else ()
 
 
-def known_at_once(chat: Chat, row: Message | None) -> TurnTools:
+def known_at_once(chat: Chat, row: Message | None, capabilities: Capabilities) -> TurnTools:
     """Return what is known of the turn of *row* without asking anybody."""
     plan_mode = _options(row).plan_mode or chat.plan_mode
     policy = policy_of(chat, plan_mode=plan_mode)
@@ -133,13 +154,14 @@ def known_at_once(chat: Chat, row: Message | None) -> TurnTools:
         row_id=row.id if row else 0,
         policy=policy,
         plan_mode=plan_mode,
-        restraint=Restraint() if policy.read_only else None,
+        # Commands of a chat that may write no files are to change none either.
+        restraint=Restraint() if policy.read_only or not capabilities.has(Capability.FILE_WRITES) else None,
     )
 
 
 async def find_turn_tools(engine: Engine, chat: Chat, row: Message | None) -> TurnTools:
     """Return all that the turn of *row* may use. What does not answer is left out."""
-    known = known_at_once(chat, row)
+    known = known_at_once(chat, row, await engine.capabilities.read())
     texts, directory, (found, skills) = await asyncio.gather(
         _texts(engine.tools, replace(chat, plan_mode=known.plan_mode), known.policy),
         _directory(engine, chat),

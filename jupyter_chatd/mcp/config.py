@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -86,6 +87,13 @@ class McpServerConfig:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{host}{port}{parts.path}"
+
+    @property
+    def identity(self) -> str:
+        """What a policy names it by: its command line, or its address without user and query."""
+        if self.transport is Transport.STDIO:
+            return shlex.join((self.command or "", *self.args))
+        return self.place
 
     def offers(self, tool: str) -> bool:
         """Whether the server's tool of that name is offered: allow-list, then deny-list."""

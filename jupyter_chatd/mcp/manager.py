@@ -33,6 +33,7 @@ NOT_INSTALLED = Failure(
 )
 
 CHANGED = Failure(reason="The server's settings were changed; the next turn has its tools as they are now")
+FORBIDDEN = Failure(reason="The policy of this server does not allow this MCP server, or none at all")
 STOPPING = Failure(reason="The Jupyter server is stopping")
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class McpManager:
         state_folder: The private folder in which running programs are noted; the workspace agent sweeps it.
         directory: Where stdio servers start when their config names no folder.
         confinement: Which stdio servers run in a sandbox; `None` for none.
+        allows: Whether a server may be used now; asked before every use.
         retry_after_s: How long after a failed connection nobody waits for it.
         idle_limit_s: When an unused connection is closed.
     """
@@ -71,6 +73,7 @@ class McpManager:
         state_folder: Path,
         directory: str,
         confinement: Confinement | None = None,
+        allows: Callable[[McpServerConfig], bool] = lambda _config: True,
         retry_after_s: float = RETRY_AFTER,
         idle_limit_s: float = IDLE_LIMIT,
     ) -> None:
@@ -78,6 +81,7 @@ class McpManager:
         self._state_folder = state_folder
         self._directory = directory
         self._confinement = confinement
+        self._allows = allows
         self._retry_after_s = retry_after_s
         self._idle_limit_s = idle_limit_s
         self._servers: dict[str, _Server] = {}
@@ -92,7 +96,7 @@ class McpManager:
         All servers are connected at once, each within its own time. One that cannot be is left out, which is
         logged, and `statuses` says why.
         """
-        enabled = [config for config in configs if config.enabled]
+        enabled = [config for config in configs if config.enabled and self._allows(config)]
         listings = await asyncio.gather(*(self._find_tools(self._server(config)) for config in enabled))
         offers = offered_tools(
             (config, tools) for config, tools in zip(enabled, listings, strict=True) if tools is not None
@@ -158,8 +162,12 @@ class McpManager:
         """Return a connection that is ready.
 
         Raises:
-            ServerUnavailableError: it cannot be connected, or could not a moment ago.
+            ServerUnavailableError: it may not be used, cannot be connected, or could not a moment ago.
         """
+        if not self._allows(server.config):
+            self._drop(server)
+            server.failure = FORBIDDEN
+            raise ServerUnavailableError(FORBIDDEN)
         if server.connection is not None and not server.connection.is_usable:
             self._drop(server)
         if server.connection is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..store import Store
 from ..workspace.protocol import WorkspaceAgent
+from .config import McpServerConfig
 from .confinement import Confinement
 from .manager import McpManager
 from .project_servers import Project, ProjectServers
@@ -27,6 +28,7 @@ class McpService:
         state_folder: Where running programs are noted; the workspace agent sweeps it.
         directory: Where programs start.
         confinement: Which programs run in a sandbox.
+        allows: Whether a server may be used now.
         workspace: Returns the agent of the server's own folder, whose project file can be trusted.
     """
 
@@ -39,11 +41,16 @@ class McpService:
         state_folder: Path,
         directory: str,
         confinement: Confinement,
+        allows: Callable[[McpServerConfig], bool] = lambda _config: True,
         workspace: Callable[[], WorkspaceAgent],
     ) -> None:
         self._workspace = workspace
         self.manager = McpManager(
-            env=env, state_folder=state_folder, directory=directory, confinement=confinement
+            env=env,
+            state_folder=state_folder,
+            directory=directory,
+            confinement=confinement,
+            allows=allows,
         )
         self.projects = ProjectServers(FileTrustStore(folder), env=env)
         self.stored = StoredServers(store, SecretFile(folder), forget=self.manager.forget)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..capabilities import AllowList, Capabilities, Capability
 from ..errors import ModelError
 from ..model_settings import CompactionChoice, ModelConfig, ProviderConfig, StoredModels
 from .bridge import BridgeModel
@@ -59,6 +60,14 @@ class ListedProvider:
     models: tuple[ListedModel, ...] = ()
 
 
+_DEMO = ListedProvider(
+    provider=DEMO,
+    display_name="Demo",
+    available=True,
+    models=(ListedModel(id=DEMO_REF, provider=DEMO, model=DEMO, display_name="Demo"),),
+)
+
+
 class ModelCatalog:
     """Finds models by name. Lives as long as the server.
 
@@ -72,6 +81,8 @@ class ModelCatalog:
         stored: Reads what the store holds.
         credentials: The key file.
         default_model: The trait of that name; empty leaves the choice to `default_ref`.
+        capabilities: Returns what the agent may do now: which models, and whether providers that people set
+            up count.
 
     Raises:
         ValueError: *providers* is malformed; says where.
@@ -85,11 +96,18 @@ class ModelCatalog:
         stored: Callable[[], Awaitable[StoredModels]],
         credentials: Credentials,
         default_model: str = "",
+        capabilities: Callable[[], Capabilities] = Capabilities,
     ) -> None:
         self.credentials = credentials
         self._entries = provider_entries(providers)
-        self._sources = Sources(environ=environ, entries=self._entries, credentials=credentials)
-        self._stored = stored
+        self._capabilities = capabilities
+        self._sources = Sources(
+            environ=environ,
+            entries=self._entries,
+            credentials=credentials,
+            takes_entered_keys=lambda: capabilities().has(Capability.PROVIDERS),
+        )
+        self._read_stored = stored
         self._default_model = default_model
         self._demo = DemoModel()
         self._models: dict[tuple[str, str], tuple[Endpoint, BridgeModel]] = {}
@@ -105,6 +123,7 @@ class ModelCatalog:
         """
         stored = await self._stored()
         ref, config = await self._find(model, model_config_id, stored)
+        self.require_allowed(ref)
         provider, _, name = ref.partition(":")
         found = self._demo if provider == DEMO else await self._connect(provider, name, stored)
         return _configure(found, config) if config else found
@@ -132,7 +151,7 @@ class ModelCatalog:
             return ()
         own = (ref, config.id if config else None)
         small = PRESETS[provider].small_model if provider in PRESETS else None
-        if small is None or small == name:
+        if small is None or small == name or not self._is_allowed(f"{provider}:{small}"):
             return (own,)
         endpoint = await asyncio.to_thread(self._sources.endpoint, provider, _row(stored, provider))
         return ((f"{provider}:{small}", None), own) if endpoint.is_official else (own,)
@@ -180,7 +199,7 @@ class ModelCatalog:
         stored = await self._stored()
         if self._default_model:
             return await self.canonical_ref(self._default_model, stored=stored)
-        if (config := find_default(stored)) is not None:
+        if (config := find_default(stored)) is not None and self._is_allowed(config.ref):
             return config.ref
         for provider in self._by_preference(stored):
             if (ref := await self._first_model(provider, stored)) is not None:
@@ -190,7 +209,7 @@ class ModelCatalog:
     async def default_config_id(self) -> str | None:
         """The id of the default model config, when that is where the default comes from."""
         config = None if self._default_model else find_default(await self._stored())
-        return config.id if config else None
+        return config.id if config and self._is_allowed(config.ref) else None
 
     async def listing(self) -> tuple[ListedProvider, ...]:
         """All providers that are configured or known, and their models.
@@ -200,8 +219,7 @@ class ModelCatalog:
         stored = await self._stored()
         names = [name for name in self._provider_names(stored) if name != DEMO]
         listed = await asyncio.gather(*(self._list(name, stored) for name in names))
-        demo = ListedModel(id=DEMO_REF, provider=DEMO, model=DEMO, display_name="Demo")
-        return (*listed, ListedProvider(provider=DEMO, display_name="Demo", available=True, models=(demo,)))
+        return (*listed, _DEMO) if self._is_allowed(DEMO_REF) else tuple(listed)
 
     async def has_api_key(self, provider: str) -> bool:
         """Whether there is a key for *provider*, wherever it comes from, switched on or not."""
@@ -211,6 +229,26 @@ class ModelCatalog:
             return (await asyncio.to_thread(self._sources.endpoint, provider, row)).api_key is not None
         except ModelError:
             return False
+
+    def require_allowed(self, ref: str) -> None:
+        """Make sure that the policy of this server allows a model.
+
+        Raises:
+            ModelError: it does not.
+        """
+        if not self._is_allowed(ref):
+            raise config_error(
+                f"The model {ref[:100]} is not among those that whoever runs this server allows. Choose "
+                "another one for this chat."
+            )
+
+    def _is_allowed(self, ref: str) -> bool:
+        return self._capabilities().policy.allows_model(ref)
+
+    async def _stored(self) -> StoredModels:
+        """What people set up, as far as it counts."""
+        stored = await self._read_stored()
+        return stored if self._capabilities().has(Capability.PROVIDERS) else replace(stored, providers=())
 
     async def aclose(self) -> None:
         """Release all connections. May be called twice."""
@@ -235,7 +273,9 @@ class ModelCatalog:
 
     def _provider_names(self, stored: StoredModels) -> list[str]:
         rows = [row.provider for row in stored.providers]
-        return list(dict.fromkeys([*PRESETS, *self._entries, *rows, DEMO]))
+        names = dict.fromkeys([*PRESETS, *self._entries, *rows, DEMO])
+        policy = self._capabilities().policy
+        return [name for name in names if policy.allows(AllowList.PROVIDERS, name)]
 
     def _by_preference(self, stored: StoredModels) -> list[str]:
         """Providers in the order in which a default is looked for."""
@@ -245,10 +285,14 @@ class ModelCatalog:
     def _configured_models(self, stored: StoredModels) -> Iterator[ListedModel]:
         """Models that someone named: in model configs, then in the server's configuration."""
         for config in stored.models:
-            if config.enabled:
+            if config.enabled and self._is_allowed(config.ref):
                 yield _listed(config.provider, config.model, config.display_name, config_id=config.id)
         for entry in self._entries.values():
-            yield from (_listed(entry.provider, model) for model in entry.models)
+            yield from (
+                _listed(entry.provider, model)
+                for model in entry.models
+                if self._is_allowed(f"{entry.provider}:{model}")
+            )
 
     async def _first_model(self, provider: str, stored: StoredModels) -> str | None:
         """The model of *provider* to take when nobody chose; `None` when the provider cannot be used."""
@@ -259,7 +303,7 @@ class ModelCatalog:
             return listed.models[0].ref
         # An address without a list of models: the vendor's usual name, which many gateways accept.
         usual = PRESETS[provider].models if provider in PRESETS else ()
-        return f"{provider}:{usual[0]}" if usual else None
+        return next(filter(self._is_allowed, (f"{provider}:{name}" for name in usual)), None)
 
     async def _list(self, provider: str, stored: StoredModels) -> ListedProvider:
         row = _row(stored, provider)
@@ -299,7 +343,8 @@ class ModelCatalog:
             names = await self._discover(endpoint)
             if names is None and preset and preset.is_local:
                 return None
-        return tuple(_listed(endpoint.provider, name) for name in names or ())
+        listed = (_listed(endpoint.provider, name) for name in names or ())
+        return tuple(model for model in listed if self._is_allowed(model.ref))
 
     async def _discover(self, endpoint: Endpoint) -> tuple[str, ...] | None:
         asked_at, names = self._discovered.get(endpoint, (float("-inf"), None))

@@ -6,7 +6,7 @@ settings gets the key from the settings, never one that the server's environment
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -74,11 +74,21 @@ def _entry(value: Mapping[str, Any], number: int) -> ProviderEntry:
 
 
 class Sources:
-    """Finds the endpoint of a provider. Holds no state of its own; reads the key file at every call."""
+    """Finds the endpoint of a provider. Holds no state of its own; reads the key file at every call.
+
+    Args:
+        takes_entered_keys: Whether keys of the key file may be used now.
+    """
 
     def __init__(
-        self, *, environ: Mapping[str, str], entries: Mapping[str, ProviderEntry], credentials: Credentials
+        self,
+        *,
+        environ: Mapping[str, str],
+        entries: Mapping[str, ProviderEntry],
+        credentials: Credentials,
+        takes_entered_keys: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._takes_entered_keys = takes_entered_keys
         self._environ = environ
         self._entries = entries
         self._credentials = credentials
@@ -159,6 +169,8 @@ class Sources:
             own = [self._variable(name) for name in preset.key_variables] if preset else []
             found = (entry.api_key if entry.base_url else None) or next(filter(None, own), None)
             found = found or entry.api_key
+        if not self._takes_entered_keys():
+            return check_api_key(found) if found else None
         # As it was entered: what the key was stored with.
         entered = check_base_url(row.base_url) if row and row.base_url else None
         found = found or self._credentials.find(provider, base_url=entered)

@@ -53,6 +53,7 @@ class WorkspaceManager:
         provisioners: By kind.
         worker_id: This server, by the name of its lock.
         dead_workers: Returns which of some servers have died.
+        allows: Whether workspaces of a kind may be made and started now.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class WorkspaceManager:
         *,
         worker_id: str,
         dead_workers: Callable[[frozenset[str]], frozenset[str]],
+        allows: Callable[[str], bool] = lambda _kind: True,
         keep_alive_s: float = KEEP_ALIVE,
     ) -> None:
         self.store = store
@@ -70,6 +72,7 @@ class WorkspaceManager:
         self._provisioners = provisioners
         self._worker_id = worker_id
         self._dead_workers = dead_workers
+        self._allows = allows
         self._keep_alive_s = keep_alive_s
         self._builds: dict[str, asyncio.Task[None]] = {}
         self._logs: dict[str, BuildLog] = {}
@@ -174,6 +177,7 @@ class WorkspaceManager:
             directory=None,
             created_at=self.store.clock(),
         )
+        self._require_allowed(workspace)
         provisioner = self.provisioner(workspace)
         directory = await asyncio.to_thread(provisioner.place, owner_id, workspace.name)
         workspace = replace(workspace, directory=directory)
@@ -201,8 +205,10 @@ class WorkspaceManager:
         """Begin to start or stop a workspace.
 
         Raises:
-            ConflictError: another build has not ended, or the workspace was deleted.
+            ConflictError: another build has not ended, the workspace was deleted, or may not be started.
         """
+        if transition is Transition.START:
+            self._require_allowed(workspace)
         self.provisioner(workspace)
         wanted = self._new_build(workspace.id, transition)
 
@@ -278,6 +284,13 @@ class WorkspaceManager:
                 return build
             await self._fail_lost_builds()
             await asyncio.sleep(BUILD_LOOKS)
+
+    def _require_allowed(self, workspace: Workspace) -> None:
+        if not self._allows(workspace.kind):
+            raise ProvisionError(
+                f"Workspaces of the kind {workspace.kind} are switched off on this server, by whoever runs "
+                "it or in its settings. What runs can be stopped and deleted."
+            )
 
     # Builds
 

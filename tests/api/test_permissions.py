@@ -35,6 +35,8 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("GET", "/files/{file_id}"): ("read", "chats"),
     ("GET", "/search"): ("read", "chats"),
     ("GET", "/cost/{user}/summary"): ("read", "chats"),
+    ("GET", "/policy"): ("read", "chats"),
+    ("PATCH", "/policy"): ("write", "settings"),
     ("GET", "/providers"): ("read", "chats"),
     ("POST", "/providers"): ("write", "settings"),
     ("PATCH", "/providers/{config_id}"): ("write", "settings"),

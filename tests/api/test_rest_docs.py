@@ -36,6 +36,7 @@ BODIES = {
     "POST /{chat_id}/approvals": requests.Approvals,
     "PUT /config/system-prompt": requests.PutSystemPrompt,
     "PUT /config/user-prompt": requests.PutUserPrompt,
+    "PATCH /policy": requests.PolicyPatch,
     "POST /providers": requests.ProviderCreate,
     "PATCH /providers/{config_id}": requests.ProviderPatch,
     "POST /model-configs": requests.ModelConfigCreate,
