@@ -210,8 +210,9 @@ class Runner:
     def _tools(self) -> ChatTools:
         return self._turn_tools.of(self._chat, self._history.turn_row, grants=self._grants)
 
-    async def _find_tools(self) -> None:
-        await self._turn_tools.find(self._chat, self._history.turn_row)
+    async def _find_tools(self) -> bool:
+        """Make sure that all tools of the turn are known; return whether that is news."""
+        return await self._turn_tools.find(self._chat, self._history.turn_row)
 
     async def _carry_out(self, decision: Decision) -> None:
         """Do what was decided in a task of its own, so that a change from outside can end it."""
@@ -237,13 +238,15 @@ class Runner:
             case CloseInterruption():
                 await self._close_interruption()
             case RunTools():
-                await self._find_tools()
-                await self._run_tools(decision)
+                # In the middle of a turn that begins anew, it was decided without knowing what asks.
+                if not await self._find_tools():
+                    await self._run_tools(decision)
             case CallModel():
                 await self._find_tools()
                 await self._call_model()
             case AskClients():
-                await self._ask_clients(decision)
+                if not await self._find_tools():
+                    await self._ask_clients(decision)
             case EndTurn():
                 self._adopt(await self._apply(FinishTurn(claim=self._claim(), rows=_note(decision.note))))
             case Fail():

@@ -100,12 +100,17 @@ class ToolsInTurn:
             capabilities=engine.capabilities.now,
         )
 
-    async def find(self, chat: Chat, row: Message | None) -> None:
-        """Look for all that the turn of *row* may use, unless that was done with this workspace."""
+    async def find(self, chat: Chat, row: Message | None) -> bool:
+        """Look for all that the turn of *row* may use, unless that was done with this workspace.
+
+        Returns whether it was looked: what was decided before may be decided otherwise now.
+        """
         known = self.known(chat, row)
-        if not known.is_complete or known.workspace_mark != self._engine.workspace_mark(chat):
-            found = await find_turn_tools(self._engine, chat, row)
-            self._known = replace(found, workspace_mark=self._engine.workspace_mark(chat))
+        if known.is_complete and known.workspace_mark == self._engine.workspace_mark(chat):
+            return False
+        found = await find_turn_tools(self._engine, chat, row)
+        self._known = replace(found, workspace_mark=self._engine.workspace_mark(chat))
+        return True
 
     def contexts(self, chat: Chat, row: Message | None, *, claim: Claim) -> MakeContext:
         """Return what makes the contexts of the calls of one step; what they share is made once."""

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import World, crash_image, eventually, outline, results, script
+from world import MODEL, OWNER, World, crash_image, eventually, outline, results, said, script
 
+from jupyter_chatd.loop.service import NewChat
 from jupyter_chatd.mcp.config import Availability, McpServerConfig, Transport
 from jupyter_chatd.mcp.manager import McpManager
 from jupyter_chatd.mcp.project_servers import ProjectServers
 from jupyter_chatd.mcp.source import McpSource
 from jupyter_chatd.mcp.trust import FileTrustStore
-from jupyter_chatd.messages import ChatStatus, ClientTool, ToolCallPart
+from jupyter_chatd.messages import Approval, ChatStatus, ClientTool, ToolCallPart
 from jupyter_chatd.providers.protocol import ModelCall
 from jupyter_chatd.providers.scripted import call, say
 
@@ -137,6 +138,29 @@ async def test_a_call_that_had_not_started_is_run_after_a_crash(
     after = await start(script([say("Done.")]), folder=copies[0], mcp=servers)
     await after.settled(chat_id)
     assert [result.result for result in results(await after.rows(chat_id))] == [{"x": 1}]
+
+
+async def test_a_call_that_was_not_asked_about_yet_is_asked_about_after_a_crash(
+    start: Start, servers: Servers, tmp_path: Path
+) -> None:
+    """The next server decides before it has looked for tools: it must not run what needs an approval."""
+    servers.configs = [server()]
+    world = await start(script([call("tools__echo", {"x": 1})]), mcp=servers)
+    copies: list[Path] = []
+    apply = world.runtime.store.apply
+
+    async def crash_before_asking(what: Any) -> Any:
+        if what.transition.value == "EnterAction" and not copies:
+            copies.append(crash_image(tmp_path, tmp_path / "crashed"))
+        return await apply(what)
+
+    world.runtime.store.apply = crash_before_asking  # type: ignore[method-assign]
+    new = NewChat(owner_id=OWNER, parts=said("Begin."), model=MODEL, created_by=OWNER, approval_mode="ask")
+    chat_id = (await world.runtime.service.create(new)).id
+    await world.settled(chat_id, ChatStatus.REQUIRES_ACTION)
+    after = await start(script([say("Done.")]), folder=copies[0], mcp=servers)
+    await after.settled(chat_id, ChatStatus.REQUIRES_ACTION)
+    assert [run.approval for run in (await after.journal(chat_id)).values()] == [Approval.PENDING]
 
 
 async def test_a_server_that_is_slow_to_start_keeps_no_other_chat_waiting(
