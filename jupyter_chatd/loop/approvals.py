@@ -1,4 +1,4 @@
-"""Which calls wait until somebody allows them. Pure: rules and facts in, an answer out.
+"""Which calls wait until somebody allows them. Rules and facts in, an answer out; only links are looked up.
 
 The first rule that fits a call decides. What was allowed in a chat is not asked about again with the same
 arguments.
@@ -32,7 +32,7 @@ class Where(StrEnum):
     """Where the files lie that a call names."""
 
     INSIDE = "inside"
-    """All of them below the workspace's folder."""
+    """All of them below the workspace's folder, also after every link is followed."""
     OUTSIDE = "outside"
 
 
@@ -181,8 +181,7 @@ def _where(args: JsonValue, directory: str | None) -> Where | None:
     paths = list(_paths(args))
     if not paths:
         return None
-    folder = None if directory is None else os.path.normpath(directory)
-    is_inside = folder is not None and all(_is_below(path, folder) for path in paths)
+    is_inside = directory is not None and all(_is_below(path, directory) for path in paths)
     return Where.INSIDE if is_inside else Where.OUTSIDE
 
 
@@ -196,4 +195,18 @@ def _paths(args: JsonValue) -> Iterator[str]:
 
 
 def _is_below(path: str, folder: str) -> bool:
-    return os.path.normpath(path).startswith(folder.rstrip("/") + "/")
+    """Whether *path* lies below *folder* as it is written, and on this machine's disk.
+
+    `link/..` is the parent of where the link leads to. What lies outside as it is written is not
+    looked at, so that naming a path makes nobody wait for a file system elsewhere.
+    """
+    if not _starts_with(os.path.normpath(path), os.path.normpath(folder)):
+        return False
+    try:
+        return _starts_with(os.path.realpath(path), os.path.realpath(folder))
+    except ValueError:  # no name that a file can have
+        return False
+
+
+def _starts_with(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")

@@ -105,7 +105,12 @@ class ChatTools:
         return name in self._policy.stops_after
 
     def needs_approval(self, call: ToolCallPart) -> bool:
-        """Whether somebody must allow this call first."""
+        """Whether somebody must allow this call first.
+
+        A client's tool is free unless a rule names it: whoever runs it gave it to the chat.
+        """
+        if call.tool_name in self._client:
+            return self._approvals.asks(call, is_repeatable=True)
         tool = self.find(call.tool_name)
         return tool is not None and self._approvals.asks(call, is_repeatable=tool.repeatable)
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 from world import World, eventually, outline, results, script
 
-from jupyter_chatd.errors import AlreadyDecidedError
+from jupyter_chatd.errors import AlreadyDecidedError, InvalidInputError
 from jupyter_chatd.events import ActionRequiredEvent
+from jupyter_chatd.loop.approvals import ApprovalPolicy, Ask, Rule
 from jupyter_chatd.messages import ActionKind, CallKey, Chat, ChatStatus, ClientTool
 from jupyter_chatd.providers.scripted import Call, call, say
 from jupyter_chatd.store.actions import ActionResult
@@ -69,6 +70,26 @@ async def test_a_call_waits_for_its_client_and_the_turn_goes_on_with_the_result(
     rows = await world.rows(chat_id)
     assert outline(rows) == ["user: Begin.", "assistant: <plot>", "tool: <plot>", "assistant: Nice."]
     assert results(rows)[0].result == {"drawn": True}
+
+
+@pytest.mark.parametrize("allow", [True, False])
+async def test_a_clients_tool_that_a_rule_names_is_asked_about_first(start: Start, allow: bool) -> None:
+    forced = ApprovalPolicy(forced=(Rule(tool="plot", ask=Ask.ALWAYS),))
+    world = await start(script([call("plot")], [say("Nice.")]), approvals=forced)
+    chat_id, _ = await waiting(world)
+    (key,) = await keys(world, chat_id)
+    with pytest.raises(InvalidInputError):
+        await world.runtime.service.claim(chat_id, [key], client=KERNEL)
+    await world.runtime.service.decide(chat_id, key, allow=allow, decided_by="ada")
+    if allow:
+        await world.when(chat_id, lambda change: change.chat.action_deadline_at is not None)
+        (run,) = (await world.journal(chat_id)).values()
+        assert (run.action, run.decided_by) == (ActionKind.CLIENT_TOOL, "ada")
+        await complete(world, chat_id, [(key, "drawn")])
+    await world.settled(chat_id)
+    (run,) = await world.runtime.service.approvals(chat_id)
+    assert run.decided_by == "ada"
+    assert [part.is_error for part in results(await world.rows(chat_id))] == [not allow]
 
 
 async def test_only_the_client_that_claimed_it_may_answer(start: Start) -> None:

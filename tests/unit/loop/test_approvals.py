@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +76,30 @@ def test_writing_elsewhere_always_asks() -> None:
     )
 
 
+def test_a_link_that_leads_out_of_the_folder_leads_elsewhere(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "work", tmp_path / "elsewhere"
+    for made in (folder / "own", elsewhere / "deep"):
+        made.mkdir(parents=True)
+    (folder / "out").symlink_to(elsewhere / "deep")
+    (folder / "file").symlink_to(elsewhere / "file")
+    (folder / "in").symlink_to(folder / "own")
+    granted = allowed("write_file", path=f"{folder}/before", content="y")
+
+    def asks_for(path: str) -> bool:
+        return asks(call("write_file", path=f"{folder}/{path}", content="x"), granted, directory=str(folder))
+
+    assert [asks_for(path) for path in ("out/a", "out/../a", "file", "a\0b", "\ud800")] == [True] * 5
+    assert [asks_for(path) for path in ("a", "own/new/a", "in/a", "own/../a")] == [False] * 4
+
+
+def test_a_folder_that_is_a_link_itself_holds_what_lies_in_it(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "work").symlink_to(tmp_path / "real")
+    granted = allowed("write_file", path="before", content="y")
+    inside = call("write_file", path=f"{tmp_path}/work/a", content="x")
+    assert not asks(inside, granted, directory=f"{tmp_path}/work")
+
+
 def test_where_nothing_is_known_nothing_lies_inside() -> None:
     assert asks(INSIDE, allowed("write_file", path="x", content="y"), directory=None)
 
@@ -108,6 +134,22 @@ def test_own_rules_go_before_the_defaults() -> None:
     assert asks(call("mail__send", to="y"), allowed("mail__send", to="x"), policy=policy)
     assert not asks(INSIDE, policy=policy)
     assert asks(OUTSIDE, policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("command", "is_asked"),
+    [
+        ("git status", False),
+        ("git log -3", False),
+        ("git status; rm -r .", True),
+        ("rm -r . # git status", True),
+    ],
+)
+def test_the_rule_of_the_documentation_frees_nothing_else(command: str, is_asked: bool) -> None:
+    text = (Path(__file__).parents[3] / "docs/subagents.md").read_text()
+    source = text.split("c.JupyterChatd.approval_rules = ", 1)[1].split("]\n", 1)[0]
+    policy = ApprovalPolicy(rules=tuple(map(parse_rule, ast.literal_eval(source + "]"))))
+    assert asks(call("execute", command=command), policy=policy) is is_asked
 
 
 def test_forced_rules_hold_in_every_chat_and_cannot_be_loosened() -> None:
