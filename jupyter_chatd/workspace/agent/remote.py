@@ -79,9 +79,8 @@ class RemoteAgent:
     def __init__(self, url: str, *, token: str, socket_path: str | None = None) -> None:
         import httpx
 
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=300.0)
         # Without httpx's client around it, which takes longer than all the rest of a call.
-        self._transport = httpx.AsyncHTTPTransport(uds=socket_path, limits=limits, trust_env=False)
+        self._transport = _transport_to(socket_path)
         base = httpx.URL(url.rstrip("/") + ops.PREFIX + "/")
         self._urls = {
             name: base.join(name) for name in (ops.HELLO, ops.SHUTDOWN, ops.FOLLOW, *ops.OPERATIONS)
@@ -242,6 +241,17 @@ class RemoteAgent:
             raise AgentUnreachableError(_UNREACHABLE) from error
         except httpx.TransportError as error:
             raise AgentLostError(_LOST) from error
+
+
+def _transport_to(socket_path: str | None) -> httpx.AsyncBaseTransport:
+    import httpx
+
+    from .unix import UnixTransport
+
+    if socket_path is not None:
+        return UnixTransport(socket_path)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=300.0)
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 _UNREACHABLE = "The workspace's agent cannot be reached; nothing was done."

@@ -164,6 +164,21 @@ async def test_an_agent_that_dies_before_it_answers_leaves_the_outcome_open(
             await agent.write_file("/w/f", "x")
 
 
+async def test_a_connection_that_ended_meanwhile_is_not_used_again(tmp_path: Path) -> None:
+    async with answering(http(b"{}"), tmp_path) as agent:
+        for _ in range(3):
+            await agent.write_file("/w/f", "x")
+            await asyncio.sleep(0.05)
+
+
+async def test_many_calls_at_once_have_connections_of_their_own(agent: RemoteAgent) -> None:
+    process_id = await start(agent, "until [ -e go ]; do sleep 0.05; done")
+    waits = [asyncio.create_task(agent.wait_process(CHAT, process_id, timeout_s=60)) for _ in range(150)]
+    await agent.write_file(f"{(await agent.facts()).directory}/go", "")
+    outputs = await asyncio.gather(*waits)
+    assert {output.exit_code for output in outputs} == {0}
+
+
 async def test_output_that_breaks_off_is_an_error(tmp_path: Path) -> None:
     async with answering(http(b'"one"\n'), tmp_path) as agent:
         with pytest.raises(AgentLostError):
