@@ -24,6 +24,7 @@ from .settings import MARK_VARIABLE, AgentSettings, Listening
 
 CHAT_OF_STARTUP = "startup"
 """Whose process the start-up script is."""
+_BACKLOG = 1024  # connections that wait to be taken
 _LOOKS = 30.0  # seconds between two looks whether anybody still asks
 
 
@@ -70,7 +71,7 @@ async def serve(settings: AgentSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     server = HTTPServer(application(host), max_buffer_size=MAX_BODY, max_body_size=MAX_BODY)
-    server.add_socket(bind_unix_socket(settings.socket_path, mode=0o600))
+    server.add_socket(bind_unix_socket(settings.socket_path, mode=0o600, backlog=_BACKLOG))
     if settings.startup_script:
         host.lifecycle = Lifecycle.STARTING
     _say_listening()

@@ -7,7 +7,9 @@ and sends head and body apart, which wakes the other program twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 import httpx
 
 IDLE = 8  # connections that are kept for the next calls
+ROOM_PAUSE = 0.01  # seconds between attempts to connect while there is no room
 
 Header = tuple[bytes, bytes]
 
@@ -87,7 +90,7 @@ class UnixTransport(httpx.AsyncBaseTransport):
     async def _connect(self, limit_s: float | None) -> Connection:
         try:
             async with asyncio.timeout(limit_s):
-                return Connection(*await asyncio.open_unix_connection(self._path))
+                return Connection(*await _open(self._path))
         except TimeoutError as error:
             raise httpx.ConnectTimeout("The socket takes no connection.") from error
         except OSError as error:
@@ -153,6 +156,24 @@ class Body(httpx.AsyncByteStream):
             self._on_end(self._connection)
         else:
             self._connection.close()
+
+
+async def _open(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, waiting while the other side has no room for one more.
+
+    asyncio's own takes the refusal for a connection that is under way, which on a unix socket it never is.
+    """
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.setblocking(False)
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                made.connect(path)
+                return await asyncio.open_unix_connection(sock=made)
+            await asyncio.sleep(ROOM_PAUSE)
+    except BaseException:
+        made.close()
+        raise
 
 
 @asynccontextmanager
