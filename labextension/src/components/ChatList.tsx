@@ -11,7 +11,7 @@ import { useModel } from './useModel.js';
 /** All chats, or those that a search found. */
 export function ChatList({ model }: { readonly model: PanelModel }): React.ReactElement {
   const { search, found } = useModel(model);
-  const { chats, isLoaded, error } = useModel(model.chats);
+  const { chats, isLoaded, isLost, error } = useModel(model.chats);
   const shown = found ? chatsOf(model, found) : chats;
   return (
     <div className="jp-chatd-list">
@@ -25,6 +25,13 @@ export function ChatList({ model }: { readonly model: PanelModel }): React.React
           onChange={event => void model.find(event.target.value)}
         />
       )}
+      {isLost && !error && (
+        <Notice
+          kind="warning"
+          text="The connection to the server is lost. It is tried again."
+          action={{ label: 'Try now', run: () => model.retryNow() }}
+        />
+      )}
       {error && (
         <Notice
           kind="error"
@@ -35,7 +42,7 @@ export function ChatList({ model }: { readonly model: PanelModel }): React.React
       {isLoaded && shown.length === 0 && <Nothing isSearch={search.trim() !== ''} />}
       <ul aria-label="Chats">
         {shown.map(chat => (
-          <Row key={chat.id} chat={chat} model={model} />
+          <Branch key={chat.id} chat={chat} model={model} />
         ))}
       </ul>
     </div>
@@ -64,9 +71,33 @@ function Nothing({ isSearch }: { readonly isSearch: boolean }): React.ReactEleme
   );
 }
 
-function Row({ chat, model }: { readonly chat: IChat; readonly model: PanelModel }): React.ReactElement {
+/** A chat, and below it those of its subagents that are at work. */
+function Branch({ chat, model }: IRowProps): React.ReactElement {
+  const children = model.chats.childrenOf(chat.id).filter(({ status }) => isStoppable(status));
   return (
-    <li className={`jp-chatd-row ${chat.hasUnread ? 'jp-mod-unread' : ''}`}>
+    <li>
+      <Row chat={chat} model={model} />
+      {children.length > 0 && (
+        <ul aria-label={`Subagents of ${chat.title}`}>
+          {children.map(child => (
+            <li key={child.id}>
+              <Row chat={child} model={model} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+interface IRowProps {
+  readonly chat: IChat;
+  readonly model: PanelModel;
+}
+
+function Row({ chat, model }: IRowProps): React.ReactElement {
+  return (
+    <div className={`jp-chatd-row ${chat.hasUnread ? 'jp-mod-unread' : ''}`}>
       <button type="button" className="jp-chatd-rowMain" onClick={() => model.open(chat.id)}>
         <StatusDot status={chat.status} />
         <span className="jp-chatd-grow">{chat.title}</span>
@@ -80,6 +111,15 @@ function Row({ chat, model }: { readonly chat: IChat; readonly model: PanelModel
           onClick={() => void model.stop(chat)}
         />
       )}
+      {chat.parentChatId === undefined && <RowActions chat={chat} model={model} />}
+    </div>
+  );
+}
+
+/** What is done with a chat and its whole family. */
+function RowActions({ chat, model }: IRowProps): React.ReactElement {
+  return (
+    <>
       <IconButton
         icon="pin"
         label={chat.pinOrder ? 'Unpin' : 'Pin'}
@@ -92,7 +132,7 @@ function Row({ chat, model }: { readonly chat: IChat; readonly model: PanelModel
         className="jp-mod-onHover"
         onClick={() => void model.archive(chat)}
       />
-    </li>
+    </>
   );
 }
 

@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import { isStoppable } from '../client/view.js';
 import type { ChatModel } from '../model/chat.js';
-import { IconButton } from './host.js';
+import { IconButton, useHost } from './host.js';
 import { StatusDot } from './StatusDot.js';
 import { useChat, useModel } from './useModel.js';
 
@@ -17,6 +17,7 @@ export interface ISubagentRowProps {
 
 /** One subagent: how it stands now, and what can be done with it. */
 export function SubagentRow({ chatId, title, model, onOpen }: ISubagentRowProps): React.ReactElement {
+  const { openBeside } = useHost();
   const { view } = useModel(model);
   const told = view.children.find(child => child.id === chatId);
   const known = useChat(model.chats, chatId);
@@ -34,6 +35,9 @@ export function SubagentRow({ chatId, title, model, onOpen }: ISubagentRowProps)
         {name || 'Subagent'}
       </button>
       {told?.lastError && <span className="jp-chatd-errorText">{told.lastError.message}</span>}
+      {openBeside && (
+        <IconButton icon="beside" label={`Open ${name} beside`} onClick={() => openBeside(chatId)} />
+      )}
       {isStoppable(status) && (
         <IconButton
           icon="stop"

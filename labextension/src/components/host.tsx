@@ -5,6 +5,7 @@ export type IconName =
   | 'agent'
   | 'archive'
   | 'back'
+  | 'beside'
   | 'close'
   | 'down'
   | 'edit'
@@ -36,6 +37,8 @@ export interface IHost {
   readonly Icon: React.ComponentType<{ readonly name: IconName }>;
   readonly codeActions: readonly ICodeAction[];
   createMarkdown(): IMarkdownView;
+  /** Shows a chat beside this one; where there is room for it. */
+  readonly openBeside?: ((chatId: string) => void) | undefined;
   /** Returns the address of a stored file. */
   fileURL(fileId: string): string;
   /** Returns the text of a stored file. */

@@ -11,6 +11,8 @@ export interface IChatsState {
   /** No subagents: pinned ones first, then the newest change. */
   readonly chats: readonly IChat[];
   readonly isLoaded: boolean;
+  /** The connection is gone and is tried again: the list may be old. */
+  readonly isLost: boolean;
   /** Why the list could not be read. */
   readonly error: Error | undefined;
 }
@@ -26,6 +28,7 @@ export class Chats extends Emitter {
       open,
       path: () => WATCH_PATH,
       opened: () => void this.load(),
+      dropped: () => this.set({ isLost: true }),
       received: text => this.receive(text),
       failed: error => this.set({ error })
     });
@@ -77,7 +80,7 @@ export class Chats extends Emitter {
       for (const chat of chats) {
         this.known.set(chat.id, chat);
       }
-      this.set({ isLoaded: true, error: undefined });
+      this.set({ isLoaded: true, isLost: false, error: undefined });
     } catch (error) {
       this.set({ error: error instanceof Error ? error : new Error(String(error)) });
     }
@@ -110,7 +113,7 @@ export class Chats extends Emitter {
 
   private readonly known = new Map<string, IChat>();
   private readonly socket: ResumableSocket;
-  private state: IChatsState = { chats: [], isLoaded: false, error: undefined };
+  private state: IChatsState = { chats: [], isLoaded: false, isLost: false, error: undefined };
 }
 
 function listed(chats: readonly IChat[]): IChat[] {

@@ -13,12 +13,18 @@ const FILL = 'notebook:replace-selection';
 const RUN = 'notebook:run-cell';
 
 /** Returns what the components need of JupyterLab or Notebook. */
-export function hostFrom(app: JupyterFrontEnd, api: ChatAPI, rendermime: IRenderMimeRegistry): IHost {
+export function hostFrom(
+  app: JupyterFrontEnd,
+  api: ChatAPI,
+  rendermime: IRenderMimeRegistry,
+  openBeside: (chatId: string) => void
+): IHost {
   const { baseUrl } = app.serviceManager.serverSettings;
   return {
     Icon,
     codeActions: codeActions(app.commands),
     createMarkdown: markdownFactory(rendermime),
+    openBeside,
     fileURL: fileId => URLExt.join(baseUrl, filePath(fileId)),
     fileText: fileId => api.fileText(fileId)
   };

@@ -13,13 +13,26 @@ import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
 import { AgentPanelWidget } from './widget.js';
 
-/** Makes a view of its own, for the main area: it shows another chat than the side panel, or the same one. */
-export function createView(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): AgentPanelWidget {
+/** Makes a view of the chats, with connections of its own. */
+function createView(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): AgentPanelWidget {
   const { serverSettings } = app.serviceManager;
   const fetch = fetchFrom(serverSettings);
   const chats = new ChatAPI(fetch);
   const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch));
-  return new AgentPanelWidget(model, hostFrom(app, chats, rendermime));
+  const openBeside = (chatId: string) => openInMain(app, rendermime, chatId);
+  return new AgentPanelWidget(model, hostFrom(app, chats, rendermime, openBeside));
+}
+
+/** Shows a chat, or the list, in the main area. */
+function openInMain(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, chatId: string | undefined): void {
+  const view = new MainAreaWidget({ content: createView(app, rendermime) });
+  view.title.label = 'Agent';
+  view.title.icon = agentIcon;
+  view.title.closable = true;
+  if (chatId !== undefined) {
+    view.content.model.open(chatId);
+  }
+  app.shell.add(view, 'main');
 }
 
 export interface IPanelParts {
@@ -57,16 +70,7 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
       show();
     }
   };
-  const inMain = () => {
-    const view = new MainAreaWidget({ content: createView(app, rendermime) });
-    view.title.label = 'Agent';
-    view.title.icon = agentIcon;
-    view.title.closable = true;
-    if (api.chatId !== undefined) {
-      view.content.model.open(api.chatId);
-    }
-    app.shell.add(view, 'main');
-  };
+  const inMain = () => openInMain(app, rendermime, api.chatId);
   return { widget, api, commands: addCommands(app, model, api, show, inMain) };
 }
 
