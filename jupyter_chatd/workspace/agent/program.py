@@ -75,7 +75,7 @@ async def serve(settings: AgentSettings) -> None:
     if settings.startup_script:
         host.lifecycle = Lifecycle.STARTING
     _say_listening()
-    tasks = [asyncio.create_task(_end_when_idle(use, ended, settings.idle_limit_s))]
+    tasks = [asyncio.create_task(_end_when_useless(use, ended, settings))]
     if settings.startup_script:
         tasks.append(asyncio.create_task(_start_up(host, settings.startup_script, settings.startup_limit_s)))
     try:
@@ -112,8 +112,10 @@ def _say_listening() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _end_when_idle(use: Use, ended: asyncio.Event, limit_s: float) -> None:
-    while use.idle_s() < limit_s:  # noqa: ASYNC110 - nobody announces that nothing has happened
+async def _end_when_useless(use: Use, ended: asyncio.Event, settings: AgentSettings) -> None:
+    """End the program when nobody has asked for long, or nobody can any more: its socket was removed."""
+    limit_s = settings.idle_limit_s
+    while use.idle_s() < limit_s and settings.is_reachable:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(min(_LOOKS, limit_s / 4))
     ended.set()
 

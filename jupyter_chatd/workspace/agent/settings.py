@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,11 @@ class AgentSettings:
     def socket_path(self) -> str:
         """Where the program listens."""
         return str(self.folder / SOCKET)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the socket is still there."""
+        return os.path.exists(self.socket_path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

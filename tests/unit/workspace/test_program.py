@@ -129,6 +129,14 @@ async def test_unused_it_ends_itself(settings: AgentSettings, folder: Path) -> N
         assert alive(pids) == []
 
 
+async def test_out_of_reach_it_ends_itself(settings: AgentSettings) -> None:
+    """As when somebody removes the data folder."""
+    async with running(replace(settings, idle_limit_s=2.0)) as (agent, listening):
+        await agent.facts()
+        os.unlink(settings.socket_path)
+        await until(lambda: not lives(listening.pid, listening.started_ticks))
+
+
 @pytest.mark.parametrize(
     ("script", "limit_s", "expected"),
     [
