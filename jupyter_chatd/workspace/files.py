@@ -42,10 +42,15 @@ class Rewrite:
 
 
 class Files:
-    """The files that one agent reads and writes. Nothing stays open between calls; safe in threads."""
+    """The files that one agent reads and writes. Nothing stays open between calls; safe in threads.
 
-    def __init__(self, guard: Guard, limits: FileLimits) -> None:
+    Args:
+        guard: Judges what is read, and what is written unless *writing* does.
+    """
+
+    def __init__(self, guard: Guard, limits: FileLimits, *, writing: Guard | None = None) -> None:
         self._guard = guard
+        self._writing = writing or guard
         self._limits = limits
 
     def read_lines(self, path: str, *, offset: int, limit: int) -> FileLines:
@@ -91,7 +96,7 @@ class Files:
         Raises:
             WorkspaceError: it cannot be written; then it is as it was.
         """
-        with staged(path, _encoded(content), guard=self._guard) as file:
+        with staged(path, _encoded(content), guard=self._writing) as file:
             file.commit()
 
     def edit(self, files: Sequence[FileEdits]) -> None:
@@ -105,7 +110,9 @@ class Files:
         rewrites = self._rewrites(files)
         with contextlib.ExitStack() as stack:
             # All of them are on the disk before the first takes its place, so a full disk changes nothing.
-            stages = [stack.enter_context(staged(one.path, one.data, guard=self._guard)) for one in rewrites]
+            stages = [
+                stack.enter_context(staged(one.path, one.data, guard=self._writing)) for one in rewrites
+            ]
             for file, one in zip(stages, rewrites, strict=True):
                 file.commit(unless_changed_since=one.version)
 
@@ -126,7 +133,7 @@ class Files:
         return rewrites
 
     def _rewrite(self, file: FileEdits, seen: set[str]) -> Rewrite:
-        real = self._guard.resolve(file.path)
+        real = self._writing.resolve(file.path)
         if real in seen:
             raise EditError("the same file comes twice; put all its edits in one entry.")
         seen.add(real)

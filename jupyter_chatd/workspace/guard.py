@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .protocol import WorkspaceError
 
@@ -28,6 +28,17 @@ class ProtectedPathError(WorkspaceError):
         super().__init__(
             f"{path} is protected: it belongs to the Jupyter server or to a running process, and file tools "
             "neither read nor write it. Use a file of the workspace."
+        )
+        self.path = path
+
+
+class FixedPathError(WorkspaceError):
+    """Programs outside the sandbox run or obey what lies there."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is not written: programs outside the sandbox run it or obey it. Tell the user what to "
+            "change there; to let you write there, its folder is named in c.JupyterChatd.sandbox_writable."
         )
         self.path = path
 
@@ -79,6 +90,26 @@ class Guard:
             return True
         identities = {identity for place in self._protected if (identity := _identity(place)) is not None}
         return any(_identity(place) in identities for place in places)
+
+
+class WriteGuard(Guard):
+    """Refuses also to write what `is_fixed`, told its real path, says must stay as it is.
+
+    In the sandbox commands cannot write there. File tools act outside of it, and would be the way out: what
+    they put into a start-up file is run by the next shell. A hard link needs no look: a file is replaced, not
+    changed.
+    """
+
+    def __init__(
+        self, protected: Sequence[str | os.PathLike[str]], *, is_fixed: Callable[[str], bool]
+    ) -> None:
+        super().__init__(protected)
+        self._is_fixed = is_fixed
+
+    def _check(self, real: str, path: str) -> None:
+        super()._check(real, path)
+        if self._is_fixed(real):
+            raise FixedPathError(path)
 
 
 def _require_representable(path: str) -> None:

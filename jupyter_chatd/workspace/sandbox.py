@@ -95,9 +95,8 @@ class Sandbox:
         self._writable = [place for place in (*named, "/tmp") if not _is_in(place, _NO_WORKPLACE)]
         fixed_folders = [os.path.realpath(path) for path in settings.fixed_folders]
         fixed = [*fixed_folders, *map(os.path.realpath, (*settings.fixed, *_existing(_SYSTEM)))]
-        self._fixed = [
-            place for place in dict.fromkeys(fixed) if place not in named and _is_in(place, self._writable)
-        ]
+        self._code = [place for place in dict.fromkeys(fixed) if place not in named]
+        self._fixed = [place for place in self._code if _is_in(place, self._writable)]
         self._made = [place for place in fixed_folders if place in self._fixed]
         self._hidden = [os.path.realpath(path) for path in hidden]
         self._private = [os.path.realpath(path) for path in settings.private]
@@ -145,6 +144,15 @@ class Sandbox:
         if self._settings.policy is SandboxPolicy.REQUIRED:
             raise SandboxError(f"Programs run only in a sandbox here, and there is none: {problem}.")
         return list(argv)
+
+    def is_fixed(self, path: str) -> bool:
+        """Whether *path*, after all links, must stay as it is for the sandbox to hold. May block.
+
+        It does not matter where nothing is confined: there commands write what they like.
+        """
+        holders = [place for place in (*self._writable, *self._code) if _is_in(path, [place])]
+        is_code = bool(holders) and max(holders, key=len) in self._code
+        return is_code and (self.probe() is None or self.refuses)
 
     def _try_out(self) -> str | None:
         if self._settings.policy is SandboxPolicy.OFF:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from . import environment, ledger, search
 from .files import Files
-from .guard import Guard
+from .guard import Guard, WriteGuard
 from .instructions import find_instructions
 from .ledger import Ledger
 from .limits import AgentLimits
@@ -76,8 +76,6 @@ class ServerAgent:
         self._state_folder = Path(state_folder)
         self._config_folder = os.path.abspath(config_folder) if config_folder is not None else None
         self._limits = limits
-        self._guard = Guard([*protected, self._state_folder])
-        self._files = Files(self._guard, limits.files)
         # The user's own AGENTS.md may lie in a folder that the tools must not touch.
         self._own_files = Files(Guard([]), limits.files)
         self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="jupyter_chatd files")
@@ -85,6 +83,10 @@ class ServerAgent:
         self._sandbox = Sandbox(
             sandbox, directory=self._directory, hidden=[*protected, self._state_folder], env=env
         )
+        refused = [*protected, *sandbox.private, self._state_folder]
+        self._guard = Guard(refused)
+        writing = WriteGuard(refused, is_fixed=self._sandbox.is_fixed)
+        self._files = Files(self._guard, limits.files, writing=writing)
         self._closed = False
         self._processes = ProcessTable(
             env=env,

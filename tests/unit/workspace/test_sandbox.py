@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_chatd.workspace.guard import FixedPathError, ProtectedPathError
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
-from jupyter_chatd.workspace.protocol import ProcessSignal, ProcessSpec
+from jupyter_chatd.workspace.protocol import Edit, FileEdits, ProcessSignal, ProcessSpec, WorkspaceError
 from jupyter_chatd.workspace.sandbox import Sandbox, SandboxError, SandboxPolicy, SandboxSettings
 from jupyter_chatd.workspace.server import ServerAgent
 
@@ -364,3 +365,62 @@ async def test_a_hidden_file_that_does_not_exist_is_not_made_a_folder(tmp_path: 
     sandbox = Sandbox(REQUIRED, directory=str(folder), hidden=hidden, env={"PATH": os.environ["PATH"]})
     assert sandbox.probe() is None
     assert [path.exists() for path in hidden] == [True, False]
+
+
+async def test_file_tools_keep_what_must_stay_in_the_sandbox(
+    make_agent: MakeAgent, folder: Path, tmp_path: Path
+) -> None:
+    """They act outside of it: what they put into a start-up file would be run outside."""
+    code, startup = tmp_path / "env", tmp_path / ".bashrc"
+    (code / "bin").mkdir(parents=True)
+    (folder / "link").symlink_to(code)
+    startup.write_text("safe")
+    agent = make_agent(
+        replace(REQUIRED, fixed=(str(startup), str(tmp_path / ".ssh")), fixed_folders=(str(code),))
+    )
+    named = [startup, tmp_path / ".ssh" / "rc", code / "bin" / "new", folder / "link" / "new", Path("/etc/x")]
+    for path in named:
+        with pytest.raises(FixedPathError, match="sandbox_writable"):
+            await agent.write_file(str(path), "bad")
+    edit = FileEdits(path=str(startup), edits=(Edit(search="safe", replace="bad"),))
+    with pytest.raises(WorkspaceError, match="sandbox_writable"):
+        await agent.edit_files([edit])
+    assert [path.exists() for path in named] == [True, False, False, False, False]
+    assert startup.read_text() == "safe"
+    assert (await agent.read_file(str(startup))).content == "1\tsafe"
+    await agent.write_file(str(folder / "own"), "good")
+
+
+async def test_file_tools_write_what_the_user_opened_to_commands(
+    make_agent: MakeAgent, tmp_path: Path
+) -> None:
+    code = tmp_path / "env"
+    (code / "lib").mkdir(parents=True)
+    agent = make_agent(replace(REQUIRED, fixed=(str(code),), writable=(str(code / "lib"),)))
+    await agent.write_file(str(code / "lib" / "new"), "good")
+    with pytest.raises(FixedPathError):
+        await agent.write_file(str(code / "new"), "bad")
+
+
+async def test_where_commands_write_what_they_like_so_do_file_tools(
+    make_agent: MakeAgent, tmp_path: Path
+) -> None:
+    settings = SandboxSettings(policy=SandboxPolicy.OFF, fixed=(str(tmp_path / ".bashrc"),))
+    await make_agent(settings).write_file(str(tmp_path / ".bashrc"), "mine")
+
+
+async def test_where_nothing_can_be_confined_that_must_be_file_tools_keep_it_too(
+    make_agent: MakeAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    agent = make_agent(replace(REQUIRED, fixed=(str(tmp_path / ".bashrc"),)))
+    with pytest.raises(FixedPathError):
+        await agent.write_file(str(tmp_path / ".bashrc"), "bad")
+
+
+async def test_file_tools_do_not_read_what_is_private(make_agent: MakeAgent, tmp_path: Path) -> None:
+    history = tmp_path / ".bash_history"
+    history.write_text("jupyter lab --IdentityProvider.token=s3cret")
+    agent = make_agent(replace(REQUIRED, private=(str(history),)))
+    with pytest.raises(ProtectedPathError):
+        await agent.read_file(str(history))
