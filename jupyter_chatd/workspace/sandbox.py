@@ -20,6 +20,9 @@ from .sockets import bound_sockets
 
 PROGRAM = "bwrap"
 _PROBE_LIMIT = 10.0  # seconds
+_PROBES = 3
+"""Before it counts as broken, for as long as the server lives: a socket of another program that goes away
+between being listed and being covered makes bubblewrap fail, once."""
 
 # Doors to other programs of the user, or to root: container engines, agents that hold keys, screens, editors
 # that run what they are sent. The journal has what Jupyter logs as a service, its token included.
@@ -164,6 +167,13 @@ class Sandbox:
         for folder in (*_outermost(self._hidden), *self._made):
             _make_missing(folder)
         self._sockets_of_others = bound_sockets()
+        for _ in range(_PROBES - 1):
+            if self._run_true() is None:
+                return None
+        return self._run_true()
+
+    def _run_true(self) -> str | None:
+        """Run a program that does nothing, confined; return what went wrong."""
         try:
             subprocess.run(
                 [*self._confine(read_only=False), "--", "/bin/true"],

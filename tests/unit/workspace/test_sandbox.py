@@ -353,6 +353,20 @@ async def test_a_bubblewrap_that_does_not_work_is_told(tmp_path: Path) -> None:
     assert "No permissions to create new namespace" in (sandbox.probe() or "")
 
 
+async def test_a_bubblewrap_that_failed_once_is_used(tmp_path: Path) -> None:
+    """What was to be covered may go away meanwhile: no reason to be unconfined until the next restart."""
+    program = tmp_path / "bwrap"
+    program.write_text(
+        f'#!/bin/sh\n[ -e {tmp_path}/failed ] && exec {shutil.which("bwrap")} "$@"\n'
+        f'touch {tmp_path}/failed; echo "bwrap: Can\'t get type of source /tmp/x" >&2; exit 1\n'
+    )
+    program.chmod(0o755)
+    settings = replace(REQUIRED, fixed=(str(tmp_path),))
+    sandbox = Sandbox(settings, directory="/srv", hidden=[], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert sandbox.probe() is None
+    assert (tmp_path / "failed").exists()
+
+
 async def test_off_is_off(make_agent: MakeAgent, secrets: Path) -> None:
     agent = make_agent(SandboxSettings(policy=SandboxPolicy.OFF))
     assert (await run(agent, f"cat {secrets}/key.json")).output == "sk-secret"
