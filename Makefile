@@ -40,7 +40,7 @@ lab: $(STAMPS)/lab $(STAMPS)/front-end ## Start JupyterLab with the agent, on th
 		$(if $(QUICKSTART),--LabApp.default_url=/lab/tree/$(QUICKSTART)) $(ARGS)
 
 .PHONY: test
-test: system $(STAMPS)/dev $(STAMPS)/front-end ## Run all tests
+test: system $(STAMPS)/dev $(STAMPS)/front-end $(STAMPS)/proxy ## Run all tests
 	python -m pytest $(ARGS)
 	cd labextension && jlpm test
 
@@ -104,6 +104,11 @@ $(STAMPS)/venv:
 $(STAMPS)/dev: pyproject.toml $(SERVER_CONFIG) $(STAMPS)/venv
 	SKIP_JUPYTER_BUILDER=1 python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(STAMPS)/lab
+
+# What a JupyterHub of the tests listens with.
+$(STAMPS)/proxy: | $(STAMPS)/dev
+	npm install --global --prefix $(VENV) --no-fund --no-audit configurable-http-proxy@4.6
+	@touch $@
 
 $(STAMPS)/lab: pyproject.toml $(SERVER_CONFIG) $(STAMPS)/venv
 	SKIP_JUPYTER_BUILDER=1 python -m pip install --quiet --editable '.[lab,bundle]'

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 
-MARK_S = 30.0  # seconds between marks; hubs ask every few minutes
+MARK_S = 5.0  # seconds between marks; a hub may stop servers that did nothing for ten
 
 NAME = "jupyter_chatd"
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
-from servers import JupyterServer
 
 PATIENCE = 60.0  # seconds
 RESTS = ("waiting", "error")
+
+
+class Place(Protocol):
+    """Where chats are: a server, or what a hub's proxy leads to."""
+
+    @property
+    def chats_url(self) -> str:
+        """The base of the chat routes."""
+        ...
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets a client in."""
+        ...
 
 
 class Chats:
@@ -20,7 +33,7 @@ class Chats:
         model: Of new chats.
     """
 
-    def __init__(self, server: JupyterServer, *, model: str = "demo:demo") -> None:
+    def __init__(self, server: Place, *, model: str = "demo:demo") -> None:
         self._base = server.chats_url
         self._model = model
         self._http = httpx.Client(headers=server.headers, timeout=PATIENCE)
