@@ -80,7 +80,10 @@ WORKSPACE_KINDS = ("server", "process", "hub")
 _STRICTEST = (Rule.OFF, Rule.ON, Rule.USER)
 
 _TOOLS = {
-    Capability.SHELL: ("execute", "process_output", "process_list", "process_signal"),
+    Capability.SHELL: (
+        *("execute", "process_output", "process_list", "process_signal"),
+        *("execute_code", "code_output", "interrupt_kernel", "restart_kernel", "inspect_variables"),
+    ),
     Capability.FILE_WRITES: ("write_file", "edit_files"),
     Capability.SUBAGENTS: ("spawn_agent", "wait_agent", "message_agent", "close_agent", "list_agents"),
     Capability.DESKTOP: ("computer",),

@@ -29,6 +29,12 @@ SAMPLE = ROOT / "etc" / "jupyterhub"
 GUIDE = (ROOT / "docs" / "jupyterhub.md").read_text()
 KEY = "sk-of-the-vendor-0815-very-secret"
 MODEL = "openai:fake-model"
+WISHES = """\
+c.JupyterChatd.enabled = True
+c.JupyterChatd.policy = {"shell": "on", "mcp": "user", "subagents": "off"}
+c.JupyterChatd.allowed = {"models": ["*:fake-model", "other:*"]}
+"""
+"""A user's own configuration: what is stricter holds, the rest does not."""
 GROUPS = {"ada": ("staff",), "bob": ("staff",), "sam": ("students",), "eve": ()}
 
 
@@ -76,6 +82,8 @@ def ada(hub: Hub) -> UserServer:
 
 @pytest.fixture(scope="module")
 def sam(hub: Hub) -> UserServer:
+    hub.home("sam").joinpath(".jupyter").mkdir(parents=True)
+    hub.home("sam").joinpath(".jupyter", "jupyter_server_config.py").write_text(WISHES)
     return hub.start_server("sam")
 
 
@@ -109,16 +117,19 @@ def test_who_is_in_none_has_no_route_nothing_to_see_and_nothing_that_runs(hub: H
     assert page_config(eve)["jupyterChatdEnabled"] == "false"
     assert not list(eve.home.rglob("jupyter_chatd*"))
     assert not list(eve.home.rglob("chats.db"))
+    process = server_process(eve)
+    assert Path(f"/proc/{process}/task/{process}/children").read_text() == ""
 
 
-def test_a_group_has_its_own_terms(sam: UserServer) -> None:
+def test_a_group_has_its_own_terms_which_no_setting_of_the_user_undoes(sam: UserServer) -> None:
     told = sam.get("api/experimental/chats/policy").json()
     assert {name for name, state in told["capabilities"].items() if not state["enabled"]} == {
         "shell",
         "mcp",
         "providers",
+        "subagents",
     }
-    assert told["allowed"]["models"] == [["openai:*", "demo:*"]]
+    assert told["allowed"]["models"] == [["*:fake-model", "other:*"], ["openai:*", "demo:*"]]
     with sam.chats(model=MODEL) as chats:
         chat_id = chats.begin('call execute with {"command": "touch made"}')
         chats.settle(chat_id)

@@ -80,7 +80,7 @@ def test_a_running_turn_keeps_its_server_and_somebody_who_looks_does_not(tmp_pat
                 wait_until_gone(hub, "bob")
             assert told
             time.sleep(max(0.0, 2.5 * CULLED_AFTER - (time.monotonic() - began)))
-            assert hub.server_state("ada")["ready"]
+            assert hub.server_state("ada").get("ready"), "the server was culled while its turn ran"
             assert chats.status(running) == "running"
             chats.interrupt(running)
             assert chats.settle(running)["status"] == "waiting"

@@ -11,6 +11,9 @@ from fakes.mcp_servers import build, serve_http
 from fakes.responder import respond
 from fakes.vendor import FakeVendor
 
+from jupyter_chatd.capabilities import CAPABILITY_OF, read_policy
+from jupyter_chatd.extension import JupyterChatd
+
 from .client import PATIENCE, Api, Json
 from .conftest import KEY, Serve
 from .mcp_tools import MODEL, called, called_again, offered, program, set_up
@@ -142,6 +145,17 @@ async def test_a_chat_that_writes_no_files_runs_its_commands_read_only(
     assert not (jp_root_dir / "one").exists()
 
 
+HARMLESS = {"read_file", "attach_file", "propose_plan", "ask_user_question"}
+"""Tools that need no capability: they look, or ask the user."""
+
+
+async def test_every_tool_needs_a_capability_or_is_known_to_need_none(api: Api, chatd: JupyterChatd) -> None:
+    """A new tool is put into `CAPABILITY_OF`, or it is one that every policy allows."""
+    names = set(chatd._running.runtime._engine().tools.names)
+    assert {"execute", "spawn_agent", "create_workspace"} <= names
+    assert names <= CAPABILITY_OF.keys() | HARMLESS
+
+
 # Models
 
 
@@ -176,8 +190,6 @@ async def test_a_chat_whose_model_was_allowed_once_calls_it_no_more(
     api: Api, openai: Serve, chatd: Any
 ) -> None:
     """A policy counts at run time, for chats that are there already."""
-    from jupyter_chatd.capabilities import read_policy
-
     async with openai(respond) as vendor:
         chat = await api.finished(model=MODEL)
         capabilities = chatd._running.runtime.capabilities

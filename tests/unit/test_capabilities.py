@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from jupyter_chatd.capabilities import (
-    CAPABILITY_OF,
     AllowList,
     Capabilities,
     Capability,
@@ -15,8 +14,6 @@ from jupyter_chatd.capabilities import (
     policy_of_environment,
     read_policy,
 )
-from jupyter_chatd.subagents.tools import subagent_tools
-from jupyter_chatd.tools.registry import builtin_tools
 
 
 def test_without_words_the_user_decides_and_everything_is_allowed() -> None:
@@ -118,13 +115,3 @@ def test_the_servers_own_folder_needs_no_capability() -> None:
     only_hub = Capabilities(policy=read_policy({}, {"workspace_kinds": ["server", "hub"]}))
     assert only_hub.allows_workspace_kind("hub")
     assert not only_hub.allows_workspace_kind("process")
-
-
-HARMLESS = {"read_file", "attach_file"}
-"""Tools that need no capability: they look."""
-
-
-def test_every_tool_of_the_server_needs_a_capability_or_is_known_to_need_none() -> None:
-    tools = (*builtin_tools(), *subagent_tools(None))  # type: ignore[arg-type] - only their names are looked at
-    names = {tool.definition.name for tool in tools}
-    assert names <= CAPABILITY_OF.keys() | HARMLESS
