@@ -333,7 +333,8 @@ class EditMessage:
         """Return the replacement and what the queue held."""
         original = self._original(tx)
         cell = tx.cell(self.chat_id)
-        self._interrupt_children(tx)
+        for child in tx.children_to_stop(self.chat_id, spawned_since=self.message_id):
+            interrupt_cell(child, drop=True)
         cell.delete_from(self.message_id)
         dropped = cell.empty_queue()
         message = cell.say(
@@ -363,15 +364,6 @@ class EditMessage:
                 detail=f"Message {self.message_id} has the role {message.role.value}.",
             )
         return message
-
-    def _interrupt_children(self, tx: Transaction) -> None:
-        rows = tx.conn.execute(
-            "SELECT id FROM chats WHERE parent_chat_id = ? AND spawn_message_id >= ?"
-            " AND status IN ('running', 'requires_action')",
-            (self.chat_id, self.message_id),
-        ).fetchall()
-        for row in rows:
-            interrupt_cell(tx.cell(row["id"], transition=Transition.INTERRUPT_DROP), drop=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,7 +439,7 @@ class InterruptChat:
         """Return the chat and the messages that its queue lost. Children lose their queues without a word."""
         seen = tx.peek(self.chat_id)
         if seen.chat.parent_chat_id is None:
-            for child in tx.running_children(self.chat_id):
+            for child in tx.children_to_stop(self.chat_id):
                 interrupt_cell(child, drop=True)
         if seen.state in _NOTHING_TO_STOP:
             return Interrupted(chat=seen.chat)
@@ -460,8 +452,13 @@ _NOTHING_TO_STOP = frozenset({State.W, State.E0, State.E1, State.I0, State.I1})
 
 
 def interrupt_cell(cell: Cell, *, drop: bool) -> tuple[QueuedMessage, ...]:
-    """Stop one chat that runs or waits for a client; return the queued messages dropped."""
+    """Stop one chat that runs or waits for a client; return the queued messages dropped.
+
+    One that is being interrupted loses its queue with *drop*, and nothing else.
+    """
     dropped = cell.empty_queue() if drop else ()
+    if cell.status is ChatStatus.INTERRUPTING:
+        return dropped
     if cell.status is ChatStatus.RUNNING:
         cell.set(status=ChatStatus.INTERRUPTING, compaction_requested_at=None)
         return dropped

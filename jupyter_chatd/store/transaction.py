@@ -48,6 +48,12 @@ __all__ = [
 _make_change = quick(Change)
 _know = quick(KnownChat)
 _SELECT_CHAT = f"SELECT *, {IS_UNREAD} FROM chats WHERE id = ?"  # noqa: S608 - built of literals
+_TO_STOP = {
+    "running": Transition.INTERRUPT_DROP,
+    "requires_action": Transition.INTERRUPT_DROP,
+    "interrupting": Transition.DELETE_QUEUED,
+}
+"""The row of the table by which a child is stopped, by its status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,14 +190,25 @@ class Transaction:
         self.cells[cell.id] = self._seen[cell.id] = cell
         return cell
 
-    def running_children(self, chat_id: str) -> list[Cell]:
-        """Open the children that an interruption takes along: those that run or wait for a client."""
+    def children_to_stop(self, chat_id: str, *, spawned_since: int | None = None) -> list[Cell]:
+        """Open the children that an interruption takes along: what runs, waits for a client, or is about to.
+
+        One that is being interrupted goes on with its queue afterwards, and to lose it is to lose all.
+
+        Args:
+            chat_id: The root.
+            spawned_since: Only those whose spawning call is of this message or a later one.
+        """
         rows = self.conn.execute(
-            "SELECT id FROM chats WHERE (parent_chat_id = ? OR root_chat_id = ?) AND id <> ?"
-            " AND status IN ('running', 'requires_action') ORDER BY created_at, id",
-            (chat_id, chat_id, chat_id),
+            "SELECT id, status FROM chats"
+            " WHERE (parent_chat_id = :chat OR root_chat_id = :chat) AND id <> :chat"
+            " AND (:since IS NULL OR spawn_message_id >= :since)"
+            " AND (status IN ('running', 'requires_action') OR status = 'interrupting'"
+            " AND EXISTS (SELECT 1 FROM queued_messages WHERE chat_id = chats.id))"
+            " ORDER BY created_at, id",
+            {"chat": chat_id, "since": spawned_since},
         ).fetchall()
-        return [self.cell(row["id"], transition=Transition.INTERRUPT_DROP) for row in rows]
+        return [self.cell(row["id"], transition=_TO_STOP[row["status"]]) for row in rows]
 
     def has_queue(self, chat_id: str) -> bool:
         """Whether queued messages wait in the chat, now."""

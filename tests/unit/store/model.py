@@ -519,7 +519,7 @@ def edit(draft: Draft, t: EditMessage) -> Any:
     record = draft.enter(t.chat_id, "W E0 E1 R0 R1 I0 I1 A0 A1")
     for child in draft.family(t.chat_id)[1:]:
         by = child.chat.spawned_by
-        if by is not None and by.message_id >= t.message_id and child.chat.status in (RUNNING, ACTION):
+        if by is not None and by.message_id >= t.message_id and _can_be_stopped(child):
             draft.applied.add(child.chat.id)
             _stop(draft, child, drop=True)
     dropped = record.queue
@@ -567,7 +567,7 @@ def interrupt(draft: Draft, t: InterruptChat) -> Any:
     record = draft.get(t.chat_id)
     if record.chat.parent_chat_id is None:
         for child in draft.family(t.chat_id)[1:]:
-            if child.chat.status in (RUNNING, ACTION):
+            if _can_be_stopped(child):
                 draft.applied.add(child.chat.id)
                 _stop(draft, child, drop=True)
     if record.state in ("W", "E0", "E1", "I0", "I1"):
@@ -577,9 +577,15 @@ def interrupt(draft: Draft, t: InterruptChat) -> Any:
     return lambda after: (told(t.chat_id)(after), dropped)
 
 
+def _can_be_stopped(child: Record) -> bool:
+    return child.chat.status in (RUNNING, ACTION) or child.state == "I1"
+
+
 def _stop(draft: Draft, record: Record, *, drop: bool) -> None:
     if drop:
         record = draft.put(replace(record, queue=()))
+    if record.chat.status is INTERRUPTING:
+        return
     record = draft.set(record, compaction_requested_at=None)
     if record.chat.status is RUNNING:
         draft.become(record, INTERRUPTING)

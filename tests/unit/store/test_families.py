@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jupyter_chatd.errors import ConflictError, InvalidInputError, StaleWorkError
-from jupyter_chatd.messages import CallKey
+from jupyter_chatd.messages import CallKey, Role
 from jupyter_chatd.store import State
 from jupyter_chatd.store.conversation import (
+    BusyBehavior,
     CreateChat,
     EditMessage,
     InterruptChat,
@@ -96,6 +97,19 @@ async def test_stopping_a_root_stops_its_children_and_drops_their_queues(both: L
     assert (both.record("c").state, both.record("child").state) == ("I0", "I0")
 
 
+async def test_stopping_a_root_stops_a_child_that_was_about_to_take_its_next_message(both: Lockstep) -> None:
+    """Its parent had just told it to do something else instead."""
+    await parent_with_child(both)
+    await both.do(Acquire(worker_id="w", runner_ids=("for child",)))
+    message = build.user("something else")
+    await both.do(SendMessage(chat_id="child", message=message, busy=BusyBehavior.INTERRUPT))
+    assert both.record("child").state == "I1"
+    await both.do(InterruptChat(chat_id="c"))
+    assert both.record("child").state == "I0"
+    await both.do(FinishInterruption(claim=both.claim("child")))
+    assert both.record("child").state == "W"
+
+
 async def test_stopping_an_idle_root_stops_what_still_runs_below(both: Lockstep) -> None:
     await parent_with_child(both)
     await both.do(FinishTurn(claim=both.claim()))
@@ -120,6 +134,14 @@ async def test_edit_stops_only_children_of_the_calls_that_it_deletes(both: Locks
     await spawn(both, key, child="young")
     await both.do(EditMessage(chat_id="c", message_id=second, message=build.user("2nd")))
     assert (both.record("child").state, both.record("young").state) == ("R0", "I0")
+
+
+async def test_edit_stops_a_child_that_was_about_to_take_its_next_message(both: Lockstep) -> None:
+    await parent_with_child(both)
+    await both.do(SendMessage(chat_id="child", message=build.user("instead"), busy=BusyBehavior.INTERRUPT))
+    first = next(row.id for row in both.record().visible if row.role is Role.USER)
+    await both.do(EditMessage(chat_id="c", message_id=first, message=build.user("1st")))
+    assert both.record("child").state == "I0"
 
 
 # The archive
