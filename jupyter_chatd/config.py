@@ -14,6 +14,8 @@ from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError,
 from traitlets.config import Config
 
 from .capabilities import ENABLED_VARIABLE, Policy, enabled_by_environment, policy_of_environment, read_policy
+from .desktop import defaults
+from .desktop.geometry import Size, parse_size
 from .files import library
 from .loop import answer, compaction, decide, engine, retry, worker
 from .loop.approvals import ApprovalPolicy, parse_rule
@@ -144,6 +146,34 @@ class Settings(HasTraits):
         Unicode(),
         help="Slugs of MCP servers whose programs run outside the sandbox whatever sandbox_mcp says. Never "
         "those of a .mcp.json.",
+    ).tag(config=True)
+
+    desktop_launcher = Enum(
+        list(defaults.LAUNCHERS),
+        defaults.AUTO,
+        help="How chats get a desktop: xvnc (TigerVNC), portabledesktop, socket (desktop_socket), fake (for "
+        "tests), or auto: socket when one is set, else xvnc, else portabledesktop.",
+    ).tag(config=True)
+    desktop_socket = Unicode(
+        "", help="Unix socket of an RFB (VNC) server without password that all chats share as their desktop."
+    ).tag(config=True)
+    desktop_size = Unicode(
+        str(defaults.DEFAULT_SIZE),
+        help="Width and height of new desktops, in pixels. Models read the default as it is.",
+    ).tag(config=True)
+    desktop_idle_timeout = Float(
+        defaults.IDLE_LIMIT,
+        min=1.0,
+        help="Seconds after which a desktop that nobody used is stopped; looking at it is no use.",
+    ).tag(config=True)
+    desktop_limit = Int(
+        defaults.MOST_DESKTOPS,
+        min=1,
+        help="Desktops that may run at the same time; each takes 100 MB and more.",
+    ).tag(config=True)
+    desktop_on_shared_hosts = Bool(
+        False,
+        help="Whether portabledesktop may be used where other people have accounts; they reach its desktops.",
     ).tag(config=True)
 
     step_limit = Int(decide.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
@@ -281,6 +311,18 @@ class Settings(HasTraits):
         if wrong := sorted(set(models) - set(types)):
             raise TraitError(f"subagent_models names {wrong}; the types are {', '.join(types)}")
         return models
+
+    @validate("desktop_size")
+    def _check_desktop_size(self, proposal: Config) -> str:
+        try:
+            return str(parse_size(proposal["value"]))
+        except ValueError as error:
+            raise TraitError(f"desktop_size: {error}") from error
+
+    @property
+    def size_of_desktops(self) -> Size:
+        """Of new desktops."""
+        return parse_size(self.desktop_size)
 
     @property
     def approval_policy(self) -> ApprovalPolicy:

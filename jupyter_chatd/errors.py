@@ -14,7 +14,7 @@
      ├─ StoreError               the database cannot be used
      │   ├─ NewerSchemaError     the file was written by a newer release
      │   └─ UnknownContentVersionError
-     ├─ DesktopError             a desktop cannot be used; its tree is in desktop/errors.py
+     ├─ DesktopError             a desktop cannot be used; its tree is in desktop/errors.py  500, 429
      └─ ModelError               a model call failed; carries an ErrorDetail
 
 A class exists because some caller does something different on it. Messages say what was expected, what came,

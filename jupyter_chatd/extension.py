@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_config_dir
+from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 
 from .capabilities import Capabilities, Policy
@@ -30,6 +30,9 @@ from .workspace.limits import AgentLimits, OutputLimits
 from .workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings
 
 KEY_FILE = "keys.json"
+UNCONFINED_DESKTOP = (
+    "another setting: its programs run outside of the sandbox, which c.JupyterChatd.sandbox requires"
+)
 
 
 class JupyterChatd(Settings, ExtensionApp):
@@ -216,6 +219,7 @@ class JupyterChatd(Settings, ExtensionApp):
             tools=Toolbox(builtin_tools()),
             workspace=self._agent,
             provisioners=self._build_provisioners(),
+            desktops=self._build_desktops,
             elsewhere=self._build_elsewhere,
         )
 
@@ -249,6 +253,30 @@ class JupyterChatd(Settings, ExtensionApp):
         from .workspaces.process import agents_folder
 
         return agents_folder(self._folder)
+
+    def _build_desktops(self) -> Any:
+        from .desktop.manager import DesktopManager
+
+        return DesktopManager(
+            self._build_launcher(),
+            size=self.size_of_desktops,
+            idle_limit_s=self.desktop_idle_timeout,
+            limit=self.desktop_limit,
+        )
+
+    def _build_launcher(self) -> Any:
+        from .desktop.launchers.choice import choose_launcher
+        from .desktop.launchers.refused import RefusedLauncher
+
+        if self.sandbox_settings.policy is SandboxPolicy.REQUIRED:
+            return RefusedLauncher(self.desktop_launcher, UNCONFINED_DESKTOP)
+        return choose_launcher(
+            self.desktop_launcher,
+            Path(jupyter_runtime_dir()),
+            directory=Path(self._directory),
+            socket=Path(self.desktop_socket).expanduser() if self.desktop_socket else None,
+            allow_shared_host=self.desktop_on_shared_hosts,
+        )
 
     def _build_mcp(self) -> Any:
         from .mcp.service import McpService

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .capabilities import Capability, Policy
 from .capability_choices import CapabilityChoices
+from .desktop.desktops import Desktops
+from .desktop.errors import LauncherMissingError
+from .events import Change
 from .files import FileLibrary
 from .files.library import MAX_BYTES
 from .housekeeping import Housekeeper
@@ -46,6 +50,9 @@ from .workspaces.manager import WorkspaceManager
 from .workspaces.provisioner import Provisioner
 from .workspaces.templates import TemplateCatalog
 from .workspaces.tools import workspace_tools
+
+if TYPE_CHECKING:  # loaded when somebody wants a desktop
+    from .desktop.manager import DesktopManager
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +130,7 @@ class Runtime:
         tools: Iterable[Tool],
         workspace: WorkspaceAgent,
         provisioners: Mapping[str, Provisioner] | None = None,
+        desktops: Callable[[], DesktopManager] | None = None,
         elsewhere: Callable[[Callable[[Chat], WorkspaceAgent]], Elsewhere] | None = None,
     ) -> None:
         """Take the parts that are made outside.
@@ -130,6 +138,7 @@ class Runtime:
         Args:
             workspace: The agent of this server itself, which chats without a workspace use.
             provisioners: What starts and stops workspaces, by kind; `None` for no workspaces.
+            desktops: Makes the manager of desktops, with the first use; `None` for no desktops.
             elsewhere: Makes what looks for skills and MCP servers, given what finds the agent of a chat.
         """
         self.options = options
@@ -142,6 +151,7 @@ class Runtime:
             auto_archive_days=options.auto_archive_days,
             retention_days=options.retention_days,
         )
+        self.desktops = Desktops(desktops or _no_desktops)
         self._worker_id = uuid.uuid4().hex
         self._models = models
         self._tools = tools
@@ -170,6 +180,8 @@ class Runtime:
         await self.capabilities.read()
         self.feeds = Feeds(self.store)
         self._stack.push_async_callback(self.feeds.close)
+        self._stack.push_async_callback(self.desktops.close)
+        self._stack.callback(self.store.listen(self._stop_desktop))
         await self._reconcile()
         self.prompts = PromptSettings(
             self.store,
@@ -209,6 +221,11 @@ class Runtime:
         self.housekeeper.start()
         if unclean:
             self._check = asyncio.create_task(self._check_database(), name="chatd-quick-check")
+
+    def _stop_desktop(self, change: Change) -> None:
+        """A family that is archived or gone needs its desktop no more."""
+        if change.chat.archived or change.purged:
+            self.desktops.stop_soon(change.chat.id)
 
     def _make_workspaces(self) -> None:
         self.workspaces = WorkspaceManager(
@@ -307,3 +324,7 @@ class Runtime:
 def _has_left_locks(folder: Path) -> bool:
     """Whether a worker was here that did not take leave."""
     return any(is_free(lock) for lock in folder.glob("*.lock"))
+
+
+def _no_desktops() -> DesktopManager:
+    raise LauncherMissingError("This agent was made without desktops.")

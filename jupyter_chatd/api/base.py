@@ -15,6 +15,7 @@ from tornado import web
 
 from .. import wire
 from ..capabilities import Capability
+from ..desktop.errors import DesktopLimitError
 from ..errors import (
     ChatdError,
     ConflictError,
@@ -345,7 +346,7 @@ def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
             envelope |= {"detail": error.detail} if error.detail else {}
         case FileTooLargeError():
             status = 413
-        case QueueFullError():
+        case QueueFullError() | DesktopLimitError():
             status = 429
         case UnavailableError():
             status = 503

@@ -25,6 +25,7 @@ MAX_NAME = 200  # characters, of a model, a provider's display name, an id
 MAX_CLIENT_TOOLS = 128
 MAX_MCP_SERVERS = 100
 MAX_TOOL_NAMES = 1000
+MAX_ACTIONS = 50
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -419,3 +420,10 @@ class Trust:
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     trusted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesktopActions:
+    """`POST chats/{id}/desktop/action`: each as `desktop.dialects.neutral` spells it."""
+
+    actions: Annotated[list[FreeJson], Field(min_length=1, max_length=MAX_ACTIONS)]

@@ -10,6 +10,7 @@ from . import (
     chats,
     context,
     description,
+    desktop,
     files,
     mcp,
     messages,
@@ -41,5 +42,6 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *messages.ROUTES,
     *actions.ROUTES,
     *stream.ROUTES,
+    *desktop.ROUTES,
     *base.ROUTES,
 ]

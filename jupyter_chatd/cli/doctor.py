@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_path
+from jupyter_core.paths import jupyter_path, jupyter_runtime_dir
 
 from .._version import __version__
 from ..capabilities import ENABLED_VARIABLE
@@ -18,6 +18,8 @@ from ..client.client import AsyncClient
 from ..client.errors import ClientError
 from ..client.records import RunningServer, running_servers
 from ..config import mcp_policy
+from ..desktop.defaults import AUTO
+from ..desktop.launchers.choice import choose_launcher
 from ..errors import ChatdError
 from ..extension import KEY_FILE
 from ..mcp.secret_file import FILE_NAME as SECRETS_FILE
@@ -50,6 +52,7 @@ async def examine() -> AsyncIterator[Finding]:
         async for finding in _mcp(record):
             yield finding
     yield _confinement()
+    yield _desktop()
 
 
 def _versions() -> Finding:
@@ -210,3 +213,24 @@ def _confinement() -> Finding:
     if policy is SandboxPolicy.REQUIRED:
         return Finding(topic="sandbox", text=f"required, so no command runs: {problem}", level=Level.FAILED)
     return Finding(topic="sandbox", text=f"unconfined: {problem}. {_UNCONFINED}", level=Level.NOTE)
+
+
+def _desktop() -> Finding:
+    """Say what the desktops of servers with this configuration would be made with."""
+    configured = load_config().JupyterChatd
+    if configured.get("sandbox") == SandboxPolicy.REQUIRED.value:
+        text = "none: their programs would run outside of the sandbox, which is required"
+        return Finding(topic="desktop", text=text, level=Level.NOTE)
+    socket = configured.get("desktop_socket", "")
+    try:
+        launcher = choose_launcher(
+            configured.get("desktop_launcher", AUTO),
+            Path(jupyter_runtime_dir()),
+            socket=Path(socket).expanduser() if socket else None,
+            allow_shared_host=configured.get("desktop_on_shared_hosts", False),
+        )
+    except ValueError as error:
+        return Finding(topic="desktop", text=f"c.JupyterChatd.desktop_launcher: {error}", level=Level.FAILED)
+    if missing := launcher.missing():
+        return Finding(topic="desktop", text=f"none yet: {launcher.name} needs {missing}", level=Level.NOTE)
+    return Finding(topic="desktop", text=f"made with {launcher.name}")

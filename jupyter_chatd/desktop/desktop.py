@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from .actions import Action, Screenshot, placed
@@ -16,6 +14,7 @@ from .errors import DesktopError, DesktopLostError, DesktopStartError
 from .geometry import Point, Size
 from .launchers.launcher import Launched, Launcher
 from .rfb import Connection
+from .status import State, Status
 
 log = logging.getLogger(__name__)
 
@@ -23,29 +22,6 @@ CONNECT_LIMIT = 10.0  # seconds for a launched server to answer
 RECONNECT_LIMIT = 3.0  # seconds for a running one
 _CONNECT_PAUSE = 0.02  # seconds
 _STOPPED = "The desktop was stopped. Another one starts when it is used again."
-
-
-class State(Enum):
-    """Where a desktop is in its life."""
-
-    STOPPED = "stopped"
-    """Nothing runs: not used yet, idle for long, or crashed. The next use starts it."""
-    STARTING = "starting"
-    RUNNING = "running"
-    FAILED = "failed"
-    """The last start did not work. The next use tries again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What is known of a desktop."""
-
-    state: State
-    launcher: str
-    size: Size
-    """Its own while it runs, else the one it will be asked for."""
-    problem: str | None = None
-    """Why it failed or crashed."""
 
 
 class Desktop:
@@ -102,6 +78,8 @@ class Desktop:
         Raises:
             DesktopError: it could not be started.
         """
+        if self._is_running() and self._launched is not None:
+            return self._launched.socket  # a viewer does not wait for the model's actions
         async with self._use():
             assert self._launched is not None
             return self._launched.socket
@@ -145,6 +123,11 @@ class Desktop:
             return await self._picture(size)
         except DesktopLostError:
             return await self._picture(size)
+
+    async def glance(self) -> Picture | None:
+        """Return the screen for somebody who only looks, `None` when it does not run. This is no use."""
+        async with self._turn:
+            return await self._driver.picture() if self._driver and self._is_running() else None
 
     async def release(self) -> None:
         """Let go of keys and buttons that actions left down, if it runs."""

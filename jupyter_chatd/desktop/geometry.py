@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from .errors import ActionError
@@ -10,6 +11,8 @@ from .errors import ActionError
 LONGEST_EDGE = 1568  # pixels
 MOST_PIXELS = 1_150_000
 """What every vendor's models read without scaling: the smallest is Anthropic's before Opus 4.7."""
+SMALLEST, LARGEST = 64, 7680
+"""Edges of a desktop that somebody may ask for, in pixels."""
 _GOOD_WIDTHS = (1280, 1024)
 
 
@@ -32,6 +35,21 @@ class Size:
         """Return the largest size of the same shape that is within *limit*; may be larger than this one."""
         scale = min(limit.width / self.width, limit.height / self.height)
         return Size(width=max(1, round(self.width * scale)), height=max(1, round(self.height * scale)))
+
+
+def parse_size(text: str) -> Size:
+    """Return the size that `1280x800` means.
+
+    Raises:
+        ValueError: it means none, or one that no desktop should have.
+    """
+    found = re.fullmatch(r"\s*(\d{1,5})\s*x\s*(\d{1,5})\s*", text)
+    size = Size(width=int(found[1]), height=int(found[2])) if found else None
+    if size is None or not all(SMALLEST <= edge <= LARGEST for edge in (size.width, size.height)):
+        raise ValueError(
+            f"Expected a size such as 1280x800, {SMALLEST} to {LARGEST} pixels each; came {text!r}."
+        )
+    return size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

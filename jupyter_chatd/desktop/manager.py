@@ -6,16 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from .desktop import Desktop, State
+from .defaults import DEFAULT_SIZE, IDLE_LIMIT, MOST_DESKTOPS
+from .desktop import Desktop
 from .errors import DesktopLimitError
 from .geometry import Size
-from .launchers.launcher import DEFAULT_SIZE, Launcher
+from .launchers.launcher import Launcher
+from .status import State, Status
 
 log = logging.getLogger(__name__)
-
-IDLE_LIMIT = 30 * 60.0  # seconds
-MOST_DESKTOPS = 8
-"""Each takes 100 MB, and what its programs take."""
 
 
 class DesktopManager:
@@ -40,6 +38,13 @@ class DesktopManager:
         self._desktops: dict[str, Desktop] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle_status(self) -> Status:
+        """What is known of the desktop of a family that has none yet."""
+        missing = self.launcher.missing()
+        problem = f"The desktop needs {missing}." if missing else None
+        return Status(state=State.STOPPED, launcher=self.launcher.name, size=self._size, problem=problem)
 
     def get(self, family_id: str) -> Desktop:
         """Return a family's desktop, which starts when it is used. Ask again for each use: it may be stopped.

@@ -82,10 +82,17 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("GET", CHAT + "/approvals"): ("read", "chats"),
     ("POST", CHAT + "/approvals"): ("execute", "approvals"),
     ("GET", CHAT + "/stream"): ("read", "chats"),
+    ("GET", CHAT + "/desktop"): ("read", "desktops"),
+    ("GET", CHAT + "/desktop/screenshot"): ("read", "desktops"),
+    ("POST", CHAT + "/desktop/action"): ("execute", "desktops"),
+    ("POST", CHAT + "/desktop/start"): ("execute", "desktops"),
+    ("POST", CHAT + "/desktop/stop"): ("execute", "desktops"),
 }
 """What the authorizer is asked for each method of each route."""
 
 SOCKETS = ("/watch", CHAT + "/stream")
+
+NEEDS_A_DESKTOP = (CHAT + "/desktop/screenshot",)
 
 Route = tuple[str, str]
 
@@ -271,7 +278,8 @@ async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
         if method == "GET" and template not in SOCKETS:
             path = template.format_map(ids)
             query = [("q", "hello")] if path == "/search" else []
-            assert (await api.call("GET", path, params=query)).status == 200
+            status = 409 if template in NEEDS_A_DESKTOP else 200
+            assert (await api.call("GET", path, params=query)).status == status
     for path in ("/watch", f"/{chat['id']}/stream"):
         async with api.socket(path):
             pass

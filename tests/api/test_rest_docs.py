@@ -44,6 +44,7 @@ BODIES = {
     "POST /mcp/servers": requests.McpServerCreate,
     "PATCH /mcp/servers/{config_id}": requests.McpServerPatch,
     "POST /mcp/project": requests.Trust,
+    "POST /{chat_id}/desktop/action": requests.DesktopActions,
     "POST /workspaces": requests.WorkspaceCreate,
     "POST /workspaces/{workspace_id}/builds": requests.BuildCreate,
 }
@@ -124,6 +125,16 @@ async def test_the_commands_about_mcp_servers_work(api: Api) -> None:
     created = await run(api, first, {"URL": ""})
     for command in rest:
         await run(api, command, {"URL": "", "SERVER": created["id"]})
+
+
+@pytest.mark.parametrize("settings", [{"desktop_launcher": "fake"}])
+async def test_the_commands_about_desktops_work(api: Api) -> None:
+    chat = await api.finished()
+    some = list(commands((DOCS / "desktop.md").read_text("utf-8")))
+    assert len(some) == 5
+    for command in some:
+        if not command.url.endswith("/screenshot"):  # which test_desktop.py looks at
+            await run(api, command, {"URL": "", "CHAT": chat["id"]})
 
 
 async def run(api: Api, command: Command, known: Mapping[str, str]) -> Json:

@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from pathlib import Path
 
 from jupyter_chatd.desktop.actions import Click, Key
+from jupyter_chatd.desktop.defaults import DEFAULT_SIZE
 from jupyter_chatd.desktop.driver import Driver
 from jupyter_chatd.desktop.geometry import Point
-from jupyter_chatd.desktop.launchers.launcher import DEFAULT_SIZE
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
 from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.desktop.rfb import Connection

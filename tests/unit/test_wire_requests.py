@@ -16,6 +16,7 @@ from jupyter_chatd.api.requests import (
     Approvals,
     CallRef,
     CreateChat,
+    DesktopActions,
     EditMessage,
     Interrupt,
     McpServerCreate,
@@ -43,6 +44,7 @@ HELLO = [{"type": "text", "text": "hello"}]
 ALL = (
     Approvals,
     CreateChat,
+    DesktopActions,
     EditMessage,
     Interrupt,
     McpServerCreate,

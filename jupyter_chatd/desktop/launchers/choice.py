@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import LauncherMissingError
+from ..defaults import LAUNCHERS
 from .fake import FakeLauncher
 from .launcher import Launcher
 from .portabledesktop import PortabledesktopLauncher
+from .refused import RefusedLauncher
 from .socket import SocketLauncher
 from .xvnc import XvncLauncher
-
-AUTO = "auto"
-NAMES = (AUTO, "xvnc", "portabledesktop", "socket", "fake")
 
 
 def choose_launcher(
@@ -27,8 +25,8 @@ def choose_launcher(
     """Return the launcher called *name*; it may still miss something, see `Launcher.missing`.
 
     Args:
-        name: One of `NAMES`. `auto` is `socket` when one is configured, else `xvnc`, else `portabledesktop`;
-            when neither can launch it is `xvnc`, which says what to install.
+        name: One of `LAUNCHERS`. `auto` is `socket` when one is configured, else `xvnc`, else
+            `portabledesktop`; when neither can launch it is `xvnc`, which says what to install.
         parent: Below it each desktop gets a private folder.
         directory: Where programs of `xvnc` begin, default home.
         socket: The RFB server to attach to.
@@ -36,7 +34,6 @@ def choose_launcher(
         path: Where to look for programs, default `PATH`.
 
     Raises:
-        LauncherMissingError: `socket` without a socket.
         ValueError: there is no such launcher.
     """
     xvnc = XvncLauncher(parent, directory=directory, path=path)
@@ -51,8 +48,8 @@ def choose_launcher(
         case "portabledesktop":
             return portable
         case "socket":
-            raise LauncherMissingError("Expected the path of an RFB server's socket for the launcher socket.")
+            return RefusedLauncher(name, "the path of an RFB server's socket, c.JupyterChatd.desktop_socket")
         case "fake":
             return FakeLauncher(parent)
         case _:
-            raise ValueError(f"Expected one of {', '.join(NAMES)}, came {name!r}.")
+            raise ValueError(f"Expected one of {', '.join(LAUNCHERS)}, came {name!r}.")

@@ -8,10 +8,6 @@ from typing import Protocol
 
 from ..geometry import Size
 
-WIDTH, HEIGHT = 1280, 800
-DEFAULT_SIZE = Size(width=WIDTH, height=HEIGHT)
-"""What every vendor's models read without scaling."""
-
 
 class Launched(Protocol):
     """A desktop that was launched. Its socket can be connected to at once, by several clients."""

@@ -203,6 +203,31 @@ def test_doctor_names_the_file_that_switches_the_extension_off(run: Run, folder:
     assert f"failed  extension: switched off by {path}" in result.stdout.splitlines()
 
 
+@pytest.mark.parametrize(
+    "settings, level, text",
+    [
+        ({"desktop_launcher": "fake"}, "ok", "made with fake"),
+        ({"desktop_launcher": "socket"}, "note", "none yet: socket needs the path of an RFB server's socket"),
+        ({"desktop_socket": "/no/such"}, "note", "none yet: socket needs an RFB server that listens on"),
+        (
+            {"desktop_launcher": "vnc"},
+            "failed",
+            "c.JupyterChatd.desktop_launcher: Expected one of auto",
+        ),
+        ({"sandbox": "required"}, "note", "none: their programs would run outside of the sandbox"),
+    ],
+)
+def test_doctor_says_what_desktops_are_made_with(
+    run: Run, folder: Path, settings: dict[str, str], level: str, text: str
+) -> None:
+    _switch(folder, "true")
+    config = folder / "config" / "jupyter_server_config.json"
+    config.write_text(json.dumps({"JupyterChatd": settings}))
+    found = _findings(run("doctor", "--json"))["desktop"]
+    assert found["level"] == level
+    assert found["text"].startswith(text)
+
+
 def test_doctor_finds_damage(run: Run, folder: Path) -> None:
     _switch(folder, "true")
     path = folder / "data" / "jupyter_chatd" / "chats.db"

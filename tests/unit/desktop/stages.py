@@ -16,10 +16,11 @@ from typing import Protocol
 import pytest
 
 from jupyter_chatd.desktop.actions import Click
+from jupyter_chatd.desktop.defaults import DEFAULT_SIZE
 from jupyter_chatd.desktop.desktop import Desktop
 from jupyter_chatd.desktop.geometry import Point, Size
 from jupyter_chatd.desktop.launchers.fake import FakeLauncher
-from jupyter_chatd.desktop.launchers.launcher import DEFAULT_SIZE, Launcher
+from jupyter_chatd.desktop.launchers.launcher import Launcher
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
 
 MIDDLE = Point(x=640, y=400)

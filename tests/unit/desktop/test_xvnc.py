@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from jupyter_chatd.desktop.actions import Click, Drag, Hold, Key, Move, Scroll, Type
+from jupyter_chatd.desktop.defaults import DEFAULT_SIZE
 from jupyter_chatd.desktop.desktop import Desktop, State
 from jupyter_chatd.desktop.errors import DesktopLostError, DesktopStartError
 from jupyter_chatd.desktop.geometry import Point
 from jupyter_chatd.desktop.launchers import xvnc
 from jupyter_chatd.desktop.launchers.applications import find_applications
-from jupyter_chatd.desktop.launchers.launcher import DEFAULT_SIZE
 from jupyter_chatd.desktop.launchers.window_manager import find_window_manager
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
 from jupyter_chatd.desktop.rfb import Connection
