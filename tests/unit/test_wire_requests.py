@@ -14,6 +14,7 @@ from strategies import json_values
 from jupyter_chatd.api import requests
 from jupyter_chatd.api.requests import (
     Approvals,
+    BuildCreate,
     CallRef,
     CreateChat,
     DesktopActions,
@@ -28,6 +29,7 @@ from jupyter_chatd.api.requests import (
     NewToolResult,
     NoFields,
     PatchChat,
+    PolicyPatch,
     ProviderCreate,
     ProviderPatch,
     PutSystemPrompt,
@@ -35,6 +37,7 @@ from jupyter_chatd.api.requests import (
     SendMessage,
     ToolResults,
     Trust,
+    WorkspaceCreate,
 )
 from jupyter_chatd.errors import InvalidInputError
 from jupyter_chatd.messages import CallKey, ClientTool
@@ -43,6 +46,7 @@ from jupyter_chatd.wire import MAX_BODY_BYTES, MAX_DEPTH, dump_value, parse_body
 HELLO = [{"type": "text", "text": "hello"}]
 ALL = (
     Approvals,
+    BuildCreate,
     CreateChat,
     DesktopActions,
     EditMessage,
@@ -53,6 +57,7 @@ ALL = (
     ModelConfigPatch,
     NoFields,
     PatchChat,
+    PolicyPatch,
     ProviderCreate,
     ProviderPatch,
     PutSystemPrompt,
@@ -60,6 +65,7 @@ ALL = (
     SendMessage,
     ToolResults,
     Trust,
+    WorkspaceCreate,
 )
 
 
