@@ -15,6 +15,7 @@ from .capabilities import Capability, Policy
 from .capability_choices import CapabilityChoices
 from .desktop.desktops import Desktops
 from .desktop.errors import LauncherMissingError
+from .errors import ModelError
 from .events import Change
 from .files import FileLibrary
 from .files.library import MAX_BYTES
@@ -37,10 +38,11 @@ from .store.conversation import QUEUE_LIMIT
 from .store.reads import impossible_chats
 from .store.work import Reconcile
 from .stream import Feeds
-from .subagents.catalog import Catalog
+from .subagents.catalog import NO_DESKTOP, Catalog
 from .subagents.manager import SUBAGENTS, SubagentManager, find_no_servers
 from .subagents.tools import subagent_tools
 from .tools.ask_user_question import AskUserQuestion
+from .tools.computer import Computer
 from .tools.propose_plan import ProposePlan
 from .tools.protocol import Tool
 from .tools.registry import Toolbox
@@ -200,7 +202,9 @@ class Runtime:
         self._found_elsewhere = self._elsewhere(self.lookup.agent_of) if self._elsewhere else None
         self.subagents = SubagentManager(
             self.service,
-            catalog=replace(self.options.subagents, why_no_desktop=self._why_no_desktop),
+            catalog=replace(
+                self.options.subagents, why_no_desktop=self._why_no_desktop, why_no_model=self._why_no_model
+            ),
             limit=self.options.subagent_limit,
             find_servers=self._found_elsewhere.find_servers if self._found_elsewhere else find_no_servers,
         )
@@ -261,6 +265,13 @@ class Runtime:
             log.info("The workspace of chat %s does not tell how it runs commands: %r", chat.id, error)
             return None
 
+    async def _why_no_model(self, model: str, model_config_id: str | None) -> str | None:
+        try:
+            await self._models.resolve(model, model_config_id)
+        except ModelError as error:
+            return f"its model {model} cannot be used. {error.error.message}"
+        return None
+
     @property
     def _locks(self) -> Path:
         return self.options.folder / "workers"
@@ -281,6 +292,7 @@ class Runtime:
                     *(workspace_tools(self.workspaces, self.lookup) if self._provisioners else ()),
                     ProposePlan(),
                     AskUserQuestion(),
+                    Computer(self.desktops),
                 ]
             ),
             workspace=self.lookup.agent_of,
@@ -302,9 +314,14 @@ class Runtime:
             capacity=asyncio.Semaphore(options.max_model_calls),
         )
 
-    async def _why_no_desktop(self, chat: Chat) -> str | None:
-        off = self.capabilities.now.why_not(Capability.DESKTOP)
-        return off or await self.options.subagents.why_no_desktop(chat)
+    async def _why_no_desktop(self, _chat: Chat) -> str | None:
+        if off := self.capabilities.now.why_not(Capability.DESKTOP):
+            return off
+        try:
+            missing = self.desktops.manager.launcher.missing()
+        except LauncherMissingError as error:
+            return str(error)
+        return f"the desktop needs {missing}" if missing else None
 
     async def _reconcile(self) -> None:
         """Stop chats that are in a state which no transition leads to; their error says so."""
@@ -327,4 +344,4 @@ def _has_left_locks(folder: Path) -> bool:
 
 
 def _no_desktops() -> DesktopManager:
-    raise LauncherMissingError("This agent was made without desktops.")
+    raise LauncherMissingError(NO_DESKTOP)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from .actions import Action, Screenshot, placed
+from .control import Control
 from .driver import Done, Driver, Picture
 from .errors import DesktopError, DesktopLostError, DesktopStartError
 from .geometry import Point, Size
@@ -43,6 +44,8 @@ class Desktop:
             on_use: Called before and after each use.
             on_start: Called before each start; a `DesktopError` of it prevents that.
         """
+        self.control = Control()
+        """Whether a person has taken it. `act` does not ask: people use it as well."""
         self._launcher = launcher
         self._size = size
         self._on_use = on_use or _nothing
@@ -146,6 +149,7 @@ class Desktop:
         Whoever uses it, now or later, gets a `DesktopLostError`.
         """
         self._is_closed = True
+        self.control.give_back()
         if self._use_limit is not None:
             self._use_limit.reschedule(asyncio.get_running_loop().time())
         async with self._turn:

@@ -98,6 +98,13 @@ DEFAULTS = (
 )
 """What follows: what can be repeated without harm is free, all else is asked about once per chat."""
 
+SAFETY_CHECKS = tuple(
+    Rule(tool="computer", arguments=pattern, ask=Ask.ALWAYS)
+    for pattern in (r'"pending_safety_checks": \[\{', r'"decision": "require_confirmation"')
+)
+"""Actions that the vendor itself wants a person to confirm, OpenAI's and Google's: asked about in all chats,
+each time. In JSON, quotes within text stand behind a backslash, so what is typed does not look like this."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
@@ -125,7 +132,7 @@ class ApprovalPolicy:
             grants: What was allowed in this chat.
             directory: The workspace's folder; `None` when it is not known, and then nothing lies inside.
         """
-        forced = _first(self.forced, call, directory)
+        forced = _first((*self.forced, *SAFETY_CHECKS), call, directory)
         ask = forced or self._ask(call, mode, is_repeatable=is_repeatable, directory=directory)
         match ask:
             case Ask.NEVER:

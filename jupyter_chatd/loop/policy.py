@@ -22,6 +22,7 @@ _WORKSPACES = frozenset(
 _PLANNING = frozenset({"propose_plan", "ask_user_question"})
 _STOPS = frozenset({"propose_plan"})
 _SUBAGENTS = frozenset({"spawn_agent", "wait_agent", "message_agent", "close_agent", "list_agents"})
+_COMPUTER = frozenset({"computer"})
 _SUBAGENTS_OF_A_PLAN = frozenset({"spawn_agent", "wait_agent", "list_agents"})
 
 
@@ -33,6 +34,7 @@ class ChatKind(Enum):
     PLAN = "plan"
     PLAN_CHILD = "plan child"
     EXPLORE = "explore"
+    COMPUTER_USE = "computer use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +71,9 @@ class ToolPolicy:
 _POLICIES = {
     policy.kind: policy
     for policy in (
-        ToolPolicy(kind=ChatKind.ROOT, denied=_PLANNING),
-        ToolPolicy(kind=ChatKind.CHILD, denied=_PLANNING | _SUBAGENTS | _WORKSPACES),
+        ToolPolicy(kind=ChatKind.ROOT, denied=_PLANNING | _COMPUTER),
+        ToolPolicy(kind=ChatKind.CHILD, denied=_PLANNING | _SUBAGENTS | _WORKSPACES | _COMPUTER),
+        ToolPolicy(kind=ChatKind.COMPUTER_USE, denied=_PLANNING | _SUBAGENTS | _WORKSPACES),
         ToolPolicy(
             kind=ChatKind.PLAN,
             allowed=_READS | _PLAN_FILE | _WORKSPACES | _PLANNING | _SUBAGENTS_OF_A_PLAN | {"attach_file"},
@@ -115,6 +118,8 @@ def _kind_of(chat: Chat, plan_mode: str | None) -> ChatKind:
         return ChatKind.EXPLORE
     if plan_mode is not None:
         return ChatKind.PLAN_CHILD if is_child else ChatKind.PLAN
+    if chat.mode == "computer_use":
+        return ChatKind.COMPUTER_USE
     return ChatKind.CHILD if is_child else ChatKind.ROOT
 
 

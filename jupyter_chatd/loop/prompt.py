@@ -24,6 +24,7 @@ from ..messages import (
 )
 from ..providers.protocol import PromptMessage
 from ..store.calls import INTERRUPTED
+from .screenshots import without_old_screenshots
 
 CACHED_TAIL = 2  # messages at the end that carry a prompt-cache mark
 
@@ -61,7 +62,7 @@ class PromptBuilder:
         messages = self._finished + self._convert(self._tail)
         split = _leading_system(messages)
         messages[split:split] = [_system_message(text) for text in system if text.strip()]
-        return mark_cache(messages)
+        return mark_cache(without_old_screenshots(messages))
 
     def _convert(self, rows: Sequence[Message]) -> list[PromptMessage]:
         messages = list(_converted(rows))

@@ -13,6 +13,7 @@ from ..messages import CallKey, Chat, Grant, Message, ToolCallPart, TurnOptions
 from ..providers.protocol import ToolDefinition
 from ..store import Claim
 from ..subagents.tools import SpawnAgent
+from ..tools.computer import Computer
 from ..tools.protocol import Caller, Restraint, Tool, ToolContext
 from ..workspace.protocol import WorkspaceAgent, WorkspaceError
 from .approvals import ApprovalPolicy, ChatApprovals
@@ -186,10 +187,12 @@ async def find_turn_tools(engine: Engine, chat: Chat, row: Message | None) -> Tu
 
 
 async def _texts(tools: Tools, chat: Chat, policy: ToolPolicy) -> dict[str, ToolDefinition]:
-    spawn = tools.find(SpawnAgent.name)
-    if not isinstance(spawn, SpawnAgent) or not policy.allows(SpawnAgent.name):
-        return {}
-    return {SpawnAgent.name: await spawn.definition_for(chat)}
+    found = (tools.find(name) for name in (SpawnAgent.name, Computer.name) if policy.allows(name))
+    return {
+        tool.name: await tool.definition_for(chat)
+        for tool in found
+        if isinstance(tool, SpawnAgent | Computer)
+    }
 
 
 async def _directory(engine: Engine, chat: Chat) -> str | None:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from .computer import ENTRY, ComputerInUse, screen_tool
 from .endpoint import Endpoint
 from .errors import Cause, Failure, config_error, failure_of, model_error, scrub
 from .offload import call_off_loop
@@ -102,8 +103,9 @@ class BridgeModel:
         from .answer import AnswerReader
         from .vendor_parts import Origin
 
-        prompt = await self._build(call, vendor)
-        settings, parameters = self._settings(call, vendor, prompt)
+        computer = self._computer(call, vendor)
+        prompt = await self._build(call, vendor, computer)
+        settings, parameters = self._settings(call, vendor, prompt, computer)
         ask = partial(
             model_request_stream,
             vendor.model_for(call),
@@ -117,11 +119,11 @@ class BridgeModel:
             reader = AnswerReader(Origin.of(stream))
             async for event in stream:
                 for ours in reader.read(event):
-                    yield ours
+                    yield computer.read(ours) if computer else ours
             response = stream.get()
         self._check_end(response)
         for ours in reader.close(response, context_limit=self.context_limit):
-            yield ours
+            yield computer.read(ours) if computer else ours
 
     async def _open(self) -> Vendor:
         """The client, made at the first call. A failure is forgotten, so that the next call tries again."""
@@ -130,14 +132,23 @@ class BridgeModel:
         # Shielded: several chats may wait for it, and one of them may be stopped.
         return await asyncio.shield(self._vendor)
 
-    async def _build(self, call: ModelCall, vendor: Vendor) -> LibraryPrompt:
+    def _computer(self, call: ModelCall, vendor: Vendor) -> ComputerInUse | None:
+        """The vendor's own tool that stands for a tool of the call; `None` when there is none."""
+        tool = screen_tool(call)
+        try:
+            native = vendor.computer_tool(call) if tool else None
+        except ValueError as problem:
+            raise config_error(str(problem), provider=self._endpoint.provider) from None
+        return ComputerInUse(native=native, tool=tool) if native and tool else None
+
+    async def _build(self, call: ModelCall, vendor: Vendor, computer: ComputerInUse | None) -> LibraryPrompt:
         from .prompt import build_prompt
 
         model = vendor.model_for(call)
         may_reason = vendor.options(call).get("send_reasoning") is not False
         build = partial(
             build_prompt,
-            call.messages,
+            computer.write(call.messages) if computer else call.messages,
             system=model.system if may_reason else None,
             takes_reasoning=partial(vendor.takes_reasoning, model),
             cache_points=vendor.cache_points,
@@ -145,7 +156,7 @@ class BridgeModel:
         return await call_off_loop(build, size=len(call.messages))
 
     def _settings(
-        self, call: ModelCall, vendor: Vendor, prompt: LibraryPrompt
+        self, call: ModelCall, vendor: Vendor, prompt: LibraryPrompt, computer: ComputerInUse | None
     ) -> tuple[Mapping[str, Any], ModelRequestParameters]:
         try:
             settings = vendor.settings(call)
@@ -158,7 +169,9 @@ class BridgeModel:
             settings = {**settings, **vendor.cache_settings}
         if not call.may_call_tools:
             settings = {**settings, "tool_choice": "none"}
-        return settings, _parameters(call, native_tools=[search] if search else ())
+        if computer and computer.native.beta:
+            settings = {**settings, "anthropic_betas": [computer.native.beta]}
+        return settings, _parameters(call, computer, native_tools=[search] if search else ())
 
     def _check_end(self, response: Any) -> None:
         """Raise when the stream stopped without saying that it is over: what came is not the whole answer.
@@ -190,7 +203,7 @@ class BridgeModel:
 
 
 def _parameters(
-    call: ModelCall, *, native_tools: Sequence[AbstractNativeTool] = ()
+    call: ModelCall, computer: ComputerInUse | None = None, *, native_tools: Sequence[AbstractNativeTool] = ()
 ) -> ModelRequestParameters:
     """The tools, as the library takes them; *native_tools* are those that the vendor runs."""
     from pydantic_ai.models import ModelRequestParameters
@@ -198,7 +211,10 @@ def _parameters(
 
     tools = [
         ToolDefinition(
-            name=tool.name, description=tool.description, parameters_json_schema=dict(tool.input_schema)
+            name=tool.name,
+            description=tool.description,
+            parameters_json_schema=dict(tool.input_schema),
+            metadata={ENTRY: computer.entry} if computer and computer.tool is tool else None,
         )
         for tool in call.tools
     ]

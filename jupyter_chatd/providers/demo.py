@@ -6,8 +6,10 @@ What it does next follows from the prompt alone, so that a chat with it goes on 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
+import struct
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,6 +44,7 @@ HELP = """I understand these instructions:
 - replace "hello" with "good day" in notes.txt
 - list processes, check process ID, stop process ID
 - delegate "count to 3" and delegate "say hello", then wait for the subagents
+- open the desktop and open a terminal, type "ls", press Return and look at the screen
 - call TOOL with {"argument": "value"}
 - say TEXT, think about TEXT, count to N
 
@@ -127,7 +130,9 @@ def _with_waits(step: Sequence[Instruction], turn: Sequence[PromptMessage]) -> l
         UseTool(tool="wait_agent", args={"chat_id": chat_id}, intent=f"wait for subagent {chat_id[:8]}")
         for chat_id in made
     ]
-    nobody: list[Instruction] = [Tell("There is no subagent to wait for.")]
+    nobody: list[Instruction] = [
+        Tell("\n\n".join(filter(None, ("There is no subagent to wait for.", _report(turn)))))
+    ]
     return [
         one
         for instruction in step
@@ -190,7 +195,8 @@ def _report(turn: Sequence[PromptMessage]) -> str:
     parts = [part for message in turn for part in message.parts]
     calls = {part.tool_call_id: part for part in parts if isinstance(part, ToolCallPart)}
     results = (part for part in parts if isinstance(part, ToolResultPart))
-    return "\n\n".join(_outcome(result, calls.get(result.tool_call_id)) for result in results)
+    outcomes = (_outcome(result, calls.get(result.tool_call_id)) for result in results)
+    return "\n\n".join(filter(None, outcomes))
 
 
 def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
@@ -209,10 +215,28 @@ def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
             return f"Subagent {value.get('chat_id', '')[:8]} works on “{value.get('title')}”."
         case "wait_agent":
             return f"“{value.get('title')}” reports: {value.get('report')}"
+        case "computer":
+            return _desktop_outcome(args, value)
         case "edit_files":
             return f"I changed {', '.join(str(file['path']) for file in args.get('files', ()))}."
         case name:
             return f"{name} gave:\n{_quote(json.dumps(result.result, ensure_ascii=False, indent=1))}"
+
+
+def _desktop_outcome(args: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+    """What an action did; of a look at the screen its size, as a demo cannot see more."""
+    match args.get("action"):
+        case "type":
+            return f"I typed `{args.get('text')}`."
+        case "key":
+            return f"I pressed {args.get('keys')}."
+        case "click":
+            return f"I clicked at {args.get('at')}."
+        case "screenshot" if value.get("data"):
+            width, height = struct.unpack(">II", base64.b64decode(str(value["data"])[:44])[16:24])
+            return f"I took a picture of the screen, {width}x{height} pixels."
+        case _:
+            return ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -8,8 +8,17 @@
     check process ID, stop process ID       process_output, process_signal; "kill" for SIGKILL
     delegate "count to 3"                   spawn_agent; "delegate exploring ..." for a look-up
     wait for the subagents                  wait_agent, for each that this turn has spawned
+    open the desktop and ...                spawn_agent of type computer_use, which gets the rest; wait_agent
     call TOOL with {"x": 1}                 any tool that the chat has, a client's too
     say TEXT, think about TEXT, count to N  no tool
+
+A subagent at a desktop has `computer` and also understands:
+
+    open a terminal, open the browser       their keys, and a moment for the window
+    type "ls"                               "type" alone does not press Return
+    press Return, click at 100, 200
+    wait 2 seconds
+    look at the screen, read the screen     a picture
 
 "and" puts instructions into one step (their tools run at the same time), "then" and a new line into the next
 step. Text that itself holds such words goes into quotes or backticks.
@@ -71,16 +80,28 @@ class Plan:
 
 VERBS = (
     r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|delegate|wait|call|say|think"
-    r"|count)\b"
+    r"|count|open|type|press|click|look)\b"
 )
 QUOTED = re.compile(r"```(?:\w*\n)?.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)", re.DOTALL)
 NEXT_STEP = re.compile(rf"\s*(?:[,;.]?\s*\b(?:and )?then\b,?\s+(?={VERBS})|\n+)\s*", re.IGNORECASE)
-SAME_STEP = re.compile(rf"\s*[,;]?\s+and\s+(?={VERBS})|\s*;\s*(?={VERBS})", re.IGNORECASE)
+SAME_STEP = re.compile(
+    rf"\s*[,;]?\s+and\s+(?={VERBS})|\s*;\s*(?={VERBS})|\s*,\s*(?=(?:type|press|click|look|open) )",
+    re.IGNORECASE,
+)
+DESKTOP = re.compile(
+    r"(?:please |can you |could you )*open (?:the |a )?desktop(?:,? and|,? then|:)? (?P<task>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The rest is for the subagent, whatever it says."""
+START_WAIT = 4.0  # seconds for the browser that a new desktop opens, which would cover what opens before it
+WINDOW_WAIT = 2.0  # seconds for a program's window to open
 MASK = "\x00{}\x00"  # no message holds a NUL
 
 
 def parse_plan(text: str, *, directory: str) -> Plan:
     """Read *text*. Relative paths are taken in *directory*."""
+    if match := DESKTOP.fullmatch(text.strip()):
+        return Plan(steps=[[_use_desktop(match["task"])], [Collect()]])
     masked, quotes = _mask(text.strip())
     steps: list[list[Instruction]] = []
     unknown: list[str] = []
@@ -91,7 +112,7 @@ def parse_plan(text: str, *, directory: str) -> Plan:
             if found is None:
                 unknown.append(_unmask(clause.strip(), quotes))
             else:
-                instructions.append(found)
+                instructions += _with_pauses(found)
         steps.append(instructions)
     return Plan(steps=[step for step in steps if step], unknown=unknown)
 
@@ -182,6 +203,49 @@ def _delegate(exploring: str | None, prompt: str) -> Instruction:
     )
 
 
+def _use_desktop(task: str) -> Instruction:
+    args = {"type": "computer_use", "prompt": task}
+    return UseTool(tool="spawn_agent", args=args, intent=f"open the desktop and let a subagent “{task}”")
+
+
+_PROGRAMS = {"terminal": "ctrl+alt+t", "browser": "ctrl+alt+b"}
+"""The keys of desktops that we start."""
+
+
+def _computer(intent: str, action: str, **args: Any) -> UseTool:
+    return UseTool(tool="computer", args={"action": action, **args}, intent=intent)
+
+
+def _open(program: str) -> Instruction:
+    return _computer(f"open the {program.lower()}", "key", keys=_PROGRAMS[program.lower()])
+
+
+def _with_pauses(instruction: Instruction) -> Sequence[Instruction]:
+    """Put a moment before and after a program is opened: tools of one desktop run in their order."""
+    is_program = isinstance(instruction, UseTool) and instruction.args.get("keys") in _PROGRAMS.values()
+    return [_pause(START_WAIT), instruction, _pause(WINDOW_WAIT)] if is_program else [instruction]
+
+
+def _pause(seconds: str | float) -> Instruction:
+    return _computer("wait a moment", "wait", seconds=float(seconds))
+
+
+def _type(text: str) -> Instruction:
+    return _computer(f"type “{text}”", "type", text=text)
+
+
+def _press(keys: str) -> Instruction:
+    return _computer(f"press {keys}", "key", keys=keys)
+
+
+def _click(x: str, y: str) -> Instruction:
+    return _computer(f"click at {x}, {y}", "click", at=[int(x), int(y)])
+
+
+def _look() -> Instruction:
+    return _computer("look at the screen", "screenshot")
+
+
 def _call(tool: str, args: str | None) -> Instruction | None:
     try:
         value = cast("object", json.loads(args or "{}"))
@@ -210,6 +274,12 @@ CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
             r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms]+))?",
             _run,
         ),
+        (r"open (?:a |the )?(?P<program>terminal|browser)", _open),
+        (r"(?:look at|read) (?:what is on )?the screen", _look),
+        (r"type (?P<text>.+)", _type),
+        (r"press (?P<keys>\S+)", _press),
+        (r"click (?:at )?\(?(?P<x>\d{1,4}),? (?P<y>\d{1,4})\)?", _click),
+        (r"wait (?:for )?(?P<seconds>\d{1,2}) seconds?", _pause),
         (rf"read {PATH}", _read),
         (rf"write (?P<content>.+) (?:in)?to {PATH}", _write),
         (rf"create (?:a )?{PATH} (?:with|containing|saying) (?P<content>.+)", _create),

@@ -27,6 +27,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import ValidationError
 
+from . import openai_computer
 from .offload import LONG_PROMPT, body_size
 
 T = TypeVar("T")
@@ -118,14 +119,24 @@ class _Chunks(AsyncStream[_Chunk]):
 
 class _Responses(AsyncResponses):
     async def create(self, **params: Any) -> Any:
+        body = _body(params)
+        has_computer = openai_computer.is_told(body)
         return await self._post(
             "/responses",
-            body=_body(params),
+            body=openai_computer.to_wire(body) if has_computer else body,
             options=_options(params),
             cast_to=Response,
             stream=bool(params.get("stream")),
-            stream_cls=AsyncStream[ResponseStreamEvent],
+            stream_cls=_ComputerEvents if has_computer else AsyncStream[ResponseStreamEvent],
         )
+
+
+class _ComputerEvents(AsyncStream[ResponseStreamEvent]):
+    """A stream whose calls of the computer tool are function calls."""
+
+    async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
+        async for event in super()._iter_events():
+            yield ServerSentEvent(event=event.event, data=openai_computer.from_wire(event.data))
 
 
 def _body(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,9 @@ class ToolDefinition:
     name: str
     description: str
     input_schema: JsonObject = field(default_factory=lambda: {"type": "object", "properties": {}})
+    screen: tuple[int, int] | None = None
+    """Of the tool that uses a desktop: width and height of what it shows, in pixels. Vendors with a computer
+    tool of their own are told of that instead; calls of it come back under this tool's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,11 @@ import gc
 import importlib
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .computer import NativeTool, find_native_tool
 from .endpoint import Endpoint, Kind
 from .prices import load_prices
 from .protocol import ModelCall
@@ -61,6 +62,8 @@ class Vendor:
     takes_reasoning: Callable[[LibraryModel, ThinkingPart], bool] = always
     """Whether the vendor takes a piece of its own reasoning back as such; the library would send any other
     as text."""
+    computer_tools: Mapping[str, Sequence[NativeTool]] = field(default_factory=dict[str, Any])
+    """Computer tools of the vendor's own, by the class of the library's model that can tell of them."""
 
     def options(self, call: ModelCall) -> Mapping[str, Any]:
         """The call's options for this vendor."""
@@ -69,6 +72,16 @@ class Vendor:
     def model_for(self, call: ModelCall) -> LibraryModel:
         """The model, through the API that the call's options choose."""
         return self.by_api.get(self.options(call).get("api") or "", self.model)
+
+    def computer_tool(self, call: ModelCall) -> NativeTool | None:
+        """The vendor's own computer tool for this call, `None` for a plain function.
+
+        Raises:
+            ValueError: the options name one that there is not.
+        """
+        model = self.model_for(call)
+        tools = self.computer_tools.get(type(model).__name__, ())
+        return find_native_tool(tools, model=model.model_name, options=self.options(call))
 
 
 def open_vendor(endpoint: Endpoint, model: str) -> Vendor:

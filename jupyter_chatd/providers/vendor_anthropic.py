@@ -12,7 +12,9 @@ from anthropic._utils._prepare import serialize_data
 from pydantic_ai.messages import ModelMessage, ThinkingPart
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.tools import ToolDefinition
 
+from .computer import ANTHROPIC_TOOLS, TOOLSET, TOOLSET_MEMBERS, entry_of
 from .endpoint import Endpoint
 from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
@@ -55,7 +57,8 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
         client._custom_headers = {}  # pyright: ignore[reportPrivateUsage]
     client._custom_headers = {**client._custom_headers, **_key_headers(endpoint, key)}  # pyright: ignore[reportPrivateUsage]
     library_model = AnthropicVendorModel(model, provider=AnthropicProvider(anthropic_client=client))
-    return Vendor(model=library_model, close=client.close, **TRAITS)
+    tools = {AnthropicVendorModel.__name__: ANTHROPIC_TOOLS}
+    return Vendor(model=library_model, close=client.close, computer_tools=tools, **TRAITS)
 
 
 def _key_headers(endpoint: Endpoint, key: str) -> dict[str, Any]:
@@ -80,10 +83,28 @@ class _Client(AsyncAnthropic):
 
 
 class AnthropicVendorModel(AnthropicModel):
-    """Maps long prompts in a thread."""
+    """Maps long prompts in a thread, and tells of Anthropic's own computer tools."""
 
-    async def _map_message(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
-        return await run_off_loop(super()._map_message(messages, *args, **kwargs), size=len(messages))
+    async def _map_message(
+        self, messages: list[ModelMessage], model_request_parameters: Any, model_settings: Any
+    ) -> Any:
+        mapping = super()._map_message(messages, model_request_parameters, model_settings)
+        system, mapped = await run_off_loop(mapping, size=len(messages))
+        entries = [entry_of(tool) for tool in model_request_parameters.function_tools]
+        if any(entry and entry["type"] == TOOLSET for entry in entries):
+            _name_toolset(mapped)
+        return system, mapped
+
+    def _map_tool_definition(self, f: ToolDefinition, *args: Any, **kwargs: Any) -> Any:
+        return entry_of(f) or super()._map_tool_definition(f, *args, **kwargs)
+
+
+def _name_toolset(messages: list[Any]) -> None:
+    """Say of calls of the toolset's members that they are that: the library forgets it."""
+    for message in messages:
+        for block in message["content"] if not isinstance(message["content"], str) else ():
+            if block["type"] == "tool_use" and block["name"] in TOOLSET_MEMBERS:
+                block["toolset_name"] = "computer"
 
 
 def anthropic_settings(call: ModelCall) -> Mapping[str, Any]:

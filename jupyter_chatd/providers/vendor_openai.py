@@ -19,7 +19,9 @@ from pydantic_ai.providers import Provider
 from pydantic_ai.providers.azure import AzureProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+from pydantic_ai.tools import ToolDefinition
 
+from .computer import OPENAI_TOOLS, entry_of
 from .endpoint import Endpoint, Kind
 from .offload import run_off_loop
 from .openai_client import DirectOpenAI
@@ -72,6 +74,7 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
         close=client.close,
         options_keys=OPTIONS_KEYS,
         takes_reasoning=takes_reasoning,
+        computer_tools={_ResponsesModel.__name__: OPENAI_TOOLS},
     )
 
 
@@ -119,7 +122,10 @@ class _ChatModel(OpenAIChatModel):
 
 
 class _ResponsesModel(OpenAIResponsesModel):
-    """Maps long prompts in a thread."""
+    """Maps long prompts in a thread, and tells of OpenAI's own computer tools."""
+
+    def _map_tool_definition(self, f: ToolDefinition, *args: Any, **kwargs: Any) -> Any:
+        return entry_of(f) or super()._map_tool_definition(f, *args, **kwargs)
 
     async def _map_messages(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
         return await run_off_loop(super()._map_messages(messages, *args, **kwargs), size=len(messages))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .computer import OPTION
 from .protocol import CallSettings, ModelCall
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ WEB_SEARCH = {
 }
 """Options of the search that the vendor itself runs, and their types. Either flag switches it on."""
 
-READ_ELSEWHERE = {*WEB_SEARCH, "send_reasoning"}
+READ_ELSEWHERE = {*WEB_SEARCH, "send_reasoning", OPTION}
 """Options that are no setting of the library."""
 
 

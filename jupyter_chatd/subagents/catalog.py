@@ -55,9 +55,17 @@ class ChildOptions:
     mcp_server_ids: tuple[str, ...]
 
 
+NO_DESKTOP = "no virtual desktop is set up on this server"
+
+
 async def no_desktop(_parent: Chat) -> str | None:
     """Tell that there is no virtual desktop."""
-    return "no virtual desktop is set up on this server"
+    return NO_DESKTOP
+
+
+async def any_model(_model: str, _model_config_id: str | None) -> str | None:
+    """Tell that a model can be used."""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +75,13 @@ class Catalog:
     Args:
         models: The model of children of a type, as `provider:model`, where it is not their parent's.
         why_no_desktop: Returns why a chat cannot have a computer_use child, `None` when it can.
+        why_no_model: Returns why a model, by name and config id, cannot be used (it has no key, for example),
+            `None` when it can.
     """
 
     models: Mapping[SubagentType, str] = field(default_factory=dict[SubagentType, str])
     why_no_desktop: Callable[[Chat], Awaitable[str | None]] = no_desktop
+    why_no_model: Callable[[str, str | None], Awaitable[str | None]] = any_model
 
     async def why_unavailable(self, kind: SubagentType, parent: Chat) -> str | None:
         """Return why *parent* cannot have such a child now, `None` when it can."""
@@ -79,6 +90,15 @@ class Catalog:
         if parent.plan_mode == PLAN:
             return "in plan mode nothing is changed, and a desktop changes things"
         return await self.why_no_desktop(parent)
+
+    async def why_unusable(self, kind: SubagentType, options: ChildOptions) -> str | None:
+        """Return why a child cannot begin with *options*, `None` when it can.
+
+        Only of a computer_use child: it is the one whose model is seldom its parent's.
+        """
+        if kind is not SubagentType.COMPUTER_USE:
+            return None
+        return await self.why_no_model(options.model, options.model_config_id)
 
     async def available(self, parent: Chat) -> tuple[SubagentType, ...]:
         """Return the types that *parent* can have now, in the order in which they are told."""

@@ -140,6 +140,8 @@ class SubagentManager:
             raise SubagentError("The prompt is empty: say what the subagent is to do and to report.")
         servers = await self._find_servers(caller.chat)
         options = self.catalog.options(kind, caller, prompt=task, allowed_servers=servers)
+        if reason := await self.catalog.why_unusable(kind, options):
+            raise SubagentError(f"{kind.value} is not available: {reason}")
         child = Chat(
             id=child_id(key, parent.id),
             owner_id=parent.owner_id,

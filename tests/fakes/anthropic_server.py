@@ -25,6 +25,8 @@ TYPES = {
     529: "overloaded_error",
 }
 MAX_CACHE_MARKS = 4
+TOOLSET_MEMBERS = ("screenshot", "left_click", "type", "key", "zoom")
+"""Those that tests call."""
 
 BlockParts = tuple[dict[str, Any], list[dict[str, Any]]]
 """How a block opens, and its deltas."""
@@ -74,6 +76,11 @@ class FakeAnthropic(FakeVendor):
             raise BadHistoryError(
                 "Requests which include `tool_use` or `tool_result` blocks must define tools"
             )
+        if any(
+            block["type"] == "tool_use" and block["name"] in TOOLSET_MEMBERS and "toolset_name" not in block
+            for block in everything
+        ):
+            raise BadHistoryError("tool_use: calls of the toolset's members must name their toolset_name")
         if any(block["type"] == "text" and not block["text"].strip() for block in everything):
             raise BadHistoryError("messages: text content blocks must contain non-whitespace text")
         system = [block for block in _blocks(body.get("system", [])) if block["text"]]
@@ -161,7 +168,8 @@ class FakeAnthropic(FakeVendor):
                 text = json.dumps(args)
                 pieces = [text[start : start + 8] for start in range(0, len(text), 8)]
                 deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-                return {"type": "tool_use", "id": call_id, "name": name, "input": {}}, deltas
+                family = {"toolset_name": "computer"} if name in TOOLSET_MEMBERS else {}
+                return {"type": "tool_use", "id": call_id, "name": name, "input": {}, **family}, deltas
 
 
 def _block(index: int, opening: dict[str, Any], deltas: list[dict[str, Any]]) -> Iterator[bytes]:

@@ -14,6 +14,9 @@ from .responder import Conversation
 from .steps import Answer, Break, Call, Say, Search, Spend, Step, Stop, Think, say, spend_of, stop_of
 from .vendor import BadHistoryError, sse
 
+CALLS = ("function_call", "computer_call")
+OUTPUTS = ("function_call_output", "computer_call_output")
+
 
 class FakeResponses(FakeOpenAI):
     """`POST /v1/responses` beside chat completions. See `FakeVendor` for the arguments."""
@@ -25,10 +28,17 @@ class FakeResponses(FakeOpenAI):
         if "messages" in body:
             super().check(body)
             return
-        calls = [item["call_id"] for item in body["input"] if item.get("type") == "function_call"]
-        outputs = [item["call_id"] for item in body["input"] if item.get("type") == "function_call_output"]
+        calls = [(i["type"], i["call_id"]) for i in body["input"] if i.get("type") in CALLS]
+        outputs = [
+            (i["type"].removesuffix("_output"), i["call_id"])
+            for i in body["input"]
+            if i.get("type") in OUTPUTS
+        ]
         if sorted(calls) != sorted(outputs):
             raise BadHistoryError(f"No tool output found for function call {set(calls) ^ set(outputs)}.")
+        shown = [item["output"] for item in body["input"] if item.get("type") == "computer_call_output"]
+        if not all(one["image_url"].startswith("data:image/png;base64,") for one in shown):
+            raise BadHistoryError("computer_call_output: expected a computer_screenshot with an image_url.")
 
     def conversation(self, body: dict[str, Any]) -> Conversation:
         """Read the input's items."""
@@ -41,11 +51,10 @@ class FakeResponses(FakeOpenAI):
             model=body["model"],
             system="\n".join(_text(i["content"]) for i in items if i.get("role") in ("system", "developer")),
             users=[_text(item["content"]) for item in items if item.get("role") == "user"],
-            results=[str(item["output"]) for item in after if item.get("type") == "function_call_output"],
+            results=[str(item["output"]) for item in after if item.get("type") in OUTPUTS],
             # Calls of one step stand side by side.
             steps=sum(
-                item.get("type") == "function_call"
-                and (i == 0 or after[i - 1].get("type") != "function_call")
+                item.get("type") in CALLS and (i == 0 or after[i - 1].get("type") not in CALLS)
                 for i, item in enumerate(after)
             ),
         )
@@ -139,6 +148,9 @@ def _item(
             return _message(step, item_id)
         case Think():
             return _reasoning(step, item_id)
+        case Call(tool_name="computer", args={"actions": _} as args):
+            call = {"type": "computer_call", "id": item_id, "call_id": call_id, **args}
+            return {**call, "status": "in_progress"}, {**call, "status": "completed"}, []
         case Call(tool_name=name, args=args, tool_call_id=given):
             text = json.dumps(args)
             call = {"type": "function_call", "id": item_id, "call_id": given or call_id, "name": name}

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.events import Change, StreamEvent
 from jupyter_chatd.loop.elsewhere import Elsewhere
 from jupyter_chatd.loop.retry import RetryPolicy
@@ -118,6 +119,7 @@ class World:
         *,
         tools: Sequence[Tool] = (),
         mcp: McpSource | None = None,
+        desktops: DesktopManager | None = None,
         provisioners: Mapping[str, Provisioner] | None = None,
         **options: Any,
     ) -> None:
@@ -145,6 +147,7 @@ class World:
             workspace=self.agent,
             provisioners=provisioners,
             elsewhere=(lambda find: Elsewhere(mcp, SkillLibrary(), workspace=find)) if mcp else None,
+            desktops=(lambda: desktops) if desktops else None,
         )
 
     async def __aenter__(self) -> World:

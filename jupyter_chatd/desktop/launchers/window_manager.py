@@ -15,6 +15,8 @@ from xml.sax.saxutils import escape, quoteattr
 from .applications import Application
 
 BACKGROUND = "#2e3440"
+_KEYS = {"Terminal": "t", "Browser": "b"}
+"""Start a program, with ctrl+alt."""
 NAMES = ("openbox", "jwm", "matchbox-window-manager")
 """In the order in which they are taken."""
 
@@ -42,14 +44,35 @@ def _configure(name: str, folder: Path, applications: Sequence[Application]) -> 
         menu, settings = folder / "menu.xml", folder / "rc.xml"
         menu.write_text(_openbox_menu(applications), "utf-8")
         template = Path(__file__).with_name("openbox.xml").read_text("utf-8")
-        settings.write_text(template.replace("{menu}", escape(str(menu))), "utf-8")
+        text = template.replace("{menu}", escape(str(menu))).replace("{keys}", _openbox_keys(applications))
+        settings.write_text(text, "utf-8")
         return ("--config-file", str(settings), "--sm-disable")
     if name == "jwm":
         settings = folder / "jwm.xml"
         template = Path(__file__).with_name("jwm.xml").read_text("utf-8")
-        settings.write_text(template.replace("{programs}", _jwm_menu(applications)), "utf-8")
+        text = template.replace("{programs}", _jwm_menu(applications)).replace(
+            "{keys}", _jwm_keys(applications)
+        )
+        settings.write_text(text, "utf-8")
         return ("-f", str(settings))
     return ("-use_titlebar", "yes", "-use_desktop_mode", "plain")
+
+
+def _openbox_keys(applications: Sequence[Application]) -> str:
+    return "".join(
+        f"<keybind key='C-A-{_KEYS[each.label]}'><action name='Execute'>"
+        f"<command>{escape(shlex.join(each.command))}</command></action></keybind>"
+        for each in applications
+        if each.label in _KEYS
+    )
+
+
+def _jwm_keys(applications: Sequence[Application]) -> str:
+    return "".join(
+        f"<Key mask='CA' key='{_KEYS[each.label]}'>exec:{escape(shlex.join(each.command))}</Key>"
+        for each in applications
+        if each.label in _KEYS
+    )
 
 
 def _openbox_menu(applications: Sequence[Application]) -> str:

@@ -31,7 +31,7 @@ TABLE = {
     "close_agent": (False, False, False, True, False),
     "process_list": (False, False, False, True, True),
     "process_signal": (False, False, False, True, True),
-    "computer": (False, False, False, True, True),
+    "computer": (False, False, False, False, False),
     "a_tool_of_tomorrow": (False, False, False, True, True),
 }
 
@@ -81,3 +81,13 @@ def test_only_a_plans_root_stops_after_a_proposal() -> None:
 
 def test_an_explore_chat_explores_whatever_its_turn_says() -> None:
     assert policy_of(_chat(mode="explore"), plan_mode="plan").kind is ChatKind.EXPLORE
+
+
+@pytest.mark.parametrize(("plan_mode", "has_it"), [(None, True), ("plan", False)])
+def test_s6_only_computer_use_children_have_the_computer_and_none_that_plans(
+    plan_mode: str | None, has_it: bool
+) -> None:
+    policy = policy_of(_chat(parent="p", mode="computer_use"), plan_mode=plan_mode)
+    assert policy.allows("computer") is has_it
+    assert policy.allows("execute")
+    assert not policy.allows("spawn_agent")
