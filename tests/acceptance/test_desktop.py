@@ -1,0 +1,209 @@
+"""Desktops on a whole server below a base URL: another's client, no port, no process left, no memory lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from servers import Dirs, JupyterServer
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+GONE_WITHIN = 10.0  # seconds
+MOST_GROWTH = 8 * 1024  # KiB
+WINDOW = 16 * 1024 * 1024  # bytes that may be on their way to a viewer who does not read, kernels included
+
+needs_xvnc = pytest.mark.skipif(shutil.which("Xtigervnc") is None, reason="needs TigerVNC")
+pytestmark = pytest.mark.slow
+
+
+class BelowBob(JupyterServer):
+    """A server as a hub runs it: everything lies below a base URL."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/user/bob/"
+
+
+Start = Callable[..., BelowBob]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with contextlib.ExitStack() as stack:
+
+        def begin(**settings: Any) -> BelowBob:
+            server = BelowBob(
+                Dirs(tmp_path), settings={"JupyterChatd": settings}, args=("--ServerApp.base_url=/user/bob/",)
+            )
+            return stack.enter_context(server)
+
+        yield begin
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="rfb"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def call(server: JupyterServer, method: str, path: str, body: object = None) -> Any:
+    reply = httpx.request(method, server.chats_url + path, headers=server.headers, json=body, timeout=60)
+    assert reply.status_code < 300, reply.text
+    return reply.json()
+
+
+def new_chat(server: JupyterServer) -> str:
+    return call(server, "POST", "", {"content": [{"type": "text", "text": "say hello"}]})["id"]
+
+
+async def bridge(server: JupyterServer, chat_id: str) -> asyncio.Server:
+    """Serve the desktop on a loopback port, as programs want it that speak no WebSocket."""
+    url = f"ws{server.chats_url.removeprefix('http')}/{chat_id}/desktop"
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        viewer = await websocket_connect(HTTPRequest(url, headers=server.headers))
+
+        async def up() -> None:
+            while data := await reader.read(65536):
+                await viewer.write_message(data, binary=True)
+            viewer.close()
+
+        sending = asyncio.create_task(up())
+        while isinstance(message := await viewer.read_message(), bytes):
+            writer.write(message)
+            await writer.drain()
+        sending.cancel()
+        writer.close()
+
+    return await asyncio.start_server(meet, "127.0.0.1", 0)
+
+
+@needs_xvnc
+@pytest.mark.anyio
+async def test_a_vnc_client_of_somebody_else_works(start: Start, tmp_path: Path) -> None:
+    server = await asyncio.to_thread(start, desktop_launcher="xvnc")
+    chat_id = new_chat(server)
+    async with await bridge(server, chat_id) as served:
+        port = served.sockets[0].getsockname()[1]
+        command = f"-s 127.0.0.1::{port} move 300 200 click 1 type hello capture {tmp_path}/screen.png"
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "vncdotool.command", *command.split()
+        )
+        assert await asyncio.wait_for(client.wait(), 60) == 0
+    head = (tmp_path / "screen.png").read_bytes()[:24]
+    assert (head[:4], struct.unpack(">II", head[16:24])) == (b"\x89PNG", (1280, 800))
+    reply = call(server, "POST", f"/{chat_id}/desktop/action", {"actions": [{"action": "cursor"}]})
+    assert reply["results"] == [{"cursor": [300, 200]}]
+
+
+def processes_of(home: Path) -> set[int]:
+    """All processes of that user, which their environment tells."""
+    mark, found = f"HOME={home}".encode(), set[int]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(int(folder.name))
+    return found
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Addresses of TCP sockets that the processes listen on, as the kernel writes them."""
+    inodes = set[str]()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(link).removeprefix("socket:[").removesuffix("]"))
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+@needs_xvnc
+@pytest.mark.parametrize("end", [JupyterServer.terminate, JupyterServer.kill])
+def test_a_desktop_opens_no_port_and_dies_with_its_server(
+    start: Start, end: Callable[[JupyterServer], None]
+) -> None:
+    server = start(desktop_launcher="xvnc")
+    home = server.dirs.home
+    chat_id = new_chat(server)
+    before, ports = processes_of(home), listening(processes_of(home))
+    assert ports  # the server's own
+    assert call(server, "POST", f"/{chat_id}/desktop/start")["state"] == "running"
+    programs = processes_of(home) - before
+    assert len(programs) >= 2
+    assert listening(processes_of(home)) == ports
+    end(server)
+    give_up_at = time.monotonic() + GONE_WITHIN
+    while left := processes_of(home):
+        assert time.monotonic() < give_up_at, f"still there: {left}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def flood(short: Path) -> Iterator[Path]:
+    """The folder of a desktop that sends viewers as much as they take."""
+    command = [sys.executable, "-m", "tests.acceptance.flood", str(short)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield short
+        process.terminate()
+
+
+def test_a_viewer_that_does_not_read_costs_no_memory(start: Start, flood: Path) -> None:
+    server = start(desktop_launcher="socket", desktop_socket=str(flood / "flood.socket"))
+    chat_id = new_chat(server)
+    call(server, "POST", f"/{chat_id}/desktop/start")
+    connect(server, chat_id).close()  # loads what is loaded with the first viewer
+    before = resident(server.pid)
+    with connect(server, chat_id):
+        time.sleep(3)
+        growth, sent = resident(server.pid) - before, int((flood / "sent").read_text())
+    assert 0 < sent < WINDOW
+    assert growth < MOST_GROWTH
+
+
+def connect(server: JupyterServer, chat_id: str) -> socket.socket:
+    """Open the live view and read nothing but the answer's first bytes."""
+    path = server.chats_url.split(str(server.port), 1)[1] + f"/{chat_id}/desktop"
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {key}",
+        *(f"{name}: {value}" for name, value in server.headers.items()),
+    ]
+    viewer = socket.create_connection(("127.0.0.1", server.port))
+    viewer.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert viewer.recv(12) == b"HTTP/1.1 101"
+    return viewer
+
+
+def resident(pid: int) -> int:
+    """KiB of memory that a process holds."""
+    line = next(
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")
+    )
+    return int(line.split()[1])
