@@ -108,21 +108,35 @@ describe('stop', () => {
   });
 });
 
-test('allowing all stops asking and allows what waits', async () => {
-  const call = { message_id: 2, call_index: 0, tool_call_id: 'c', tool_name: 'execute', args: {} };
-  const actions = [{ kind: 'approval', ...call }];
+test('allowing a tool for the chat allows what waits of it, and nothing else', async () => {
+  const asked = (call_index: number, tool_name: string) => {
+    return {
+      kind: 'approval',
+      message_id: 2,
+      call_index,
+      tool_call_id: `c${call_index}`,
+      tool_name,
+      args: {}
+    };
+  };
+  const actions = [asked(0, 'execute'), asked(1, 'write_file'), asked(2, 'execute')];
   send(status('requires_action'), EMPTY_QUEUE, {
     type: 'action_required',
     chat_id: 'a',
     action_required: { actions }
   });
-  await until(() => model.getState().view.actions.length === 1);
-  server.replies[`PATCH ${BASE}/a`] = CHAT;
+  await until(() => model.getState().view.actions.length === 3);
   server.replies[`POST ${BASE}/a/approvals`] = CHAT;
 
-  assert.equal(await model.allowAll(), true);
+  const [action] = model.getState().view.actions;
+  assert.ok(action);
+  assert.equal(await model.allowTool(action), true);
   const done = server.requests.filter(({ asked }) => !asked.startsWith('GET')).map(({ body }) => body);
-  assert.deepEqual(done, [{ approval_mode: 'auto' }, { message_id: 2, call_index: 0, decision: 'allow' }]);
+  const allowed = { message_id: 2, decision: 'allow', scope: 'chat' };
+  assert.deepEqual(done, [
+    { ...allowed, call_index: 0 },
+    { ...allowed, call_index: 2 }
+  ]);
 });
 
 test('a chat that is gone ends its stream in the words of the server', async () => {
@@ -158,10 +172,20 @@ describe('the list', () => {
     );
   });
 
-  test('forgets a chat that is archived', () => {
+  test('has a chat that is archived elsewhere', () => {
     const [one] = chats.getState().chats;
     assert.ok(one);
     chats.put({ ...one, archived: true });
-    assert.deepEqual(chats.getState().chats, []);
+    const { chats: listed, archived } = chats.getState();
+    assert.deepEqual([listed, archived.map(({ id }) => id)], [[], ['a']]);
+  });
+
+  test('keeps what one reply says of the commands', () => {
+    const [one] = chats.getState().chats;
+    assert.ok(one);
+    chats.put({ ...one, commands: 'unconfined' });
+    chats.put({ ...one, title: 'New', commands: undefined });
+    const { title, commands } = chats.find('a') ?? {};
+    assert.deepEqual([title, commands], ['New', 'unconfined']);
   });
 });

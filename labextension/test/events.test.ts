@@ -115,6 +115,7 @@ test('a frame of the list tells what happened to which chat', () => {
       model: 'demo:demo',
       planMode: true,
       asks: true,
+      commands: undefined,
       updatedAt: '2026-11-21T07:30:00Z',
       archived: false,
       pinOrder: 0,

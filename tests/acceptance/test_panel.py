@@ -204,12 +204,14 @@ def test_a_denied_call_does_not_run(panel: Panel, server: JupyterServer) -> None
     assert not (server.dirs.work / "denied.txt").exists()
 
 
-def test_allowing_all_asks_no_more(panel: Panel) -> None:
-    panel.say("run `echo one` then run `echo two`")
-    panel.button("Allow all in this chat").click()
-    panel.until_at_rest()
+def test_a_tool_is_allowed_for_the_chat_and_no_other_is(panel: Panel) -> None:
+    panel.say('run `echo one` then run `echo two` then write "x" to tool.txt')
+    panel.button("Allow all execute calls in this chat").click()
+    panel.card("write_file", "asking").wait_for()
     expect(panel.card("execute", "done")).to_have_count(2)
-    expect(panel.button("Ask")).to_have_attribute("aria-pressed", "false")
+    expect(panel.button("Ask")).to_have_attribute("aria-pressed", "true")
+    panel.button("Deny").click()
+    panel.until_at_rest()
 
 
 def test_a_message_is_edited_and_sent_again(panel: Panel) -> None:
@@ -360,6 +362,29 @@ def test_find_rename_pin_archive(panel: Panel) -> None:
     rows.first.hover()
     rows.first.get_by_role("button", name="Archive").click()
     expect(rows.first).not_to_contain_text("Music")
+
+
+def test_an_archived_chat_is_found_and_brought_back(panel: Panel) -> None:
+    panel.say("say marimba")
+    panel.until_at_rest()
+    panel.button("All chats").click()
+    rows = panel.root.get_by_role("list", name="Chats", exact=True).get_by_role("listitem")
+    archived = panel.root.get_by_role("list", name="Archived chats").get_by_role("listitem")
+    for _ in range(2):
+        rows.first.hover()
+        rows.first.get_by_role("button", name="Archive").click()
+        expect(rows.filter(has_text="marimba")).to_have_count(0)
+        panel.button("Archived").click()
+        panel.root.get_by_label("Search archived chats").fill("marimba")
+        expect(archived).to_have_count(1)
+        archived.get_by_role("button").first.click()
+        expect(panel.root.get_by_text("This chat is archived.")).to_be_visible()
+        panel.button("Bring back").click()
+        expect(panel.root.get_by_text("This chat is archived.")).to_have_count(0)
+        panel.button("All chats").click()
+        expect(panel.root.get_by_text("No chat has all of these words.")).to_be_visible()
+        panel.button("Archived").click()
+        expect(rows.first).to_contain_text("marimba")
 
 
 def test_a_chat_of_2000_messages_opens_within_a_second(panel: Panel, long_chat: str) -> None:

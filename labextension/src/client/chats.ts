@@ -43,6 +43,11 @@ export interface IChatChanges {
   readonly pinOrder?: number;
 }
 
+/**
+ * About a call: allow it as its rule says, or this `once`, or all calls of its tool in this `chat`; or deny it.
+ */
+export type Decision = 'allow' | 'once' | 'chat' | 'deny';
+
 /** Where a sent message went; neither when it was a command such as `/clear`. */
 export interface ISent {
   readonly message: IMessage | undefined;
@@ -137,8 +142,8 @@ export class ChatAPI {
     return decodeSent(await requestJSON(this.fetch, 'POST', path, {}));
   }
 
-  async decide(chatId: string, call: ICallKey, decision: 'allow' | 'deny'): Promise<void> {
-    const body = { ...callRef(call), decision };
+  async decide(chatId: string, call: ICallKey, decision: Decision): Promise<void> {
+    const body = { ...callRef(call), ...DECISIONS[decision] };
     await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/approvals`, body);
   }
 
@@ -187,6 +192,13 @@ export function streamPath(chatId: string, cursor: string): string {
 
 /** Where the changes of all chats are told. */
 export const WATCH_PATH = `${CHATS}/watch`;
+
+const DECISIONS: Readonly<Record<Decision, object>> = {
+  allow: { decision: 'allow' },
+  once: { decision: 'allow', scope: 'once' },
+  chat: { decision: 'allow', scope: 'chat' },
+  deny: { decision: 'deny' }
+};
 
 const TYPED = /^(image\/(png|jpeg|gif|webp)|application\/(pdf|json)|text\/(plain|markdown|csv))$/;
 

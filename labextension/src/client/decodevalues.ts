@@ -12,6 +12,8 @@ import {
 } from './decode.js';
 import {
   CHAT_STATUSES,
+  COMMANDS,
+  type Commands,
   type IAction,
   type IChat,
   type IChildState,
@@ -37,11 +39,16 @@ export function decodeChat(value: unknown, at: string): IChat {
     model: asString(fields.model, `${at}.model`),
     planMode: optional(fields.plan_mode, `${at}.plan_mode`, asString) === 'plan',
     asks: asString(fields.approval_mode, `${at}.approval_mode`) === 'ask',
+    commands: optional(fields.commands, `${at}.commands`, asCommands),
     updatedAt: asString(fields.updated_at, `${at}.updated_at`),
     archived: asBoolean(fields.archived, `${at}.archived`),
     pinOrder: asNumber(fields.pin_order, `${at}.pin_order`),
     hasUnread: asBoolean(fields.has_unread, `${at}.has_unread`)
   };
+}
+
+function asCommands(value: unknown, at: string): Commands {
+  return asOneOf(value, at, COMMANDS);
 }
 
 export function decodeRunError(value: unknown, at: string): IRunError {

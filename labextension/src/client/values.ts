@@ -15,6 +15,11 @@ export const CHAT_STATUSES = [
 /** `pending` waits for a worker; `waiting` is idle. */
 export type ChatStatus = (typeof CHAT_STATUSES)[number];
 
+export const COMMANDS = ['confined', 'unconfined', 'refused'] as const;
+
+/** What becomes of the agent's commands: they run in a sandbox, with the user's rights, or not at all. */
+export type Commands = (typeof COMMANDS)[number];
+
 export const ROLES = ['system', 'user', 'assistant', 'tool'] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -41,6 +46,8 @@ export interface IChat {
   readonly planMode: boolean;
   /** Whether calls that change something wait until somebody allows them. */
   readonly asks: boolean;
+  /** Only one chat that is asked for by its id says so, and not while its workspace is away. */
+  readonly commands: Commands | undefined;
   readonly updatedAt: string;
   readonly archived: boolean;
   /** 0 is not pinned. */

@@ -23,17 +23,17 @@ export function ApprovalBar({ action, model }: IApprovalBarProps): React.ReactEl
       <button
         type="button"
         className="jp-chatd-button jp-mod-accept"
-        onClick={decide(() => model.decide(action, 'allow'))}
+        onClick={decide(() => model.decide(action, 'once'))}
       >
         Allow once
       </button>
       <button
         type="button"
         className="jp-chatd-button"
-        title="Allow this call and stop asking in this chat"
-        onClick={decide(() => model.allowAll())}
+        title={`Allow this call, and ask no more about ${action.toolName} in this chat`}
+        onClick={decide(() => model.allowTool(action))}
       >
-        Allow all in this chat
+        {`Allow all ${action.toolName} calls in this chat`}
       </button>
       <button
         type="button"

@@ -3,6 +3,7 @@ import * as React from 'react';
 import type { IChat } from '../client/values.js';
 import { isStoppable } from '../client/view.js';
 import type { PanelModel } from '../model/panel.js';
+import { Toggle } from './Choices.js';
 import { IconButton } from './host.js';
 import { Notice } from './Notice.js';
 import { StatusDot } from './StatusDot.js';
@@ -10,21 +11,13 @@ import { useModel } from './useModel.js';
 
 /** All chats, or those that a search found. */
 export function ChatList({ model }: { readonly model: PanelModel }): React.ReactElement {
-  const { search, found } = useModel(model);
-  const { chats, isLoaded, isLost, error } = useModel(model.chats);
-  const shown = found ? chatsOf(model, found) : chats;
+  const { found, search, isArchive } = useModel(model);
+  const { chats, archived, isLoaded, isLost, error } = useModel(model.chats);
+  const listed = isArchive ? archived : chats;
+  const shown = found ? listedOf(listed, found) : listed;
   return (
     <div className="jp-chatd-list">
-      {(chats.length > 0 || search) && (
-        <input
-          type="search"
-          className="jp-chatd-field"
-          placeholder="Search all chats"
-          aria-label="Search all chats"
-          value={search}
-          onChange={event => void model.find(event.target.value)}
-        />
-      )}
+      {isLoaded && <Finder model={model} isSearchable={listed.length > 0 || search !== ''} />}
       {isLost && !error && (
         <Notice
           kind="warning"
@@ -39,8 +32,8 @@ export function ChatList({ model }: { readonly model: PanelModel }): React.React
           action={{ label: 'Try again', run: () => void model.chats.load() }}
         />
       )}
-      {isLoaded && shown.length === 0 && <Nothing isSearch={search.trim() !== ''} />}
-      <ul aria-label="Chats">
+      {isLoaded && shown.length === 0 && <Nothing isSearch={search.trim() !== ''} isArchive={isArchive} />}
+      <ul aria-label={isArchive ? 'Archived chats' : 'Chats'}>
         {shown.map(chat => (
           <Branch key={chat.id} chat={chat} model={model} />
         ))}
@@ -50,16 +43,51 @@ export function ChatList({ model }: { readonly model: PanelModel }): React.React
 }
 
 /** What was found, as it is now. */
-function chatsOf({ chats }: PanelModel, ids: readonly string[]): IChat[] {
-  return ids.flatMap(id => {
-    const chat = chats.find(id);
-    return chat && !chat.archived ? [chat] : [];
-  });
+function listedOf(listed: readonly IChat[], ids: readonly string[]): IChat[] {
+  const byId = new Map(listed.map(chat => [chat.id, chat]));
+  return ids.flatMap(id => byId.get(id) ?? []);
 }
 
-function Nothing({ isSearch }: { readonly isSearch: boolean }): React.ReactElement {
-  return isSearch ? (
-    <p className="jp-chatd-note">No chat has all of these words.</p>
+interface IFinderProps {
+  readonly model: PanelModel;
+  readonly isSearchable: boolean;
+}
+
+/** Where one says which chats shall be listed. */
+function Finder({ model, isSearchable }: IFinderProps): React.ReactElement {
+  const { search, isArchive } = useModel(model);
+  const label = isArchive ? 'Search archived chats' : 'Search all chats';
+  return (
+    <div className="jp-chatd-finder">
+      {isSearchable && (
+        <input
+          type="search"
+          className="jp-chatd-field"
+          placeholder={label}
+          aria-label={label}
+          value={search}
+          onChange={event => void model.find(event.target.value)}
+        />
+      )}
+      <Toggle
+        label="Archived"
+        title={isArchive ? 'Back to the chats that are not archived' : 'Show the chats that were archived'}
+        isOn={isArchive}
+        onToggle={isOn => void model.showArchive(isOn)}
+      />
+    </div>
+  );
+}
+
+function Nothing({
+  isSearch,
+  isArchive
+}: {
+  readonly isSearch: boolean;
+  readonly isArchive: boolean;
+}): React.ReactElement {
+  return isSearch || isArchive ? (
+    <p className="jp-chatd-note">{isSearch ? 'No chat has all of these words.' : 'No chat is archived.'}</p>
   ) : (
     <div className="jp-chatd-welcome">
       <h2>What shall we do?</h2>
@@ -118,6 +146,9 @@ function Row({ chat, model }: IRowProps): React.ReactElement {
 
 /** What is done with a chat and its whole family. */
 function RowActions({ chat, model }: IRowProps): React.ReactElement {
+  if (chat.archived) {
+    return <IconButton icon="restore" label="Bring back" onClick={() => void model.restore(chat)} />;
+  }
   return (
     <>
       <IconButton

@@ -5,6 +5,7 @@ import type { IChat } from '../client/values.js';
 import { isStoppable } from '../client/view.js';
 import type { ChatModel, IChatState } from '../model/chat.js';
 import { EffortPicker, ModelPicker, Modes } from './Choices.js';
+import { CommandsNotice } from './CommandsNotice.js';
 import { Composer } from './Composer.js';
 import { IconButton } from './host.js';
 import { Notice } from './Notice.js';
@@ -38,8 +39,9 @@ export function Conversation({ model, catalog, onOpen, onClose }: IConversationP
       <TranscriptView entries={entries} model={model} isBusy={canStop} onOpen={onOpen}>
         <Standing state={state} />
       </TranscriptView>
-      <Notices model={model} state={state} />
+      <Notices model={model} state={state} isArchived={chat?.archived ?? false} />
       <Queue queue={view.queue} model={model} />
+      <CommandsNotice commands={chat?.commands} />
       <Composer
         draft={draft}
         placeholder={canStop ? 'Enter queues, Ctrl+Enter interrupts' : 'Message to the agent'}
@@ -149,10 +151,12 @@ function Standing({ state: { view, entries } }: { readonly state: IChatState }):
 /** What went wrong, and what can be done about it. */
 function Notices({
   model,
-  state
+  state,
+  isArchived
 }: {
   readonly model: ChatModel;
   readonly state: IChatState;
+  readonly isArchived: boolean;
 }): React.ReactElement {
   const { view, connection, failure, problem } = state;
   return (
@@ -163,6 +167,13 @@ function Notices({
           text={view.error.message}
           detail={view.error.detail}
           action={{ label: 'Try again', run: () => void model.retry() }}
+        />
+      )}
+      {isArchived && (
+        <Notice
+          kind="warning"
+          text="This chat is archived."
+          action={{ label: 'Bring back', run: () => void model.change({ archived: false }) }}
         />
       )}
       {failure && <Notice kind="error" text={`This chat cannot be followed any more. ${failure.message}`} />}

@@ -13,6 +13,7 @@ export type IconName =
   | 'pin'
   | 'plan'
   | 'question'
+  | 'restore'
   | 'send'
   | 'stop'
   | 'terminal'

@@ -95,16 +95,17 @@ export class ChatModel extends Emitter {
     return last?.role === 'user' ? this.edit(last, textOf(last.content)) : this.send(textInput('Continue.'));
   }
 
-  decide(action: IAction, decision: 'allow' | 'deny'): Promise<boolean> {
+  /** Decides about one call alone. */
+  decide(action: IAction, decision: 'once' | 'deny'): Promise<boolean> {
     return this.attempt(() => this.api.decide(this.id, action, decision));
   }
 
-  /** Allows this call and what else waits, and stops asking in this chat. */
-  allowAll(): Promise<boolean> {
+  /** Allows a call and all others of its tool in this chat: those that wait, and those to come. */
+  allowTool({ toolName }: IAction): Promise<boolean> {
     return this.attempt(async () => {
-      await this.chats.change(this.id, { asks: false });
-      for (const action of this.view.actions.filter(({ kind }) => kind === 'approval')) {
-        await this.api.decide(this.id, action, 'allow');
+      const isMeant = (action: IAction) => action.kind === 'approval' && action.toolName === toolName;
+      for (const action of this.view.actions.filter(isMeant)) {
+        await this.api.decide(this.id, action, 'chat');
       }
     });
   }

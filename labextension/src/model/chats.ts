@@ -10,6 +10,8 @@ const PAGE = 100;
 export interface IChatsState {
   /** No subagents: pinned ones first, then the newest change. */
   readonly chats: readonly IChat[];
+  /** Chats that were put away, as far as they are known; in the same order. */
+  readonly archived: readonly IChat[];
   readonly isLoaded: boolean;
   /** The connection is gone and is tried again: the list may be old. */
   readonly isLost: boolean;
@@ -49,9 +51,7 @@ export class Chats extends Emitter {
 
   /** Takes in chats that somebody has asked the server for. */
   put(...chats: readonly IChat[]): void {
-    for (const chat of chats) {
-      this.known.set(chat.id, chat);
-    }
+    this.take(chats);
     this.set({});
   }
 
@@ -76,14 +76,16 @@ export class Chats extends Emitter {
   /** Reads the list again; an error is part of the state. */
   async load(): Promise<void> {
     try {
-      const chats = await this.api.list({ limit: PAGE });
-      for (const chat of chats) {
-        this.known.set(chat.id, chat);
-      }
+      this.take(await this.api.list({ limit: PAGE }));
       this.set({ isLoaded: true, isLost: false, error: undefined });
     } catch (error) {
       this.set({ error: error instanceof Error ? error : new Error(String(error)) });
     }
+  }
+
+  /** Reads the chats that were put away. */
+  async loadArchived(): Promise<void> {
+    this.put(...(await this.api.list({ limit: PAGE, archived: true })));
   }
 
   /** Tries to connect at once, where a try is due later. */
@@ -106,19 +108,36 @@ export class Chats extends Emitter {
     }
   }
 
+  /** What becomes of the commands is told in few replies only: the others do not take it back. */
+  private take(chats: readonly IChat[]): void {
+    for (const chat of chats) {
+      const commands = chat.commands ?? this.known.get(chat.id)?.commands;
+      this.known.set(chat.id, { ...chat, commands });
+    }
+  }
+
   private set(changes: Partial<IChatsState>): void {
-    this.state = { ...this.state, ...changes, chats: listed([...this.known.values()]) };
+    const all = listed([...this.known.values()]);
+    const chats = all.filter(chat => !chat.archived);
+    const archived = all.filter(chat => chat.archived);
+    this.state = { ...this.state, ...changes, chats, archived };
     this.changed();
   }
 
   private readonly known = new Map<string, IChat>();
   private readonly socket: ResumableSocket;
-  private state: IChatsState = { chats: [], isLoaded: false, isLost: false, error: undefined };
+  private state: IChatsState = {
+    chats: [],
+    archived: [],
+    isLoaded: false,
+    isLost: false,
+    error: undefined
+  };
 }
 
 function listed(chats: readonly IChat[]): IChat[] {
   return chats
-    .filter(chat => chat.parentChatId === undefined && !chat.archived)
+    .filter(chat => chat.parentChatId === undefined)
     .sort((one, other) => pinned(one) - pinned(other) || other.updatedAt.localeCompare(one.updatedAt));
 }
 

@@ -18,6 +18,8 @@ export interface IPanelState {
   readonly search: string;
   /** Ids of the chats that were found, best first; the list has only them. */
   readonly found: readonly string[] | undefined;
+  /** Whether the list is that of the chats that were put away. */
+  readonly isArchive: boolean;
   readonly problem: string | undefined;
 }
 
@@ -75,9 +77,10 @@ export class PanelModel extends Emitter {
     this.set({ search, ...(search.trim() === '' && { found: undefined }) });
     if (search.trim()) {
       await this.attempt(async () => {
-        const found = await this.api.list({ words: search });
+        const { isArchive } = this.state;
+        const found = await this.api.list({ words: search, archived: isArchive });
         this.chats.put(...found);
-        if (this.state.search === search) {
+        if (this.state.search === search && this.state.isArchive === isArchive) {
           this.set({ found: found.map(({ id }) => id) });
         }
       });
@@ -90,6 +93,21 @@ export class PanelModel extends Emitter {
       await this.chats.change(chat.id, { archived: true });
       if (this.state.chat?.id === chat.id) {
         this.close();
+      }
+    });
+  }
+
+  /** Takes a chat and its subagents back into the list. */
+  restore(chat: IChat): Promise<boolean> {
+    return this.attempt(() => this.chats.change(chat.id, { archived: false }));
+  }
+
+  /** Lists the chats that were put away, or the others. */
+  showArchive(isArchive: boolean): Promise<boolean> {
+    this.set({ isArchive, search: '', found: undefined });
+    return this.attempt(async () => {
+      if (isArchive) {
+        await this.chats.loadArchived();
       }
     });
   }
@@ -143,6 +161,7 @@ export class PanelModel extends Emitter {
     options: {},
     search: '',
     found: undefined,
+    isArchive: false,
     problem: undefined
   };
 }

@@ -12,6 +12,7 @@ import {
   settingsIcon,
   stopIcon,
   terminalIcon,
+  undoIcon,
   usersIcon
 } from '@jupyterlab/ui-components';
 import * as React from 'react';
@@ -61,6 +62,7 @@ const ICONS: Readonly<Record<IconName, LabIcon>> = {
   pin: pinIcon,
   plan: listIcon,
   question: infoIcon,
+  restore: undoIcon,
   send: sendIcon,
   stop: stopIcon,
   terminal: terminalIcon,
