@@ -40,7 +40,8 @@ class Capability(StrEnum):
     SHELL = "shell"
     """Run commands and code."""
     FILE_WRITES = "file_writes"
-    """Write and edit files; without it commands are confined to reading, where there is a sandbox."""
+    """Write and edit files; without it commands are confined to reading, where there is a sandbox, and
+    no code runs in kernels."""
     SUBAGENTS = "subagents"
     """Give work to child chats."""
     DESKTOP = "desktop"

@@ -22,12 +22,14 @@ from .loop.approvals import ApprovalPolicy, parse_rule
 from .store.conversation import QUEUE_LIMIT
 from .subagents.catalog import Catalog, SubagentType
 from .subagents.manager import SUBAGENTS
+from .workspace.kernels.settings import KernelSettings
 from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
 from .workspaces.templates import TemplateCatalog, parse_template
 
 _LONGEST_DAYS = 3650
 
+KERNELS = KernelSettings()
 _OUTPUT_LIMIT = OutputLimits().head_bytes + OutputLimits().tail_bytes
 
 
@@ -99,6 +101,19 @@ class Settings(HasTraits):
     extra_environment = List(
         Unicode(),
         help="Names of environment variables that commands see besides the built-in allow-list.",
+    ).tag(config=True)
+
+    kernel = Unicode(
+        KERNELS.default,
+        help="Name of the kernel that chats run code in; the only one that is installed stands in for it.",
+    ).tag(config=True)
+    kernel_limit = Int(
+        KERNELS.count,
+        min=1,
+        help="Kernels of chats in one workspace at the same time; for another one the least used is ended.",
+    ).tag(config=True)
+    kernel_idle_timeout = Float(
+        KERNELS.idle_s, min=1.0, help="Seconds without use until the kernel of a chat is ended."
     ).tag(config=True)
 
     approval_mode = Enum(
@@ -345,6 +360,11 @@ class Settings(HasTraits):
             network=self.sandbox_network,
             writable=tuple(str(Path(folder).expanduser()) for folder in self.sandbox_writable),
         )
+
+    @property
+    def kernel_settings(self) -> KernelSettings:
+        """Which kernels chats have, and how many."""
+        return KernelSettings(default=self.kernel, count=self.kernel_limit, idle_s=self.kernel_idle_timeout)
 
     @property
     def mcp_sandbox_policy(self) -> SandboxPolicy:

@@ -340,7 +340,10 @@ class JupyterChatd(Settings, ExtensionApp):
 
     def _workspace_limits(self) -> AgentLimits:
         head = self.tool_output_limit // 2
-        return AgentLimits(output=OutputLimits(head_bytes=head, tail_bytes=self.tool_output_limit - head))
+        return AgentLimits(
+            output=OutputLimits(head_bytes=head, tail_bytes=self.tool_output_limit - head),
+            kernels=self.kernel_settings,
+        )
 
     def _build_catalog(self) -> Any:
         from .providers.catalog import ModelCatalog

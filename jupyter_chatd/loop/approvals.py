@@ -81,6 +81,9 @@ def parse_rule(value: Mapping[str, Any]) -> Rule:
 DEFAULTS = (
     Rule(tool="execute", ask=Ask.ALWAYS),
     Rule(tool="process_signal", ask=Ask.ALWAYS),
+    Rule(tool="execute_code", ask=Ask.ALWAYS),
+    Rule(tool="interrupt_kernel", ask=Ask.ALWAYS),
+    Rule(tool="restart_kernel", ask=Ask.ALWAYS),
     Rule(tool="write_file", where=Where.OUTSIDE, ask=Ask.ALWAYS),
     Rule(tool="edit_files", where=Where.OUTSIDE, ask=Ask.ALWAYS),
     # Subagents ask for themselves; the rest of these only hands something to the user.

@@ -39,6 +39,7 @@ GREETING = "I am the demo model of jupyter_chatd: a small program, not a languag
 HELP = """I understand these instructions:
 
 - run `ls -l` (add "in the background" for something that goes on)
+- run the code `1 + 1` (in a kernel), inspect variables, interrupt the kernel, restart the kernel
 - read notes.txt
 - write "hello" to notes.txt
 - replace "hello" with "good day" in notes.txt
@@ -207,6 +208,8 @@ def _outcome(result: ToolResultPart, call: ToolCallPart | None) -> str:
     match result.tool_name:
         case "execute":
             return _command_outcome(str(args.get("command")), value)
+        case "execute_code" | "code_output":
+            return _code_outcome(value)
         case "read_file":
             return f"{args.get('path')} says:\n{_quote(value.get('content'))}"
         case "write_file":
@@ -251,6 +254,19 @@ def _command_outcome(command: str, value: Mapping[str, Any]) -> str:
         return f"`{command}` printed:{output}" if output else f"`{command}` ended well and printed nothing."
     reason = value.get("error") or f"exit code {value.get('exit_code')}"
     return f"`{command}` failed ({reason}).{output}"
+
+
+def _code_outcome(value: Mapping[str, Any]) -> str:
+    """Say what code gave; of pictures, what stood beside them."""
+    output = value.get("output") or value.get("text")
+    shown = f" It gave:\n{_quote(output)}" if output else ""
+    if value.get("data"):
+        return f"The code showed a picture.{shown}"
+    if value.get("success"):
+        return f"The code ended well.{shown}"
+    if value.get("running"):
+        return f"The code still runs.{shown}"
+    return f"The code failed ({value.get('error')}).{shown}"
 
 
 def _quote(text: object) -> str:

@@ -1,6 +1,9 @@
 """The sentences that the demo model understands. Pure: text in, plan out.
 
     run `ls -l`                             execute; may end with "in the background", "with timeout 30s"
+    run the code `1 + 1`                    execute_code; also: run `1 + 1` in the kernel
+    look at the code                        code_output; list, inspect variables: inspect_variables
+    interrupt the kernel, restart the kernel  interrupt_kernel, restart_kernel
     read notes.txt                          read_file
     write "hello" to notes.txt              write_file; also: create the file notes.txt with "hello"
     replace "a" with "b" in notes.txt       edit_files; "replace all" for every match
@@ -80,7 +83,7 @@ class Plan:
 
 VERBS = (
     r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|delegate|wait|call|say|think"
-    r"|count|open|type|press|click|look)\b"
+    r"|count|open|type|press|click|look|interrupt|restart|inspect)\b"
 )
 QUOTED = re.compile(r"```(?:\w*\n)?.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)", re.DOTALL)
 NEXT_STEP = re.compile(rf"\s*(?:[,;.]?\s*\b(?:and )?then\b,?\s+(?={VERBS})|\n+)\s*", re.IGNORECASE)
@@ -155,6 +158,23 @@ def _run(command: str, background: str | None, timeout: str | None) -> Instructi
     if timeout:
         args["timeout"] = timeout
     return UseTool(tool="execute", args=args, intent=f"run `{command}`")
+
+
+def _run_code(code: str, timeout: str | None = None) -> Instruction:
+    args = {"code": code} | ({"timeout": timeout} if timeout else {})
+    return UseTool(tool="execute_code", args=args, intent=f"run `{code}` in the kernel")
+
+
+def _look_at_code() -> Instruction:
+    return UseTool(tool="code_output", args={}, intent="look at the output of the code")
+
+
+def _kernel(verb: str) -> Instruction:
+    return UseTool(tool=f"{verb.lower()}_kernel", args={}, intent=f"{verb.lower()} the kernel")
+
+
+def _variables() -> Instruction:
+    return UseTool(tool="inspect_variables", args={}, intent="look at the variables")
 
 
 def _read(path: str) -> Instruction:
@@ -264,14 +284,21 @@ POLITE = r"(?:please |can you |could you |now )*"
 PATH = r"(?:the )?(?:file )?(?P<path>\S+?)"
 COMMAND = r"(?P<command>\x00\d+\x00|(?!\x00).+?)"
 """One quotation, or a command that does not begin with one."""
+CODE = COMMAND.replace("command", "code")
+TIMEOUT = r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms]+))?"
 END = r"(?:(?<=[\w\x00)/])[.!])?"
 """The end of a sentence; no dot that is a path of its own, as in `ls .` and `cd ..`."""
 CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
     (re.compile(rf"{POLITE}{pattern}{END}", re.IGNORECASE | re.DOTALL), maker)
     for pattern, maker in (
+        (rf"(?:run|execute) (?:the )?(?:python )?code {CODE}{TIMEOUT}", _run_code),
+        (rf"(?:run|execute) {CODE} in the kernel{TIMEOUT}", _run_code),
+        (r"look at the code", _look_at_code),
+        (r"(?P<verb>interrupt|restart) (?:the )?kernel", _kernel),
+        (r"(?:list|inspect|look at) (?:the |all )?variables", _variables),
         (
             rf"(?:run|execute) (?:the command )?{COMMAND}(?P<background> in (?:the )?background)?"
-            r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms]+))?",
+            rf"{TIMEOUT}",
             _run,
         ),
         (r"open (?:a |the )?(?P<program>terminal|browser)", _open),

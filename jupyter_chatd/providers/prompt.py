@@ -232,13 +232,22 @@ def _result(part: ToolResultPart) -> Any:
 
 
 def _media(result: Mapping[str, Any]) -> list[Any] | None:
-    """`{"data": base64, "mime_type": …, "text": …}` as content; `None` when it is no such thing."""
-    data, media_type = result.get("data"), result.get("mime_type")
+    """`{"data": base64, "mime_type": …, "text": …, "more": [{"data", …}]}` as content, if it is."""
+    first = _picture(result)
+    if first is None:
+        return None
+    text, more = result.get("text"), result.get("more")
+    others = cast("list[Any]", more) if isinstance(more, list) else []
+    shown = [first, *(picture for one in others if (picture := _picture(one)) is not None)]
+    return [text, *shown] if isinstance(text, str) and text.strip() else shown
+
+
+def _picture(value: object) -> str | library.BinaryContent | None:
+    fields: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    data, media_type = fields.get("data"), fields.get("mime_type")
     if not (isinstance(data, str) and isinstance(media_type, str)):
         return None
-    text = result.get("text")
-    shown = _file(FilePart(media_type=media_type, name="result"), data)
-    return [text, shown] if isinstance(text, str) and text.strip() else [shown]
+    return _file(FilePart(media_type=media_type, name="result"), data)
 
 
 # Responses: what the model said.

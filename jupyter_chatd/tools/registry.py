@@ -6,13 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..providers.protocol import ToolDefinition
 from .attach_file import AttachFile
+from .code_output import CodeOutputTool
 from .edit_files import EditFiles
 from .execute import Execute
+from .execute_code import ExecuteCode
+from .inspect_variables import InspectVariables
+from .interrupt_kernel import InterruptKernel
 from .process_list import ProcessList
 from .process_output import ProcessOutput
 from .process_signal import ProcessSignal
 from .protocol import Tool
 from .read_file import ReadFile
+from .restart_kernel import RestartKernel
 from .write_file import WriteFile
 
 
@@ -60,7 +65,7 @@ class Toolbox:
 
 
 def builtin_tools() -> Sequence[Tool]:
-    """The tools for files and processes, which every chat has."""
+    """The tools for files, processes and kernels, which every chat has."""
     return (
         Execute(),
         ProcessOutput(),
@@ -70,4 +75,9 @@ def builtin_tools() -> Sequence[Tool]:
         WriteFile(),
         EditFiles(),
         AttachFile(),
+        ExecuteCode(),
+        CodeOutputTool(),
+        InterruptKernel(),
+        RestartKernel(),
+        InspectVariables(),
     )

@@ -84,8 +84,19 @@ class Ledger:
 
     def _open(self) -> int:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = self._folder / f"{_place_hash()}-{_identity_of_this_process()}-{id(self):x}{_SUFFIX}"
+        self._path = self._folder / f"{owner_tag()}-{id(self):x}{_SUFFIX}"
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def owner_tag() -> str:
+    """Name this process, for what it leaves on disk."""
+    return f"{_place_hash()}-{_identity_of_this_process()}"
+
+
+def is_left_over(name: str) -> bool:
+    """Whether *name*, which begins with an `owner_tag` and `-`, is that of a process here that has died."""
+    place, _, owner = name.partition("-")
+    return place == _place_hash() and not _owner_lives(owner)
 
 
 def sweep(folder: Path) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .kernels.settings import KernelSettings
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -58,3 +60,4 @@ class AgentLimits:
     output: OutputLimits = OutputLimits()
     files: FileLimits = FileLimits()
     processes: ProcessLimits = ProcessLimits()
+    kernels: KernelSettings = field(default_factory=KernelSettings)

@@ -77,6 +77,14 @@ class ProcessTable:
         """Return the chat's processes, oldest first."""
         return [process.info for process in self._processes.values() if process.chat_id == chat_id]
 
+    def leader(self, chat_id: str, process_id: str) -> int:
+        """Return the id of the session of a process.
+
+        Raises:
+            ProcessNotFoundError: the chat has no such process.
+        """
+        return self._get(chat_id, process_id).group.id
+
     async def wait(self, chat_id: str, process_id: str, *, timeout_s: float) -> ProcessOutput:
         """Return the output when the process exits, or what there is after *timeout_s*.
 

@@ -44,6 +44,14 @@ def find_stat(pid: int) -> ProcessStat | None:
     )
 
 
+def program_of(pid: int) -> str:
+    """Return the name of the program that process *pid* runs, at most 15 characters; empty when unknown."""
+    try:
+        return (PROC / str(pid) / "comm").read_text("utf-8", "replace").strip()
+    except OSError:  # gone meanwhile
+        return ""
+
+
 def living_members(session: int) -> list[ProcessStat]:
     """Return the processes of that session that are alive, in no order. Blocks for about 1 µs a process.
 

@@ -1,4 +1,4 @@
-"""The agent of a workspace: files and processes, wherever they are.
+"""The agent of a workspace: files, processes and kernels, wherever they are.
 
 Tools cannot tell an in-process agent from one behind HTTP. Every path is absolute.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .kernels.protocol import Kernels
 
 PROTOCOL_VERSION = 1
 
@@ -189,10 +192,15 @@ def command_state(facts: WorkspaceFacts) -> CommandState:
 
 
 class WorkspaceAgent(Protocol):
-    """Files and processes of one workspace. Methods raise `WorkspaceError` for what the model may correct."""
+    """Files, processes, kernels of one workspace. What the model may correct is a `WorkspaceError`."""
 
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
+        ...
+
+    @property
+    def kernels(self) -> Kernels:
+        """What runs code that keeps its variables."""
         ...
 
     async def instructions(self) -> Sequence[InstructionFile]:

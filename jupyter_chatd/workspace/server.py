@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
@@ -15,6 +15,8 @@ from . import environment, ledger, search
 from .files import Files
 from .guard import Guard, WriteGuard
 from .instructions import find_instructions
+from .kernels import launch
+from .kernels.service import KernelService
 from .ledger import Ledger
 from .limits import AgentLimits
 from .processes import ProcessTable
@@ -88,13 +90,29 @@ class ServerAgent:
         writing = WriteGuard(refused, is_fixed=self._sandbox.is_fixed)
         self._files = Files(self._guard, limits.files, writing=writing)
         self._closed = False
-        self._processes = ProcessTable(
+        self._processes = self._table(env)
+        self._kernels = KernelService(
+            processes=self._table(env),
+            confine=lambda argv, folder: self._sandbox.wrap(argv, work_dir=folder),
+            work_dir=lambda: self._work_dir(None),
+            env=env,
+            limits=limits.kernels,
+            output_limits=limits.output,
+        )
+
+    def _table(self, env: Mapping[str, str]) -> ProcessTable:
+        return ProcessTable(
             env=env,
             ledger=Ledger(self._state_folder),
             warden=Warden(env),
-            limits=limits.processes,
-            output_limits=limits.output,
+            limits=self._limits.processes,
+            output_limits=self._limits.output,
         )
+
+    @property
+    def kernels(self) -> KernelService:
+        """The kernels that chats run code in."""
+        return self._kernels
 
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
@@ -109,6 +127,7 @@ class ServerAgent:
 
     async def sweep_orphans(self) -> int:
         """End what servers that died left running; return how many processes. Call it once, at the start."""
+        await asyncio.to_thread(launch.sweep)
         return await asyncio.to_thread(ledger.sweep, self._state_folder)
 
     async def instructions(self) -> Sequence[InstructionFile]:
@@ -178,7 +197,7 @@ class ServerAgent:
     async def aclose(self) -> None:
         """Kill everything it started. May be called twice."""
         self._closed = True
-        await self._processes.aclose()
+        await asyncio.gather(self._processes.aclose(), self._kernels.aclose())
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, spec: ProcessSpec) -> tuple[str, list[str]]:

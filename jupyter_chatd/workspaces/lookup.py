@@ -24,6 +24,7 @@ from ..workspace.protocol import (
     WorkspaceFacts,
     WorkspaceUnavailableError,
 )
+from .kernels import KernelsOfChat
 from .manager import WorkspaceManager
 from .provisioner import ConnectedAgent
 from .values import Phase, Standing
@@ -155,7 +156,17 @@ class WorkspaceOfChat:
         self._lookup = lookup
         self._workspace_id = workspace_id
 
-    async def _ask(self, ask: Callable[[WorkspaceAgent], Awaitable[T]], *, is_safe: bool = False) -> T:
+    @property
+    def kernels(self) -> KernelsOfChat:
+        """The kernels of the workspace."""
+        return KernelsOfChat(self)
+
+    async def connected(self) -> WorkspaceAgent:
+        """Return the agent of now, for what cannot be asked twice."""
+        return await self._lookup.connect(self._workspace_id)
+
+    async def ask(self, ask: Callable[[WorkspaceAgent], Awaitable[T]], *, is_safe: bool = False) -> T:
+        """Ask the agent, and again the one that is there then when it does not answer."""
         agent = await self._lookup.connect(self._workspace_id)
         try:
             return await ask(agent)
@@ -168,19 +179,19 @@ class WorkspaceOfChat:
 
     async def facts(self) -> WorkspaceFacts:
         """Where the agent is."""
-        return await self._ask(lambda agent: agent.facts(), is_safe=True)
+        return await self.ask(lambda agent: agent.facts(), is_safe=True)
 
     async def instructions(self) -> Sequence[InstructionFile]:
         """AGENTS.md of the user's config folder and of the working folder."""
-        return await self._ask(lambda agent: agent.instructions(), is_safe=True)
+        return await self.ask(lambda agent: agent.instructions(), is_safe=True)
 
     async def read_file(self, path: str, *, offset: int = 1, limit: int = 2000) -> FileLines:
         """Lines *offset* (from 1) to *offset+limit-1*; all or nothing."""
-        return await self._ask(lambda agent: agent.read_file(path, offset=offset, limit=limit), is_safe=True)
+        return await self.ask(lambda agent: agent.read_file(path, offset=offset, limit=limit), is_safe=True)
 
     async def read_bytes(self, path: str, *, limit_bytes: int, inside: str | None = None) -> FileBytes:
         """The first *limit_bytes* of a regular file."""
-        return await self._ask(
+        return await self.ask(
             lambda agent: agent.read_bytes(path, limit_bytes=limit_bytes, inside=inside), is_safe=True
         )
 
@@ -188,46 +199,46 @@ class WorkspaceOfChat:
         self, folder: str, *, name: str | None = None, depth: int = 8, limit: int = 1000
     ) -> FoundFiles:
         """Regular files up to *depth* levels below *folder*."""
-        return await self._ask(
+        return await self.ask(
             lambda agent: agent.find_files(folder, name=name, depth=depth, limit=limit), is_safe=True
         )
 
     async def write_file(self, path: str, content: str) -> None:
         """Replace the file in one step."""
-        await self._ask(lambda agent: agent.write_file(path, content))
+        await self.ask(lambda agent: agent.write_file(path, content))
 
     async def edit_files(self, files: Sequence[FileEdits]) -> None:
         """Apply all edits or none."""
-        await self._ask(lambda agent: agent.edit_files(files))
+        await self.ask(lambda agent: agent.edit_files(files))
 
     async def start_process(self, spec: ProcessSpec) -> str:
         """Start a process in a group of its own and return its id."""
-        return await self._ask(lambda agent: agent.start_process(spec))
+        return await self.ask(lambda agent: agent.start_process(spec))
 
     async def wait_process(self, chat_id: str, process_id: str, *, timeout_s: float) -> ProcessOutput:
         """Wait until it exits, at most *timeout_s*, and return what there is."""
-        return await self._ask(
+        return await self.ask(
             lambda agent: agent.wait_process(chat_id, process_id, timeout_s=timeout_s), is_safe=True
         )
 
     async def follow_process(self, chat_id: str, process_id: str) -> AsyncGenerator[str, None]:
         """Live output from the start, in pieces, until it exits."""
-        agent = await self._lookup.connect(self._workspace_id)
+        agent = await self.connected()
         async with aclosing(agent.follow_process(chat_id, process_id)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def list_processes(self, chat_id: str) -> Sequence[ProcessInfo]:
         """The chat's processes, oldest first."""
-        return await self._ask(lambda agent: agent.list_processes(chat_id), is_safe=True)
+        return await self.ask(lambda agent: agent.list_processes(chat_id), is_safe=True)
 
     async def signal_process(self, chat_id: str, process_id: str, signal: ProcessSignal) -> None:
         """Signal the whole process group."""
-        await self._ask(lambda agent: agent.signal_process(chat_id, process_id, signal))
+        await self.ask(lambda agent: agent.signal_process(chat_id, process_id, signal))
 
     async def kill_process(self, chat_id: str, process_id: str) -> None:
         """End the whole group now and wait until it is gone."""
-        await self._ask(lambda agent: agent.kill_process(chat_id, process_id), is_safe=True)
+        await self.ask(lambda agent: agent.kill_process(chat_id, process_id), is_safe=True)
 
     async def aclose(self) -> None:
         """Nothing: the lookup has the connections."""

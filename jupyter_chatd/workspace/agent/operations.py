@@ -18,6 +18,7 @@ from ...wire.values import adapter_of
 from ..edits import EditError
 from ..file_errors import FileMissingError
 from ..guard import ProtectedPathError
+from ..kernels.protocol import KernelBusyError, KernelStartError, NoKernelError
 from ..protocol import (
     FileBytes,
     FileEdits,
@@ -331,6 +332,9 @@ _PLAIN: dict[str, type[WorkspaceError]] = {
         ProcessNotRunningError,
         EditError,
         SandboxError,
+        KernelBusyError,
+        KernelStartError,
+        NoKernelError,
     )
 }
 _OF_PATH: dict[str, type[FileMissingError] | type[ProtectedPathError]] = {

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -28,6 +28,8 @@ from ..protocol import (
     WorkspaceUnavailableError,
 )
 from . import operations as ops
+from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS
+from .remote_kernels import RemoteKernels
 
 if TYPE_CHECKING:
     import httpx
@@ -82,15 +84,18 @@ class RemoteAgent:
         # Without httpx's client around it, which takes longer than all the rest of a call.
         self._transport = _transport_to(socket_path)
         base = httpx.URL(url.rstrip("/") + ops.PREFIX + "/")
-        self._urls = {
-            name: base.join(name) for name in (ops.HELLO, ops.SHUTDOWN, ops.FOLLOW, *ops.OPERATIONS)
-        }
+        routes = (ops.HELLO, ops.SHUTDOWN, ops.FOLLOW, FOLLOW_CODE)
+        self._urls = {name: base.join(name) for name in (*routes, *ops.OPERATIONS, *KERNEL_OPERATIONS)}
         self._headers = [
             ("Host", base.netloc.decode("ascii")),
             ("Authorization", f"token {token}"),
             (ops.VERSION_HEADER, str(PROTOCOL_VERSION)),
         ]
         self._undoing: set[asyncio.Task[None]] = set()
+        self._kernels = RemoteKernels(
+            lambda operation, question, limit_s: self._ask(operation, question, limit_s=limit_s),
+            self._follow,
+        )
 
     # The program
 
@@ -118,6 +123,11 @@ class RemoteAgent:
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
         return await self._ask(ops.FACTS, ops.Nothing())
+
+    @property
+    def kernels(self) -> RemoteKernels:
+        """The kernels that chats run code in."""
+        return self._kernels
 
     async def instructions(self) -> Sequence[InstructionFile]:
         """AGENTS.md of the working folder, if any."""
@@ -175,7 +185,12 @@ class RemoteAgent:
     async def follow_process(self, chat_id: str, process_id: str) -> AsyncGenerator[str, None]:
         """Live output from the start, in pieces, until it exits."""
         body = adapter_of(ops.OfProcess).dump_json(ops.OfProcess(chat_id=chat_id, process_id=process_id))
-        async with self._exchange("POST", ops.FOLLOW, body, limit_s=None) as response:
+        async with aclosing(self._follow(ops.FOLLOW, body)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _follow(self, name: str, body: bytes) -> AsyncGenerator[str, None]:
+        async with self._exchange("POST", name, body, limit_s=None) as response:
             async for line in response.aiter_lines():
                 piece = _load_piece(line)
                 if piece is None:

@@ -16,6 +16,7 @@ from tornado import iostream, web
 from ..._version import __version__
 from ...wire.values import adapter_of
 from ..protocol import PROTOCOL_VERSION, WorkspaceAgent, WorkspaceError
+from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS, OfCode
 from .operations import (
     FOLLOW,
     HELLO,
@@ -32,6 +33,8 @@ from .operations import (
 )
 
 MAX_BODY = 128 * 1024 * 1024  # bytes: the largest edit there can be, and its escapes
+
+_OPERATIONS = {**OPERATIONS, **KERNEL_OPERATIONS}
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +148,7 @@ class OperationHandler(AgentHandler):
         Raises:
             HTTPError: 404 for an operation that this version does not have, 400 for malformed arguments.
         """
-        operation = OPERATIONS.get(name)
+        operation = _OPERATIONS.get(name)
         if operation is None:
             raise web.HTTPError(404)
         try:
@@ -160,8 +163,27 @@ class OperationHandler(AgentHandler):
         return None
 
 
+Follow = Callable[[WorkspaceAgent, bytes], AsyncGenerator[str, None]]
+"""Returns live output, given the body of the request; raises `ValidationError` for malformed arguments."""
+
+
+def _follow_process(agent: WorkspaceAgent, body: bytes) -> AsyncGenerator[str, None]:
+    of = adapter_of(OfProcess).validate_json(body)
+    return agent.follow_process(of.chat_id, of.process_id)
+
+
+def _follow_code(agent: WorkspaceAgent, body: bytes) -> AsyncGenerator[str, None]:
+    of = adapter_of(OfCode).validate_json(body)
+    return agent.kernels.follow_code(of.chat_id, of.execution_id)
+
+
 class FollowHandler(AgentHandler):
-    """`POST follow_process`: lines of JSON, a text each; `null` after the last."""
+    """`POST follow_…`: lines of JSON, a text each; `null` after the last."""
+
+    def initialize(self, host: Host, follow: Follow = _follow_process) -> None:
+        """Be told what to answer for, and what to follow."""
+        super().initialize(host)
+        self._follow = follow
 
     async def post(self) -> None:
         """Send output as it comes. A reader that falls behind loses pieces and is told how much.
@@ -170,16 +192,16 @@ class FollowHandler(AgentHandler):
             HTTPError: 400 for malformed arguments.
         """
         try:
-            of = adapter_of(OfProcess).validate_json(self.request.body)
+            following = self._follow(self.host.agent, self.request.body)
         except ValidationError as error:
             raise web.HTTPError(400) from error
         try:
-            async with aclosing(self.host.agent.follow_process(of.chat_id, of.process_id)) as pieces:
+            async with aclosing(following) as pieces:
                 await self._send(pieces)
         except WorkspaceError as error:
             self.refuse(error)
         except iostream.StreamClosedError:
-            log.debug("Nobody follows process %s any more", of.process_id)
+            log.debug("Nobody follows any more")
 
     async def _send(self, pieces: AsyncGenerator[str, None]) -> None:
         async for piece in pieces:
@@ -196,6 +218,7 @@ def application(host: Host) -> web.Application:
             (f"{PREFIX}/{HELLO}", HelloHandler, arguments),
             (f"{PREFIX}/{SHUTDOWN}", ShutdownHandler, arguments),
             (f"{PREFIX}/{FOLLOW}", FollowHandler, arguments),
+            (f"{PREFIX}/{FOLLOW_CODE}", FollowHandler, {**arguments, "follow": _follow_code}),
             (rf"{PREFIX}/([a-z_]+)", OperationHandler, arguments),
         ],
         log_function=_log_nothing,

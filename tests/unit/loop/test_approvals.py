@@ -62,6 +62,12 @@ def test_reading_is_free() -> None:
     assert not asks(call("read_file", path="/etc/passwd"), is_repeatable=True)
 
 
+@pytest.mark.parametrize("name", ["execute_code", "interrupt_kernel", "restart_kernel"])
+def test_what_a_kernel_does_always_asks_and_looking_at_it_is_free(name: str) -> None:
+    assert asks(call(name, code="2"), allowed(name, code="1"))
+    assert not asks(call("inspect_variables"), is_repeatable=True)
+
+
 def test_writing_in_the_workspace_asks_once_per_chat() -> None:
     assert asks(INSIDE)
     assert not asks(INSIDE, allowed("write_file", path=f"{FOLDER}/other.txt", content="y"))

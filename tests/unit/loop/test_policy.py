@@ -31,6 +31,12 @@ TABLE = {
     "close_agent": (False, False, False, True, False),
     "process_list": (False, False, False, True, True),
     "process_signal": (False, False, False, True, True),
+    # Code changes what it likes, and a kernel that was once started stays as confined as it was then.
+    "execute_code": (False, False, False, True, True),
+    "code_output": (False, False, False, True, True),
+    "interrupt_kernel": (False, False, False, True, True),
+    "restart_kernel": (False, False, False, True, True),
+    "inspect_variables": (False, False, False, True, True),
     "computer": (False, False, False, False, False),
     "a_tool_of_tomorrow": (False, False, False, True, True),
 }

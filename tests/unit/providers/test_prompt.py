@@ -234,6 +234,15 @@ async def test_images_of_users_go_along(connect: Call) -> None:
     assert anthropic["content"][1] == {"type": "image", "source": source}
 
 
+async def test_all_images_of_a_result_go_along(connect: Call) -> None:
+    one = {"data": PNG, "mime_type": "image/png"}
+    media = {**one, "text": "plots", "more": [one, {"data": 1}, "none"]}
+    turn = [user("Show."), assistant(called("c1")), tool(result("c1", media, is_media=True))]
+    anthropic = await anthropic_messages(connect, *turn)
+    kinds = [block["type"] for block in anthropic[2]["content"][0]["content"]]
+    assert kinds == ["text", "image", "image"]
+
+
 async def test_images_of_tools_go_along(connect: Call) -> None:
     media = {"data": PNG, "mime_type": "image/png", "text": "a screenshot"}
     turn = [user("Show."), assistant(called("c1")), tool(result("c1", media, is_media=True))]

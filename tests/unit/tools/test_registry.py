@@ -15,7 +15,14 @@ NAMES = (
     "write_file",
     "edit_files",
     "attach_file",
+    "execute_code",
+    "code_output",
+    "interrupt_kernel",
+    "restart_kernel",
+    "inspect_variables",
 )
+KERNEL = {"execute_code", "code_output", "restart_kernel", "inspect_variables"}
+"""The kernel does one thing after the other; an interrupt does not wait for what it interrupts."""
 
 
 def test_the_tools_in_order() -> None:
@@ -58,7 +65,10 @@ def test_what_may_run_again_and_what_runs_one_after_another(context: ToolContext
         "process_list",
         "read_file",
         "attach_file",
+        "code_output",
+        "inspect_variables",
     }
     keys = {tool.definition.name: tool.serial_key({"path": "/a"}, context) for tool in box}
-    assert {name for name, key in keys.items() if key is not None} == {"write_file", "edit_files"}
-    assert keys["write_file"] == keys["edit_files"]
+    assert {name for name, key in keys.items() if key is not None} == {"write_file", "edit_files"} | KERNEL
+    assert keys["write_file"] == keys["edit_files"] != keys["execute_code"]
+    assert len({keys[name] for name in KERNEL}) == 1

@@ -23,6 +23,7 @@ from jupyter_chatd.workspace.agent.remote import (
 from jupyter_chatd.workspace.edits import EditError
 from jupyter_chatd.workspace.file_errors import FileMissingError
 from jupyter_chatd.workspace.guard import ProtectedPathError
+from jupyter_chatd.workspace.kernels.protocol import KernelBusyError, KernelStartError, NoKernelError
 from jupyter_chatd.workspace.protocol import (
     ProcessNotFoundError,
     ProcessNotRunningError,
@@ -45,6 +46,9 @@ ERRORS = (
     ProcessNotRunningError("not running"),
     EditError("edit 1: no match"),
     SandboxError("no sandbox"),
+    KernelBusyError("busy"),
+    KernelStartError("no start"),
+    NoKernelError("none"),
     FileMissingError("/w/f"),
     ProtectedPathError("/w/key"),
 )
