@@ -67,7 +67,9 @@ class _DesktopHandler(ChatdHandler):
         status = self.desktops.status(chat.family_id)
         if reason := self.extension.runtime.capabilities.now.why_not(Capability.DESKTOP):
             status = replace(status, problem=f"Not possible here: {reason}.")
-        self.reply(status_json(status, can_control=await self.may_control()))
+        desktop = self.desktops.find(chat.family_id)
+        holder = desktop.control.holder if desktop else None
+        self.reply(status_json(status, can_control=await self.may_control(), controlled_by=holder))
 
     async def may_control(self) -> bool:
         """Whether the caller may do more than look: who may click in a terminal may run code."""
@@ -209,12 +211,42 @@ class StopHandler(_DesktopHandler):
         await self.reply_status(chat)
 
 
-def status_json(status: Status, *, can_control: bool) -> dict[str, object]:
+class TakeHandler(_DesktopHandler):
+    """`/chats/{id}/desktop/take`."""
+
+    @permission("execute", "desktops")
+    async def post(self, chat_id: str) -> None:
+        """Make the model wait until the desktop is given back; the desktop starts when it does not run."""
+        self.body(requests.NoFields)
+        chat = await self.find_user(chat_id)
+        self.require(Capability.DESKTOP)
+        desktop = self.desktops.get(chat.family_id)
+        await desktop.socket()
+        desktop.control.take(self.owner_id)
+        await desktop.release()
+        await self.reply_status(chat)
+
+
+class ReleaseHandler(_DesktopHandler):
+    """`/chats/{id}/desktop/release`."""
+
+    @permission("execute", "desktops")
+    async def post(self, chat_id: str) -> None:
+        """Let the model go on; nothing happens when nobody took the desktop."""
+        self.body(requests.NoFields)
+        chat = await self.find_user(chat_id)
+        if desktop := self.desktops.find(chat.family_id):
+            desktop.control.give_back()
+        await self.reply_status(chat)
+
+
+def status_json(status: Status, *, can_control: bool, controlled_by: str | None = None) -> dict[str, object]:
     """Return how a desktop stands as clients see it.
 
     Args:
         status: What is known of it.
         can_control: Whether whoever asks may use it.
+        controlled_by: Who made the model wait.
     """
     return {
         "state": status.state.value,
@@ -223,6 +255,7 @@ def status_json(status: Status, *, can_control: bool) -> dict[str, object]:
         "height": status.size.height,
         "problem": status.problem,
         "can_control": can_control,
+        "controlled_by": controlled_by,
     }
 
 
@@ -256,4 +289,6 @@ ROUTES = [
     (DESKTOP + r"/action", ActionHandler),
     (DESKTOP + r"/start", StartHandler),
     (DESKTOP + r"/stop", StopHandler),
+    (DESKTOP + r"/take", TakeHandler),
+    (DESKTOP + r"/release", ReleaseHandler),
 ]

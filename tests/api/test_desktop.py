@@ -118,6 +118,7 @@ async def test_a_desktop_starts_with_its_first_use_and_tells_how_it_stands(api: 
         "height": 64,
         "problem": None,
         "can_control": True,
+        "controlled_by": None,
     }
     assert await api.get(f"/{chat_id}/desktop") == stopped
     assert await api.post(f"/{chat_id}/desktop/start") == stopped | {"state": "running"}
@@ -380,3 +381,11 @@ async def test_looking_is_no_activity_and_input_is(api: Api, chat_id: str) -> No
         await viewer.send(KEY)
         await viewer.look()
         assert await last_activity(api) > before
+
+
+async def test_a_desktop_that_was_taken_is_its_takers_until_it_is_given_back(api: Api, chat_id: str) -> None:
+    taken = await api.post(f"/{chat_id}/desktop/take")
+    assert (taken["state"], taken["controlled_by"]) == ("running", "local")
+    assert (await api.get(f"/{chat_id}/desktop"))["controlled_by"] == "local"
+    assert (await api.post(f"/{chat_id}/desktop/release"))["controlled_by"] is None
+    assert (await api.post(f"/{chat_id}/desktop/release"))["controlled_by"] is None

@@ -87,6 +87,8 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", CHAT + "/desktop/action"): ("execute", "desktops"),
     ("POST", CHAT + "/desktop/start"): ("execute", "desktops"),
     ("POST", CHAT + "/desktop/stop"): ("execute", "desktops"),
+    ("POST", CHAT + "/desktop/take"): ("execute", "desktops"),
+    ("POST", CHAT + "/desktop/release"): ("execute", "desktops"),
 }
 """What the authorizer is asked for each method of each route."""
 
