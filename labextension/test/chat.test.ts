@@ -11,6 +11,7 @@ const CHAT = {
   id: 'a',
   root_chat_id: 'a',
   title: 'Dates',
+  snapshot_version: 3,
   status: 'waiting',
   last_error: null,
   model: 'demo:demo',
@@ -178,6 +179,15 @@ describe('the list', () => {
     chats.put({ ...one, archived: true });
     const { chats: listed, archived } = chats.getState();
     assert.deepEqual([listed, archived.map(({ id }) => id)], [[], ['a']]);
+  });
+
+  test('is not undone by a reply that comes late', () => {
+    const [one] = chats.getState().chats;
+    assert.ok(one);
+    chats.put({ ...one, snapshotVersion: 5, status: 'error' });
+    chats.put({ ...one, snapshotVersion: 4, status: 'running', commands: 'confined' });
+    const { status, commands } = chats.find('a') ?? {};
+    assert.deepEqual([status, commands], ['error', 'confined']);
   });
 
   test('keeps what one reply says of the commands', () => {

@@ -41,6 +41,7 @@ export function decodeChat(value: unknown, at: string): IChat {
     asks: asString(fields.approval_mode, `${at}.approval_mode`) === 'ask',
     commands: optional(fields.commands, `${at}.commands`, asCommands),
     updatedAt: asString(fields.updated_at, `${at}.updated_at`),
+    snapshotVersion: asNumber(fields.snapshot_version, `${at}.snapshot_version`),
     archived: asBoolean(fields.archived, `${at}.archived`),
     pinOrder: asNumber(fields.pin_order, `${at}.pin_order`),
     hasUnread: asBoolean(fields.has_unread, `${at}.has_unread`)

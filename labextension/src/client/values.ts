@@ -49,6 +49,8 @@ export interface IChat {
   /** Only one chat that is asked for by its id says so, and not while its workspace is away. */
   readonly commands: Commands | undefined;
   readonly updatedAt: string;
+  /** Grows with what happens in the chat. */
+  readonly snapshotVersion: number;
   readonly archived: boolean;
   /** 0 is not pinned. */
   readonly pinOrder: number;

@@ -108,11 +108,15 @@ export class Chats extends Emitter {
     }
   }
 
-  /** What becomes of the commands is told in few replies only: the others do not take it back. */
+  /**
+   * A reply that comes late does not undo what was told meanwhile. What becomes of the commands is told in few
+   * replies only: the others do not take it back.
+   */
   private take(chats: readonly IChat[]): void {
     for (const chat of chats) {
-      const commands = chat.commands ?? this.known.get(chat.id)?.commands;
-      this.known.set(chat.id, { ...chat, commands });
+      const known = this.known.get(chat.id);
+      const newest = known && known.snapshotVersion > chat.snapshotVersion ? known : chat;
+      this.known.set(chat.id, { ...newest, commands: chat.commands ?? known?.commands });
     }
   }
 
