@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import httpx2
 import pytest
 
 from jupyter_chatd.messages import FilePart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -106,10 +107,11 @@ async def test_both_clients_send_the_same(
 
     async with Recorder() as recorder:
         for kind in (Client, DirectGemini):
-            options = HttpOptions(base_url=recorder.origin)
-            client = kind(vertexai=False, api_key="k", http_options=options)
-            await send(client, messages, settings)
-            await client.aio.aclose()
+            async with httpx2.AsyncClient() as http:
+                options = HttpOptions(base_url=recorder.origin, httpx_async_client=http)
+                client = kind(vertexai=False, api_key="k", http_options=options)
+                await send(client, messages, settings)
+                await client.aio.aclose()
 
     stock, direct = recorder.requests
     assert json.loads(direct.raw, object_hook=spelled) == json.loads(stock.raw, object_hook=spelled)
