@@ -132,6 +132,10 @@ async def _connect(server: Server, url: str) -> WebSocketClientConnection:
         raise refusal(error.code, error.response.body if error.response else b"") from None
     except (OSError, StreamClosedError, WebSocketError) as error:
         raise _DroppedError from error
+    except RuntimeError as error:
+        if "shutdown" not in str(error):
+            raise
+        raise _DroppedError from error  # the process ends: no thread looks names up any more
 
 
 def _close_unwanted(connecting: asyncio.Future[WebSocketClientConnection]) -> None:

@@ -7,10 +7,13 @@ import contextlib
 import re
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
+import pytest
 from tornado.websocket import WebSocketProtocol13
 
+from jupyter_chatd.client.errors import UnreachableError
 from jupyter_chatd.client.server import Server
 from jupyter_chatd.client.stream import follow
 
@@ -68,3 +71,18 @@ def test_a_loop_that_ends_with_its_stream_leaves_no_socket() -> None:
     mute = Mute()
     asyncio.run(look_once(mute.url))
     assert mute.is_let_go()
+
+
+async def look_at_the_end(url: str) -> None:
+    """Follow with a loop whose threads have been ended, as those of an interpreter that ends have."""
+    threads = ThreadPoolExecutor()
+    threads.shutdown()
+    asyncio.get_running_loop().set_default_executor(threads)
+    async with aclosing(follow(Server(url=url), "chat-1", give_up_s=0)) as updates:
+        async for _ in updates:
+            pass
+
+
+def test_a_process_that_ends_makes_no_noise() -> None:
+    with pytest.raises(UnreachableError):
+        asyncio.run(look_at_the_end("http://localhost:9/"))
