@@ -18,6 +18,7 @@ LIMIT = 100  # variables told at once
 VALUE = 400  # characters
 ROWS = 5
 COLUMNS = 30
+FLUSH = 0.02  # seconds; ipykernel's own 0.2 make messages of 20 MB of what prints without end
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = VALUE
@@ -25,13 +26,16 @@ _short.maxlist = _short.maxtuple = _short.maxdict = _short.maxset = 12
 
 
 def listen(shell: Any) -> None:
-    """Answer whoever opens a comm."""
+    """Answer whoever opens a comm, and send output in small pieces."""
 
     def answer(comm: Any, message: Any) -> None:
         names = message["content"]["data"].get("names") or ()
         comm.close(data=tell(shell, names))
 
     shell.kernel.comm_manager.register_target(TARGET, answer)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "flush_interval"):
+            setattr(stream, "flush_interval", FLUSH)  # noqa: B010 - a stream of ipykernel
 
 
 def tell(shell: Any, names: Sequence[str]) -> dict[str, Any]:

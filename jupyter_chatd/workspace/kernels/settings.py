@@ -27,7 +27,7 @@ class KernelSettings:
     """Of one execution: the last ones are kept."""
     picture_bytes: int = 2 * MIB
     """Of base64; a larger picture is left out."""
-    message_bytes: int = 16 * MIB
+    message_bytes: int = 64 * MIB
     """A kernel that sends a larger message is cut off from its output for a moment; the message is lost."""
     traceback_bytes: int = 8 * 1024
     follower_bytes: int = 64 * 1024
