@@ -61,7 +61,7 @@ class _Model(GoogleModel):
     """Maps long prompts in a thread, and tells of Google's own computer tool."""
 
     async def _map_messages(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
-        map_messages: Any = super()._map_messages  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        map_messages: Any = super()._map_messages
         system, contents = await run_off_loop(map_messages(messages, *args, **kwargs), size=len(messages))
         _acknowledge(contents)
         return system, contents

@@ -25,6 +25,7 @@ from jupyter_chatd.desktop.input import PASTE_LIMIT
 from jupyter_chatd.desktop.launchers.choice import choose_launcher
 from jupyter_chatd.desktop.launchers.fake import FakeLauncher
 from jupyter_chatd.desktop.launchers.folder import Folder, sweep
+from jupyter_chatd.desktop.launchers.launcher import Launcher
 from jupyter_chatd.desktop.launchers.portabledesktop import PortabledesktopLauncher
 from jupyter_chatd.desktop.launchers.socket import SocketLauncher
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
@@ -279,7 +280,7 @@ def test_folders_of_dead_servers_are_swept(short: Path, caplog: pytest.LogCaptur
 
 
 async def test_launchers_are_chosen_by_name_and_by_what_is_there(short: Path, tmp_path: Path) -> None:
-    def choose(name: str, socket: Path | None = None) -> object:
+    def choose(name: str, socket: Path | None = None) -> Launcher:
         return choose_launcher(name, short, socket=socket, allow_shared_host=True, path=str(tmp_path))
 
     def install(name: str) -> None:
