@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from world import OWNER, PATIENCE, FunctionTool, World, said
 
+from jupyter_chatd.desktop.launchers.fake import FakeLauncher
+from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.loop.service import NewChat
 from jupyter_chatd.messages import ChatStatus, Message, Role, TextPart, ToolCallPart, ToolResultPart
 from jupyter_chatd.providers.protocol import ModelCall
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, say, wait
 from jupyter_chatd.store import families
-from jupyter_chatd.subagents.catalog import Catalog
 from jupyter_chatd.tools.protocol import ToolContext
 
 from .conftest import Start
@@ -199,12 +200,9 @@ async def test_s3_errors_of_a_known_chat_carry_its_type(start: Start) -> None:
     assert (close_result.result["terminated"], close_result.result["type"]) == (True, "explore")
 
 
-async def test_s5_the_text_of_spawn_agent_follows_what_is_available(start: Start) -> None:
-    async def there_is(_chat: object) -> None:
-        return None
-
+async def test_s5_the_text_of_spawn_agent_follows_what_is_available(start: Start, tmp_path: Path) -> None:
     model = Play(parent=answering())
-    world = await start(model, subagents=Catalog(why_no_desktop=there_is))
+    world = await start(model, desktops=DesktopManager(FakeLauncher(tmp_path)))
     await settled(world, await world.create("parent"))
     text = next(tool.description for tool in model.calls[0].tools if tool.name == "spawn_agent")
     assert "- computer_use: " in text
