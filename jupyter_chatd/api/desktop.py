@@ -84,17 +84,18 @@ class DesktopHandler(_DesktopHandler):
     async def get(self, chat_id: str) -> None:
         """Return how the desktop stands; to who asks for a WebSocket, show it."""
         chat = await self.find_user(chat_id)
+        start, view_only = self._flag("start", default=True), self._flag("view_only", default=False)
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
-            await self._show(chat)
+            await self._show(chat, start=start, view_only=view_only)
         else:
             await self.reply_status(chat)
 
-    async def _show(self, chat: Chat) -> None:
+    async def _show(self, chat: Chat, *, start: bool, view_only: bool) -> None:
         """Serve a viewer until it goes."""
         self.require(Capability.DESKTOP)
         may_control = await self.may_control()
-        desktop = self._desktop_for(chat, may_start=may_control and self._flag("start", default=True))
-        is_viewer = not may_control or self._flag("view_only", default=False)
+        desktop = self._desktop_for(chat, may_start=may_control and start)
+        is_viewer = not may_control or view_only
         path = await self._socket_of(desktop)
         socket_class = await asyncio.to_thread(_load_socket)
         gate = self._gate(chat, desktop, is_viewer=is_viewer)

@@ -101,8 +101,8 @@ class Sandbox:
         self._code = [place for place in dict.fromkeys(fixed) if place not in named]
         self._fixed = [place for place in self._code if _is_in(place, self._writable)]
         self._made = [place for place in fixed_folders if place in self._fixed]
-        self._hidden = [os.path.realpath(path) for path in hidden]
-        self._private = [os.path.realpath(path) for path in settings.private]
+        self._hidden = list(_real_places(hidden))
+        self._private = list(_real_places(settings.private))
         self._env = dict(env)
         self._problem: str | None = "not tried yet"
         self._program: str | None = None
@@ -252,6 +252,13 @@ class Sandbox:
             is_there = _is_in(path, [self._directory]) or not _is_in(path, gone)
             if is_there and (path in self._sockets_of_others or not self._can_write(path)):
                 yield path
+
+
+def _real_places(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
+    """Resolve links. A log or a history may be /dev/null, which programs need; /dev is another one inside."""
+    for path in map(os.path.realpath, paths):
+        if not _is_in(path, ["/dev"]):
+            yield path
 
 
 def _system_mounts() -> list[Mount]:

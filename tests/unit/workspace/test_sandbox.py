@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -438,3 +439,13 @@ async def test_file_tools_do_not_read_what_is_private(make_agent: MakeAgent, tmp
     agent = make_agent(replace(REQUIRED, private=(str(history),)))
     with pytest.raises(ProtectedPathError):
         await agent.read_file(str(history))
+
+
+async def test_a_log_or_a_history_that_is_dev_null_takes_it_from_nobody(folder: Path, tmp_path: Path) -> None:
+    history = tmp_path / ".bash_history"
+    history.symlink_to("/dev/null")
+    settings = replace(REQUIRED, private=(str(history),))
+    sandbox = Sandbox(settings, directory=str(folder), hidden=["/dev/null"], env=os.environ)
+    argv = sandbox.argv("cat </dev/null && echo read", work_dir=str(folder))
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("read\n", "")
