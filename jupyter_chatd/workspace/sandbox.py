@@ -256,9 +256,10 @@ class Sandbox:
 
 def _real_places(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
     """Resolve links. A log or a history may be /dev/null, which programs need; /dev is another one inside."""
-    for path in map(os.path.realpath, paths):
-        if not _is_in(path, ["/dev"]):
-            yield path
+    for path in paths:
+        real = os.path.realpath(path)
+        if not _is_in(real, ["/dev"]):
+            yield real
 
 
 def _system_mounts() -> list[Mount]:
