@@ -28,6 +28,7 @@ def family_server(folder: Path, roles: Mapping[str, Plays]) -> Iterator[JupyterS
     """Run a server whose chats play the role that their first message begins with.
 
     The vendor is in this process, so that the server can be killed. The server's log must tell of no fault.
+    There are no desktops, whatever this machine has.
     """
 
     def respond(conversation: Conversation) -> Answer:
@@ -35,7 +36,11 @@ def family_server(folder: Path, roles: Mapping[str, Plays]) -> Iterator[JupyterS
 
     vendor = FakeOpenAI(respond)
     with in_thread(vendor):
-        env = {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": vendor.base_url}
+        env = {
+            "OPENAI_API_KEY": "x",
+            "OPENAI_BASE_URL": vendor.base_url,
+            "JUPYTER_CHATD_POLICY_DESKTOP": "off",
+        }
         with JupyterServer(Dirs(folder), env=env) as server:
             yield server
         assert in_log(server.log) == []

@@ -49,13 +49,23 @@ class Mischief:
     @property
     def proofs(self) -> set[Path]:
         """What there is after it was done where nothing forbids it."""
-        names = ("touched", "background", "daemon", "written", "mcp-stored", "mcp-project", "moved")
+        names = (
+            "touched",
+            "background",
+            "daemon",
+            "written",
+            "mcp-stored",
+            "mcp-project",
+            "moved",
+            "computed",
+        )
         return {*(self._work / name for name in names), self._home / "written", Path(f"/tmp/{self.mark}")}
 
     @property
     def script(self) -> list[Step]:
         """The answers of the model, and after the last one of its subagents the same again."""
-        return [self._commands(), self._files(), self._elsewhere(), self._agents(), [call("propose_plan")]]
+        steps = [self._commands(), self._files(), self._kernel(), self._elsewhere(), self._places()]
+        return [*steps, self._agents(), [call("propose_plan")]]
 
     def _commands(self) -> Step:
         work, home = self._work, self._home
@@ -82,6 +92,25 @@ class Mischief:
             call("edit_files", files=[{"path": path, "edits": edits} for path in (plan, code)]),
             call("attach_file", path=code),
             call("read_file", path=code),
+        ]
+
+    def _kernel(self) -> Step:
+        return [
+            call("execute_code", code=f"open({str(self._work / 'computed')!r}, 'w').close()"),
+            call("code_output"),
+            call("inspect_variables", names=["x"]),
+            call("interrupt_kernel"),
+            call("restart_kernel"),
+        ]
+
+    def _places(self) -> Step:
+        """Workspaces: none is made, or the rest would happen there."""
+        return [
+            call("list_templates"),
+            call("read_template", template_id="none"),
+            call("create_workspace", template_id="none"),
+            call("start_workspace"),
+            call("stop_workspace"),
         ]
 
     def _elsewhere(self) -> Step:
