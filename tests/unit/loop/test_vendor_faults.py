@@ -374,7 +374,9 @@ async def test_a_vendor_that_accepts_and_never_answers_is_given_up(vendor: Vendo
         at = Endpoint(provider="vendor", kind=vendor.kind, base_url=address, label="The vendor", api_key=KEY)
         await load_code(at, vendor.model)
         model = BridgeModel(at, vendor.model)
-        world = await start(model, patience=Patience(first_part_s=SILENCE), limits=Limits(attempts=2))
+        # Bedrock's client is made anew by each attempt, in a thread: on a busy machine that takes a while.
+        first_part_s = 6 * SILENCE if vendor.kind is Kind.BEDROCK else 2 * SILENCE
+        world = await start(model, patience=Patience(first_part_s=first_part_s), limits=Limits(attempts=2))
         chat_id = await world.create()
 
         chat = await world.settled(chat_id, ChatStatus.ERROR)
