@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 from contextlib import AsyncExitStack
@@ -105,6 +106,7 @@ class JupyterChatd(Settings, ExtensionApp):
                 return  # the server stops already
             try:
                 await self._running.runtime.start()
+                _spare_collector()
             except Exception as error:
                 problem = self._start_problem(error)
                 self._running.settle(problem)
@@ -358,3 +360,13 @@ class JupyterChatd(Settings, ExtensionApp):
             default_model=self.default_model,
             capabilities=self._capabilities,
         )
+
+
+def _spare_collector() -> None:
+    """Let the garbage collector pass over what is loaded by now, once in a process.
+
+    A full collection that looks at all modules of a server stalls its loop for 10 to 20 ms, and a long
+    request brings one about: tests/bench/DECISIONS.md.
+    """
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
