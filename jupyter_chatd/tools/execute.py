@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import with_config
 
 from ..messages import JsonValue
-from ..workspace import utf8
 from ..workspace.protocol import (
     ProcessOutput,
     ProcessSpec,
@@ -25,11 +22,10 @@ from ..workspace.protocol import (
 from .arguments import STRICT_OBJECT
 from .builtin import BuiltinTool
 from .durations import DurationError, parse_seconds
+from .live_output import emit_live
 from .protocol import ToolContext, ToolOutput, error_output
 from .results import exit_error, json_output, truncation_fields
-from .text import OUTPUT_BYTES, clip_text, printable
-
-log = logging.getLogger(__name__)
+from .text import OUTPUT_BYTES, clip_text
 
 DEFAULT_TIMEOUT = 10.0  # seconds
 
@@ -42,8 +38,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "TERM": "dumb",
     "CODER_CHAT_AGENT": "true",
 }
-
-LIVE_END = "\n... [live output ends here; the result has the rest] ...\n"
 
 _FINAL_AMPERSAND = re.compile(r"(?<![&|>\\])&\s*$")
 _FILE_DUMP = re.compile(r"\s*(cat\s+[^<>]+$|(rg|grep)\s+(.*\s)?--include-all|(rg|grep)\s+(.*\s)?-l\s)")
@@ -165,7 +159,10 @@ def _timeout(text: str | None) -> float:
 
 async def _foreground(call: _Call) -> ToolOutput:
     chat_id, process_id = call.context.chat_id, call.process_id
-    live = asyncio.create_task(_emit_live(call), name=f"live output of {process_id}")
+    following = call.agent.follow_process(chat_id, process_id)
+    live = asyncio.create_task(
+        emit_live(call.context, following, run_id=process_id), name=f"live output of {process_id}"
+    )
     try:
         output = await call.agent.wait_process(chat_id, process_id, timeout_s=call.timeout_s)
         if not output.running:
@@ -176,24 +173,6 @@ async def _foreground(call: _Call) -> ToolOutput:
         live.cancel()
         await asyncio.gather(live, return_exceptions=True)
     return _timed_out(call, output) if output.running else _ended(call, output)
-
-
-async def _emit_live(call: _Call) -> None:
-    """Publish output as it comes, until the command ends or enough was shown."""
-    room = OUTPUT_BYTES
-    try:
-        async with aclosing(call.agent.follow_process(call.context.chat_id, call.process_id)) as pieces:
-            async for piece in pieces:
-                data = printable(piece).encode()
-                shown = utf8.prefix(data, room)
-                if shown:
-                    call.context.emit(shown.decode())
-                room -= len(shown)
-                if len(shown) < len(data):
-                    call.context.emit(LIVE_END)
-                    return
-    except WorkspaceError as error:  # the result still comes with all of it
-        log.warning("No live output of process %s: %s", call.process_id, error)
 
 
 async def _interrupted(call: _Call) -> ToolOutput:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import with_config
 
 from ..messages import JsonValue
-from ..workspace import utf8
 from ..workspace.kernels.protocol import CodeOutput, CodeSpec, Kernels
-from ..workspace.protocol import WorkspaceError
 from .arguments import STRICT_OBJECT
 from .builtin import BuiltinTool
 from .code_results import code_output
 from .durations import DurationError, parse_seconds
-from .execute import LIVE_END
+from .live_output import emit_live
 from .protocol import ToolContext, ToolOutput, error_output
-from .text import OUTPUT_BYTES, printable
-
-log = logging.getLogger(__name__)
+from .text import printable
 
 DEFAULT_TIMEOUT = 30.0  # seconds
 KERNEL = "kernel"
@@ -121,7 +115,10 @@ class ExecuteCode(BuiltinTool[ExecuteCodeArguments]):
 
 async def _wait(call: _Call) -> ToolOutput:
     chat_id, execution_id = call.context.chat_id, call.execution_id
-    live = asyncio.create_task(_emit_live(call), name=f"live output of {execution_id}")
+    following = call.kernels.follow_code(chat_id, execution_id)
+    live = asyncio.create_task(
+        emit_live(call.context, following, run_id=execution_id), name=f"live output of {execution_id}"
+    )
     try:
         output = await call.kernels.wait_code(chat_id, execution_id=execution_id, timeout_s=call.timeout_s)
         if not output.is_running:
@@ -132,24 +129,6 @@ async def _wait(call: _Call) -> ToolOutput:
         live.cancel()
         await asyncio.gather(live, return_exceptions=True)
     return call.result(output)
-
-
-async def _emit_live(call: _Call) -> None:
-    """Publish output as it comes, until the code ends or enough was shown."""
-    room = OUTPUT_BYTES
-    try:
-        async with aclosing(call.kernels.follow_code(call.context.chat_id, call.execution_id)) as pieces:
-            async for piece in pieces:
-                data = printable(piece).encode()
-                shown = utf8.prefix(data, room)
-                if shown:
-                    call.context.emit(shown.decode())
-                room -= len(shown)
-                if len(shown) < len(data):
-                    call.context.emit(LIVE_END)
-                    return
-    except WorkspaceError as error:  # the result still comes with all of it
-        log.warning("No live output of the code of chat %s: %s", call.context.chat_id, error)
 
 
 async def stop(kernels: Kernels, chat_id: str, execution_id: str) -> ToolOutput:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chatd.tools.execute import DEFAULT_TIMEOUT, LIVE_END, Execute
+from jupyter_chatd.tools.execute import DEFAULT_TIMEOUT, Execute
+from jupyter_chatd.tools.live_output import LIVE_END
 from jupyter_chatd.tools.protocol import ToolContext
 from jupyter_chatd.workspace import procfs
 from jupyter_chatd.workspace.protocol import WorkspaceAgent, WorkspaceUnavailableError
