@@ -32,6 +32,10 @@ from .values import Phase, Standing
 T = TypeVar("T")
 
 
+class NoAgentError(WorkspaceUnavailableError):
+    """The latest build gives the workspace no agent, so asking again helps only after another build."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """An agent, and the build that started it."""
@@ -67,7 +71,7 @@ class AgentLookup:
             stale: An agent that did not answer, which is not returned again unless it is the latest.
 
         Raises:
-            WorkspaceUnavailableError: there is none; the text says which tool helps.
+            NoAgentError: there is none; the text says which tool helps.
             WorkspaceError: it cannot be spoken with.
         """
         found = self._connections.get(workspace_id)
@@ -86,7 +90,7 @@ class AgentLookup:
     async def _connect(self, workspace_id: str) -> Connection:
         standing = await self._manager.find(workspace_id)
         if standing is None or standing.phase is not Phase.RUNNING or standing.agent is None:
-            raise WorkspaceUnavailableError(_why(standing))
+            raise NoAgentError(_why(standing))
         assert standing.build is not None
         agent = await self._manager.provisioner(standing.workspace).connect(standing.agent)
         try:
@@ -95,7 +99,7 @@ class AgentLookup:
             await agent.aclose()
             is_silent = isinstance(error, WorkspaceUnavailableError)
             if is_silent and await self._manager.note_if_gone(standing):
-                raise WorkspaceUnavailableError(_stopped(standing)) from error
+                raise NoAgentError(_stopped(standing)) from error
             raise
         return Connection(build_id=standing.build.id, agent=agent)
 

@@ -11,7 +11,7 @@ import time
 from ..messages import JsonValue
 from ..workspace.agent.operations import Lifecycle
 from ..workspace.protocol import WorkspaceError
-from .lookup import AgentLookup
+from .lookup import AgentLookup, NoAgentError
 
 DIAL_ATTEMPT = 5.0  # seconds of one attempt
 DIAL_PAUSE = 2.0  # seconds between two attempts
@@ -42,6 +42,8 @@ async def _dial(lookup: AgentLookup, workspace_id: str, *, limit_s: float) -> st
                 return None
         except TimeoutError:
             problem = f"The agent did not answer within {DIAL_ATTEMPT:g} s."
+        except NoAgentError as error:  # it has ended: nothing will answer
+            return str(error)
         except WorkspaceError as error:
             problem = str(error)
         if time.monotonic() + DIAL_PAUSE > give_up_at:

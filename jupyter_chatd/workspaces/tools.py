@@ -23,7 +23,7 @@ from ..tools.results import json_output
 from .lookup import AgentLookup
 from .manager import WorkspaceManager
 from .provisioner import Say
-from .readiness import readiness
+from .readiness import DIAL_LIMIT, readiness
 from .values import Build, BuildStatus, Phase, Standing, Template, Transition
 
 PAGE = 10  # templates of one answer
@@ -251,15 +251,19 @@ class CreateWorkspace(WorkspaceTool[CreateArguments]):
         if standing is not None and standing.phase is Phase.BUILDING and standing.build is not None:
             await self.manager.wait(standing.build.id, say=_teller(context))
             standing = await self.standing(chat)
-        if standing is None or standing.phase in (Phase.BROKEN, Phase.BUILDING):
+        if standing is None or standing.build is None or standing.phase in (Phase.BROKEN, Phase.BUILDING):
             return None
         if standing.phase is Phase.STOPPED:
             return _found(standing, "stopped", _STOPPED)
-        fields = await self.ready_fields(standing, patient=False)
-        if "agent_status" in fields:  # it is there and does not answer: of no use any more
+        is_new = self._is_new(standing.build)
+        fields = await self.ready_fields(standing, patient=is_new)
+        if "agent_status" in fields and not is_new:  # it is there and does not answer: of no use any more
             return None
-        build_id = standing.build.id if standing.build is not None else None
-        return _found(standing, "already_exists", _EXISTS, build_id=build_id, **fields)
+        return _found(standing, "already_exists", _EXISTS, build_id=standing.build.id, **fields)
+
+    def _is_new(self, build: Build) -> bool:
+        """Whether its agent may still be on its way: it is dialled then, and no second workspace is made."""
+        return self.manager.store.clock() - (build.completed_at or build.created_at) < DIAL_LIMIT
 
 
 def _found(standing: Standing, status: str, message: str, **more: JsonValue) -> ToolOutput:

@@ -172,11 +172,18 @@ class World:
 
     # Acting
 
-    async def create(self, text: str = "Begin.", *, tools: Sequence[ClientTool] = ()) -> str:
+    async def create(
+        self, text: str = "Begin.", *, tools: Sequence[ClientTool] = (), workspace_id: str | None = None
+    ) -> str:
         """Create a chat and return its id."""
         chat = await self.runtime.service.create(
             NewChat(
-                owner_id=OWNER, parts=said(text), model=MODEL, created_by=OWNER, client_tools=tuple(tools)
+                owner_id=OWNER,
+                parts=said(text),
+                model=MODEL,
+                created_by=OWNER,
+                client_tools=tuple(tools),
+                workspace_id=workspace_id,
             )
         )
         return chat.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from ...wire.values import adapter_of
 from .. import ledger, procfs
 from ..daemons import end_marked
-from ..protocol import WorkspaceUnavailableError
+from ..protocol import WorkspaceError
 from .remote import RemoteAgent
 from .settings import MARK_VARIABLE, PATH_LIMIT, SOCKET, AgentSettings, Listening
 
@@ -29,6 +30,8 @@ _LOOKS = 0.02  # seconds between two looks whether it has ended
 _COMPLAINT = 2000  # bytes of the log in an error
 # The shell ends at once, so the program is nobody's child here: a server that ends or is replaced leaves it.
 _SCRIPT = 'log=$1; shift; exec 3<&0; "$@" <&3 3<&- 2>>"$log" &'
+
+log = logging.getLogger(__name__)
 
 
 class LaunchError(Exception):
@@ -44,13 +47,13 @@ async def start_program(settings: AgentSettings, *, env: Mapping[str, str]) -> L
     Raises:
         LaunchError: it does not listen.
     """
-    log = settings.folder / LOG_FILE
-    words = ("-c", _SCRIPT, "sh", str(log), sys.executable, "-P", "-m", "jupyter_chatd.workspace.agent")
+    log_file = settings.folder / LOG_FILE
+    words = ("-c", _SCRIPT, "sh", str(log_file), sys.executable, "-P", "-m", "jupyter_chatd.workspace.agent")
     try:
         return await _start(settings, words, env)
     except (OSError, TimeoutError, ValidationError) as error:
         await end_remains(settings.id, settings.folder)
-        raise LaunchError(f"The workspace's agent did not start. {_complaint(log, error)}") from error
+        raise LaunchError(f"The workspace's agent did not start. {_complaint(log_file, error)}") from error
     except asyncio.CancelledError:
         await asyncio.shield(end_remains(settings.id, settings.folder))
         raise
@@ -82,10 +85,10 @@ def _import_path() -> dict[str, str]:
     return {"PYTHONPATH": path} if path else {}
 
 
-def _complaint(log: Path, error: Exception) -> str:
+def _complaint(log_file: Path, error: Exception) -> str:
     """Return the end of what the program wrote, else the error itself."""
     try:
-        said = log.read_bytes()[-_COMPLAINT:].decode("utf-8", "replace").strip()
+        said = log_file.read_bytes()[-_COMPLAINT:].decode("utf-8", "replace").strip()
     except OSError:
         said = ""
     return said.splitlines()[-1] if said else f"{type(error).__name__}: {error}"
@@ -99,16 +102,25 @@ def lives(pid: int, started_ticks: int) -> bool:
 
 async def end_program(agent_id: str, folder: Path, *, token: str, pid: int, started_ticks: int) -> bool:
     """End the program and everything that it ever started; true when nothing is left."""
-    remote = RemoteAgent("http://agent", token=token, socket_path=str(folder / SOCKET))
-    with contextlib.suppress(WorkspaceUnavailableError):
-        await remote.shutdown()
-    await remote.aclose()
-    if not await _ended(pid, started_ticks, limit_s=END_LIMIT):
+    is_told = await _tell_to_end(RemoteAgent("http://agent", token=token, socket_path=str(folder / SOCKET)))
+    if not await _ended(pid, started_ticks, limit_s=END_LIMIT if is_told else 0.0):
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
             await _ended(pid, started_ticks, limit_s=_GRACE)
     return await end_remains(agent_id, folder)
+
+
+async def _tell_to_end(remote: RemoteAgent) -> bool:
+    """Whether it has heard that it shall; whatever answers instead of it has not."""
+    try:
+        await remote.shutdown()
+    except WorkspaceError as error:
+        log.info("An agent cannot be told to end, so it is ended: %s", error)
+        return False
+    finally:
+        await remote.aclose()
+    return True
 
 
 async def end_remains(agent_id: str, folder: Path) -> bool:
