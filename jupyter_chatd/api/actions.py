@@ -30,7 +30,12 @@ class ToolResultsHandler(ChatdHandler):
             await self.service.claim(chat_id, [ref.key for ref in body.claim], client=body.client)
         if body.results:
             results = [
-                ActionResult(key=answer.key, result=answer.result, is_error=answer.is_error)
+                ActionResult(
+                    key=answer.key,
+                    result=answer.result,
+                    is_error=answer.is_error,
+                    is_media=answer.is_media,
+                )
                 for answer in body.results
             ]
             chat = await self.service.complete(chat_id, results, client=body.client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import wire
 from ..errors import InvalidInputError
-from ..messages import TurnOptions
+from ..messages import Chat, ClientTool, TurnOptions
 from ..store.conversation import BusyBehavior, Sent
 from . import requests
 from .base import CHAT, ChatdHandler, permission
@@ -50,11 +50,13 @@ class MessagesHandler(ChatdHandler):
         """Send a message: into the history when the chat is idle, else into its queue; or do what it says."""
         body = self.body(requests.SendMessage)
         parts = await read_parts(self, body.content)
-        await self.find_chat(chat_id)
+        chat = await self.find_chat(chat_id)
         if (command := find_command(parts)) is not None:
             await carry_out(self.service, chat_id, command)
             self.reply({"queued": False, "command": command.name.lower()})
             return
+        if body.client_tools:  # first, because the turn may begin at once
+            await self._offer(chat, body.client_tools)
         sent = await self.service.send(
             chat_id,
             parts,
@@ -65,6 +67,16 @@ class MessagesHandler(ChatdHandler):
         if body.mcp_server_ids is not None:
             await self.service.update(chat_id, {"mcp_server_ids": body.mcp_server_ids})
         self.reply(sent_reply(sent))
+
+    async def _offer(self, chat: Chat, tools: tuple[ClientTool, ...]) -> None:
+        offered = {tool.name: tool for tool in (*chat.client_tools, *tools)}
+        if len(offered) > requests.MAX_CLIENT_TOOLS:
+            raise InvalidInputError(
+                f"Expected at most {requests.MAX_CLIENT_TOOLS} client_tools, came {len(offered)} with those "
+                "that the chat has."
+            )
+        if tuple(offered.values()) != chat.client_tools:
+            await self.service.update(chat.id, {"client_tools": tuple(offered.values())})
 
     async def _options(self, body: requests.SendMessage) -> TurnOptions:
         options = TurnOptions(

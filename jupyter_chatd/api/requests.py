@@ -16,6 +16,7 @@ from ..mcp.config import CALL_TIMEOUT, CONNECT_TIMEOUT, LONGEST_TIMEOUT
 from ..messages import CallKey, ClientTool
 from ..titles import tidy
 from ..wire import check_free_json
+from .pictures import check_pictures
 
 MAX_TITLE = 500  # characters
 MAX_LABELS = 50
@@ -158,6 +159,8 @@ class SendMessage:
     reasoning_effort: ReasoningEffort | None = None
     plan_mode: Literal["plan"] | None = None
     mcp_server_ids: McpServerIds | None = None
+    client_tools: ClientTools | None = None
+    """What the client that sends can run; added to the chat's, in place of those of the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +256,13 @@ class NewToolResult(CallRef):
 
     result: FreeJson
     is_error: bool = False
+    is_media: bool = False
+    """The result is `{data, mime_type, text, more}`: pictures in base64 for the model to look at."""
+
+    def __post_init__(self) -> None:
+        """Refuse media that are no pictures: a vendor would refuse the prompt, now and in each later turn."""
+        if self.is_media:
+            check_pictures(self.result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,15 @@ DEFAULTS = (
     Rule(tool="execute_code", ask=Ask.ALWAYS),
     Rule(tool="interrupt_kernel", ask=Ask.ALWAYS),
     Rule(tool="restart_kernel", ask=Ask.ALWAYS),
+    # Of clients, whose tools are free otherwise: those of notebooks (labextension/src/notebook/tools).
+    Rule(tool="run_cells", ask=Ask.ALWAYS),
+    *(
+        Rule(tool=name, arguments='"run": true', ask=Ask.ALWAYS)  # the cell's source is among the arguments
+        for name in ("insert_cell", "edit_cell")
+    ),
+    *(Rule(tool=name, ask=Ask.ONCE) for name in ("insert_cell", "edit_cell", "delete_cell", "move_cell")),
+    Rule(tool="interrupt_notebook_kernel", ask=Ask.ALWAYS),
+    Rule(tool="restart_notebook_kernel", ask=Ask.ALWAYS),
     Rule(tool="write_file", where=Where.OUTSIDE, ask=Ask.ALWAYS),
     Rule(tool="edit_files", where=Where.OUTSIDE, ask=Ask.ALWAYS),
     # Subagents ask for themselves; the rest of these only hands something to the user.

@@ -107,7 +107,7 @@ class ChatTools:
     def needs_approval(self, call: ToolCallPart) -> bool:
         """Whether somebody must allow this call first.
 
-        A client's tool is free unless a rule names it: whoever runs it gave it to the chat.
+        A client's tool is free unless a rule is about it: whoever runs it gave it to the chat.
         """
         if call.tool_name in self._client:
             return self._approvals.asks(call, is_repeatable=True)

@@ -40,6 +40,8 @@ HELP = """I understand these instructions:
 
 - run `ls -l` (add "in the background" for something that goes on)
 - run the code `1 + 1` (in a kernel), inspect variables, interrupt the kernel, restart the kernel
+- in JupyterLab: read the notebook, look at cell 2, replace "1" with "2" in cell 2 and run it, run cell 2,
+  insert the cell `x = 1` after cell 2, list the notebooks, inspect the variables of the notebook
 - read notes.txt
 - write "hello" to notes.txt
 - replace "hello" with "good day" in notes.txt

@@ -4,6 +4,12 @@
     run the code `1 + 1`                    execute_code; also: run `1 + 1` in the kernel
     look at the code                        code_output; list, inspect variables: inspect_variables
     interrupt the kernel, restart the kernel  interrupt_kernel, restart_kernel
+    list the notebooks, read the notebook   list_notebooks, read_notebook: JupyterLab's, as the next four;
+                                            "of lab.ipynb" behind one says which notebook
+    look at cell 3                          read_cell
+    replace "a" with "b" in cell 3          edit_cell; "and run it" runs it, as does `run cell 3`: run_cells
+    insert the cell `x = 1` after cell 3    insert_cell; "before cell", or none for the end; "and run it"
+    move cell 3 after cell 5, delete cell 3   move_cell, delete_cell
     read notes.txt                          read_file
     write "hello" to notes.txt              write_file; also: create the file notes.txt with "hello"
     replace "a" with "b" in notes.txt       edit_files; "replace all" for every match
@@ -83,12 +89,13 @@ class Plan:
 
 VERBS = (
     r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|delegate|wait|call|say|think"
-    r"|count|open|type|press|click|look|interrupt|restart|inspect)\b"
+    r"|count|open|type|press|click|look|interrupt|restart|inspect|insert|delete|move)\b"
 )
 QUOTED = re.compile(r"```(?:\w*\n)?.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)", re.DOTALL)
 NEXT_STEP = re.compile(rf"\s*(?:[,;.]?\s*\b(?:and )?then\b,?\s+(?={VERBS})|\n+)\s*", re.IGNORECASE)
 SAME_STEP = re.compile(
-    rf"\s*[,;]?\s+and\s+(?={VERBS})|\s*;\s*(?={VERBS})|\s*,\s*(?=(?:type|press|click|look|open) )",
+    rf"\s*[,;]?\s+and\s+(?={VERBS})(?!run it\b)"
+    rf"|\s*;\s*(?={VERBS})|\s*,\s*(?=(?:type|press|click|look|open) )",
     re.IGNORECASE,
 )
 DESKTOP = re.compile(
@@ -175,6 +182,64 @@ def _kernel(verb: str) -> Instruction:
 
 def _variables() -> Instruction:
     return UseTool(tool="inspect_variables", args={}, intent="look at the variables")
+
+
+def _notebook_tool(tool: str, intent: str, notebook: str | None, **args: Any) -> Instruction:
+    """A call of a tool of JupyterLab; without a name it is about the notebook in front."""
+    given = {name: value for name, value in args.items() if value is not None}
+    return UseTool(tool=tool, args={**({"path": notebook} if notebook else {}), **given}, intent=intent)
+
+
+def _list_notebooks() -> Instruction:
+    return _notebook_tool("list_notebooks", "list the notebooks", None)
+
+
+def _read_notebook(notebook: str | None) -> Instruction:
+    return _notebook_tool("read_notebook", "read the notebook", notebook)
+
+
+def _look_at_cell(cell: str, notebook: str | None) -> Instruction:
+    return _notebook_tool("read_cell", f"look at cell {cell}", notebook, cell=cell)
+
+
+def _run_cell(cell: str, notebook: str | None) -> Instruction:
+    return _notebook_tool("run_cells", f"run cell {cell}", notebook, cells=[cell])
+
+
+def _replace_in_cell(
+    search: str, replace: str, cell: str, notebook: str | None, run: str | None
+) -> Instruction:
+    edits = [{"search": search, "replace": replace}]
+    return _notebook_tool(
+        "edit_cell", f"change cell {cell}", notebook, cell=cell, edits=edits, run=True if run else None
+    )
+
+
+def _insert_cell(
+    kind: str | None,
+    source: str,
+    place: str | None,
+    cell: str | None,
+    notebook: str | None,
+    run: str | None,
+) -> Instruction:
+    args = {place.lower(): cell} if place else {}
+    made = kind.strip().lower() if kind else None
+    return _notebook_tool(
+        "insert_cell", "insert a cell", notebook, source=source, type=made, run=True if run else None, **args
+    )
+
+
+def _move_cell(cell: str, place: str, other: str, notebook: str | None) -> Instruction:
+    return _notebook_tool("move_cell", f"move cell {cell}", notebook, cell=cell, **{place.lower(): other})
+
+
+def _delete_cell(cell: str, notebook: str | None) -> Instruction:
+    return _notebook_tool("delete_cell", f"delete cell {cell}", notebook, cell=cell)
+
+
+def _notebook_variables(notebook: str | None) -> Instruction:
+    return _notebook_tool("notebook_variables", "look at the notebook's variables", notebook)
 
 
 def _read(path: str) -> Instruction:
@@ -286,11 +351,34 @@ COMMAND = r"(?P<command>\x00\d+\x00|(?!\x00).+?)"
 """One quotation, or a command that does not begin with one."""
 CODE = COMMAND.replace("command", "code")
 TIMEOUT = r"(?: with (?:a )?timeout (?:of )?(?P<timeout>[\dhms]+))?"
+CELL = r"(?:the )?cell (?P<cell>[\w-]+)"
+OF_NOTEBOOK = r"(?: (?:of|in) (?:the )?(?:notebook )?(?P<notebook>\S+?\.ipynb))?"
+AND_RUN = r"(?P<run>,? and run it)?"
 END = r"(?:(?<=[\w\x00)/])[.!])?"
 """The end of a sentence; no dot that is a path of its own, as in `ls .` and `cd ..`."""
 CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
     (re.compile(rf"{POLITE}{pattern}{END}", re.IGNORECASE | re.DOTALL), maker)
     for pattern, maker in (
+        (r"list (?:the |all |open )*notebooks", _list_notebooks),
+        (r"read (?:the )?notebook(?: (?P<notebook>\S+?\.ipynb))?", _read_notebook),
+        (rf"(?:look at|read) {CELL}{OF_NOTEBOOK}", _look_at_cell),
+        (rf"(?:run|execute) {CELL}{OF_NOTEBOOK}", _run_cell),
+        (
+            rf"replace (?P<search>.+?) (?:with|by) (?P<replace>.+) in {CELL}{OF_NOTEBOOK}{AND_RUN}",
+            _replace_in_cell,
+        ),
+        (
+            r"insert (?:the |a )?(?P<kind>markdown |raw )?cell (?P<source>\x00\d+\x00)"
+            rf"(?: (?P<place>before|after) {CELL})?{OF_NOTEBOOK}{AND_RUN}",
+            _insert_cell,
+        ),
+        (rf"move {CELL} (?P<place>before|after) (?:the )?cell (?P<other>[\w-]+){OF_NOTEBOOK}", _move_cell),
+        (rf"delete {CELL}{OF_NOTEBOOK}", _delete_cell),
+        (
+            r"(?:list|inspect|look at) (?:the |all )?variables of the notebook"
+            r"(?: (?P<notebook>\S+?\.ipynb))?",
+            _notebook_variables,
+        ),
         (rf"(?:run|execute) (?:the )?(?:python )?code {CODE}{TIMEOUT}", _run_code),
         (rf"(?:run|execute) {CODE} in the kernel{TIMEOUT}", _run_code),
         (r"look at the code", _look_at_code),

@@ -174,6 +174,7 @@ class ActionResult:
     key: CallKey
     result: object
     is_error: bool = False
+    is_media: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +236,7 @@ def _result_part(answer: ActionResult, run: ToolRun) -> ToolResultPart:
         tool_name=run.tool_name,
         result=answer.result,  # pyright: ignore[reportArgumentType] - checked JSON
         is_error=answer.is_error,
+        is_media=answer.is_media,
     )
 
 

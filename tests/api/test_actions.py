@@ -18,6 +18,11 @@ TOOLS = [
     {"name": "other", "description": "Another."},
 ]
 
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+"""A PNG of one pixel."""
+PICTURE = {"data": DOT, "mime_type": "image/png"}
+MESSAGE = {"content": [{"type": "text", "text": "say hi"}]}
+
 
 async def waiting(api: Api, text: str = 'call ask_kernel with {"x": 1}') -> tuple[str, list[Json]]:
     """A chat that waits for its client, and what for."""
@@ -174,6 +179,49 @@ async def test_client_tools_can_be_brought_anew(api: Api) -> None:
     await api.patch(f"/{chat_id}", {"client_tools": [TOOLS[1]]}, status=204)
     await api.send(chat_id, "call other")
     assert (await api.settle(chat_id))["status"] == "requires_action"
+
+
+async def test_who_sends_adds_its_tools_to_those_of_others(api: Api) -> None:
+    one, other = TOOLS
+    chat_id = (await api.finished(client_tools=[one]))["id"]
+    await api.send(chat_id, "call other and call ask_kernel", client_tools=[other, other | {"name": "third"}])
+    assert (await api.settle(chat_id))["status"] == "requires_action"
+    async with api.follow(chat_id) as stream:
+        event = await stream.until(lambda event: event["type"] == "action_required")
+    assert [a["tool_name"] for a in event["action_required"]["actions"]] == ["other", "ask_kernel"]
+    many = [{"name": f"tool_{number}"} for number in range(126)]
+    problem = await api.post(f"/{chat_id}/messages", {**MESSAGE, "client_tools": many}, status=400)
+    assert "at most 128 client_tools, came 129" in problem["message"]
+
+
+async def test_pictures_of_a_client_are_media(api: Api) -> None:
+    chat_id, (action,) = await waiting(api)
+    pictures = {"data": DOT, "mime_type": "image/png", "text": "A dot.", "more": [PICTURE]}
+    await api.post(f"/{chat_id}/tool-results", results(action, pictures, is_media=True))
+    await api.settle(chat_id)
+    (result,) = await api.results(chat_id)
+    assert (result["result"], result["is_media"]) == (pictures, True)
+
+
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        ("picture", "an object with data and mime_type"),
+        ({**PICTURE, "mime_type": "image/svg+xml"}, "a mime_type of image/png, image/jpeg"),
+        ({**PICTURE, "mime_type": "image/gif"}, "Expected the data of image/gif, came image/png."),
+        ({**PICTURE, "data": "é"}, "in base64"),
+        ({**PICTURE, "more": PICTURE}, "an array of pictures"),
+        ({**PICTURE, "more": [PICTURE] * 10}, "at most 10 pictures, came 11"),
+        ({**PICTURE, "more": [{**PICTURE, "data": ""}]}, "Expected the data of image/png"),
+    ],
+)
+async def test_media_that_are_no_pictures_are_refused(api: Api, result: object, problem: str) -> None:
+    body = {
+        "client": "a",
+        "results": [{"message_id": 1, "call_index": 0, "result": result, "is_media": True}],
+    }
+    refusal = await api.post(f"/{await api.create_id('say hi')}/tool-results", body, status=400)
+    assert problem in refusal["detail"]
 
 
 # Approvals

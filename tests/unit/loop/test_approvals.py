@@ -68,6 +68,19 @@ def test_what_a_kernel_does_always_asks_and_looking_at_it_is_free(name: str) -> 
     assert not asks(call("inspect_variables"), is_repeatable=True)
 
 
+def test_clients_notebooks_are_read_freely_changed_once_asked_and_run_when_asked() -> None:
+    assert not asks(call("read_notebook"), is_repeatable=True)
+    for name in ("insert_cell", "edit_cell", "delete_cell", "move_cell"):
+        assert asks(call(name, cell="a"), is_repeatable=True)
+        assert not asks(call(name, cell="a"), allowed(name, cell="b"), is_repeatable=True)
+    for name in ("run_cells", "interrupt_notebook_kernel", "restart_notebook_kernel"):
+        assert asks(call(name, cells=["a"]), allowed(name, cells=["b"]), is_repeatable=True)
+    for name in ("insert_cell", "edit_cell"):
+        runs = call(name, cell="a", run=True)
+        assert asks(runs, allowed(name, cell="b"), allowed(name, cell="b", run=True), is_repeatable=True)
+        assert not asks(call(name, source='"run": true'), allowed(name, cell="b"), is_repeatable=True)
+
+
 def test_writing_in_the_workspace_asks_once_per_chat() -> None:
     assert asks(INSIDE)
     assert not asks(INSIDE, allowed("write_file", path=f"{FOLDER}/other.txt", content="y"))

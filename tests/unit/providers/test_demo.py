@@ -93,6 +93,38 @@ def run(command: str, **more: Any) -> tuple[str, JsonObject]:
                 ]
             ],
         ),
+        ("list the open notebooks", [[("list_notebooks", {})]]),
+        ("read the notebook", [[("read_notebook", {})]]),
+        ("read the notebook lab/a.ipynb.", [[("read_notebook", {"path": "lab/a.ipynb"})]]),
+        ("look at cell 3 of a.ipynb", [[("read_cell", {"path": "a.ipynb", "cell": "3"})]]),
+        ("run cell 3 then run the cell 4", [[("run_cells", {"cells": [n]})] for n in "34"]),
+        (
+            'replace "run it" with "b" in cell ab-12 and run it and run cell 1',
+            [
+                [
+                    (
+                        "edit_cell",
+                        {"cell": "ab-12", "edits": [{"search": "run it", "replace": "b"}], "run": True},
+                    ),
+                    ("run_cells", {"cells": ["1"]}),
+                ]
+            ],
+        ),
+        ("insert the cell `x = 1`", [[("insert_cell", {"source": "x = 1"})]]),
+        (
+            "insert a markdown cell `# A` before cell 1 of a.ipynb and run it",
+            [
+                [
+                    (
+                        "insert_cell",
+                        {"path": "a.ipynb", "source": "# A", "type": "markdown", "run": True, "before": "1"},
+                    )
+                ]
+            ],
+        ),
+        ("move cell 1 after cell 2", [[("move_cell", {"cell": "1", "after": "2"})]]),
+        ("delete cell 2", [[("delete_cell", {"cell": "2"})]]),
+        ("inspect the variables of the notebook", [[("notebook_variables", {})]]),
         ("list processes", [[("process_list", {})]]),
         ("check process p1", [[("process_output", {"process_id": "p1"})]]),
         ("stop process p1", [[("process_signal", {"process_id": "p1", "signal": "terminate"})]]),
