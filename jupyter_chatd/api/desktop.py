@@ -68,8 +68,14 @@ class _DesktopHandler(ChatdHandler):
         if reason := self.extension.runtime.capabilities.now.why_not(Capability.DESKTOP):
             status = replace(status, problem=f"Not possible here: {reason}.")
         desktop = self.desktops.find(chat.family_id)
-        holder = desktop.control.holder if desktop else None
-        self.reply(status_json(status, can_control=await self.may_control(), controlled_by=holder))
+        self.reply(
+            status_json(
+                status,
+                can_control=await self.may_control(),
+                controlled_by=desktop.control.holder if desktop else None,
+                agent_at_work=await self.service.is_at_desktop(chat.family_id),
+            )
+        )
 
     async def may_control(self) -> bool:
         """Whether the caller may do more than look: who may click in a terminal may run code."""
@@ -241,13 +247,16 @@ class ReleaseHandler(_DesktopHandler):
         await self.reply_status(chat)
 
 
-def status_json(status: Status, *, can_control: bool, controlled_by: str | None = None) -> dict[str, object]:
+def status_json(
+    status: Status, *, can_control: bool, controlled_by: str | None, agent_at_work: bool
+) -> dict[str, object]:
     """Return how a desktop stands as clients see it.
 
     Args:
         status: What is known of it.
         can_control: Whether whoever asks may use it.
         controlled_by: Who made the model wait.
+        agent_at_work: Whether one works on it, or waits for somebody.
     """
     return {
         "state": status.state.value,
@@ -257,6 +266,7 @@ def status_json(status: Status, *, can_control: bool, controlled_by: str | None 
         "problem": status.problem,
         "can_control": can_control,
         "controlled_by": controlled_by,
+        "agent_at_work": agent_at_work,
     }
 
 

@@ -103,6 +103,10 @@ class ChatService:
         """Return a chat's own subagents, archived ones too, in the order in which they were made."""
         return await self.store.read(lambda conn: families.children(conn, chat_id))
 
+    async def is_at_desktop(self, root_id: str) -> bool:
+        """Whether a chat of a family works with its desktop, or waits for somebody."""
+        return await self.store.read(lambda conn: families.is_at_desktop(conn, root_id))
+
     async def messages(
         self, chat_id: str, *, before_id: int | None, after_id: int | None, limit: int
     ) -> tuple[tuple[Message, ...], bool]:

@@ -86,6 +86,16 @@ def check_room(conn: sqlite3.Connection, parent_id: str, *, limit: int | None) -
         raise TooManySubagentsError(limit=limit)
 
 
+def is_at_desktop(conn: sqlite3.Connection, root_id: str) -> bool:
+    """Whether a chat that uses the family's desktop works, or waits for somebody."""
+    (is_there,) = conn.execute(
+        "SELECT EXISTS (SELECT 1 FROM chats WHERE root_chat_id = ? AND mode = 'computer_use'"
+        " AND status NOT IN ('waiting', 'error'))",
+        (root_id,),
+    ).fetchone()
+    return bool(is_there)
+
+
 def find(conn: sqlite3.Connection, chat_id: str) -> Chat | None:
     """Return a chat whoever owns it, `None` when there is none."""
     row = conn.execute("SELECT * FROM chats WHERE id = ?", (chat_id,)).fetchone()

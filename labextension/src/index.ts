@@ -53,8 +53,11 @@ const panel: JupyterFrontEndPlugin<IAgentPanel | null> = {
     if (!isEnabled()) {
       return null;
     }
-    const { widget, api, commands } = createPanel(app, rendermime);
-    restorer?.add(widget, widget.id);
+    const { widget, api, desktops, commands } = createPanel(app, rendermime);
+    if (restorer) {
+      restorer.add(widget, widget.id);
+      desktops.restore(restorer);
+    }
     for (const command of commands) {
       palette?.addItem({ command, category: CATEGORY });
     }

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 
-import {
-  FIRST_DELAY,
-  type IFollowOptions,
-  LONGEST_DELAY,
-  ResumableSocket,
-  SILENCE
-} from '../src/client/socket.js';
+import { FIRST_DELAY, LONGEST_DELAY } from '../src/client/backoff.js';
+import { type IFollowOptions, ResumableSocket, SILENCE } from '../src/client/socket.js';
+import { Clock } from './clock.js';
 import { TestServer, until } from './wire.js';
 
 let server: TestServer;
@@ -24,27 +20,6 @@ afterEach(async () => {
   sockets = [];
   await server.stop();
 });
-
-/** A clock on which only the test lets time pass; every timer that is due is run by `advance`. */
-class Clock {
-  readonly delays: number[] = [];
-  set(callback: () => void, delay: number): unknown {
-    this.delays.push(delay);
-    const timer = { callback };
-    this.due.add(timer);
-    return timer;
-  }
-  clear(timer: unknown): void {
-    this.due.delete(timer as { callback: () => void });
-  }
-  advance(): void {
-    for (const timer of [...this.due]) {
-      this.due.delete(timer);
-      timer.callback();
-    }
-  }
-  readonly due = new Set<{ callback: () => void }>();
-}
 
 function follow(options: Partial<IFollowOptions> = {}): ResumableSocket {
   const socket = new ResumableSocket({

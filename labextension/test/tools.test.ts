@@ -12,6 +12,18 @@ describe('the title of a call', () => {
     ['write_file', { path: '/home/me/a.txt' }, 'Write a.txt'],
     ['edit_files', { files: [{ path: 'a.py' }, { path: 'src/b.py' }] }, 'Edit a.py, b.py'],
     ['spawn_agent', { prompt: 'Count.\nTwice.' }, 'Count.'],
+    ['computer', { action: 'type', text: 'ls' }, 'Desktop: type ls'],
+    ['computer', { dialect: 'anthropic', input: { action: 'left_click' } }, 'Desktop: left click'],
+    [
+      'computer',
+      {
+        dialect: 'openai',
+        input: { actions: [{ type: 'move' }, { type: 'keypress', keys: ['CTRL', 'L'] }] }
+      },
+      'Desktop: move, keypress CTRL+L'
+    ],
+    ['computer', { dialect: 'gemini', name: 'click_at', input: { x: 1 } }, 'Desktop: click at'],
+    ['computer', undefined, 'Desktop: look'],
     ['tickets__find', {}, 'find (tickets)'],
     ['', null, 'A tool']
   ];

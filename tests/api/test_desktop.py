@@ -119,6 +119,7 @@ async def test_a_desktop_starts_with_its_first_use_and_tells_how_it_stands(api: 
         "problem": None,
         "can_control": True,
         "controlled_by": None,
+        "agent_at_work": False,
     }
     assert await api.get(f"/{chat_id}/desktop") == stopped
     assert await api.post(f"/{chat_id}/desktop/start") == stopped | {"state": "running"}

@@ -3,11 +3,11 @@
  * random delay that grows while the server is gone.
  */
 
+import { Backoff, type ITimers, REAL_TIMERS } from './backoff.js';
+
 /** Opens a WebSocket at *path*, which is relative to the server's base URL. */
 export type OpenSocket = (path: string) => WebSocket;
 
-export const FIRST_DELAY = 200; // ms before the first try to connect again
-export const LONGEST_DELAY = 10_000; // ms
 export const SILENCE = 45_000; // ms without a frame after which a connection is dead; the server pings every 15 s
 
 /** Close codes after which another try answers the same. */
@@ -32,22 +32,11 @@ export interface IFollowOptions {
   readonly random?: () => number;
 }
 
-/** The clock, so that tests need not wait. */
-export interface ITimers {
-  set(callback: () => void, delay: number): unknown;
-  clear(timer: unknown): void;
-}
-
-const REAL_TIMERS: ITimers = {
-  set: (callback, delay) => setTimeout(callback, delay),
-  clear: timer => clearTimeout(timer as Parameters<typeof clearTimeout>[0])
-};
-
 /** Follows a stream from construction until it is disposed. */
 export class ResumableSocket {
   constructor(private readonly options: IFollowOptions) {
     this.timers = options.timers ?? REAL_TIMERS;
-    this.random = options.random ?? Math.random;
+    this.backoff = new Backoff(options.random);
     this.connect();
   }
 
@@ -80,7 +69,7 @@ export class ResumableSocket {
   }
 
   private receive(text: string): void {
-    this.delay = FIRST_DELAY;
+    this.backoff.reset();
     this.watchSilence();
     try {
       this.options.received(text);
@@ -106,10 +95,9 @@ export class ResumableSocket {
     }
   }
 
-  /** Waits, and tries again. A random delay keeps many pages from coming back in the same moment. */
+  /** Waits, and tries again. */
   private wait(): void {
-    const delay = this.delay * (0.5 + this.random() / 2);
-    this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
+    const delay = this.backoff.next();
     this.timers.clear(this.timer);
     this.timer = this.timers.set(() => void this.tryAgain(), delay);
     this.options.dropped?.(delay);
@@ -147,10 +135,9 @@ export class ResumableSocket {
   }
 
   private readonly timers: ITimers;
-  private readonly random: () => number;
+  private readonly backoff: Backoff;
   private socket: WebSocket | undefined;
   private timer: unknown;
-  private delay = FIRST_DELAY;
   private checking = false;
   private disposed = false;
 }

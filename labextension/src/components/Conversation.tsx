@@ -7,7 +7,7 @@ import type { ChatModel, IChatState } from '../model/chat.js';
 import { EffortPicker, ModelPicker, Modes } from './Choices.js';
 import { CommandsNotice } from './CommandsNotice.js';
 import { Composer } from './Composer.js';
-import { IconButton } from './host.js';
+import { IconButton, useHost } from './host.js';
 import { Notice } from './Notice.js';
 import { Queue } from './Queue.js';
 import { StatusDot } from './StatusDot.js';
@@ -78,6 +78,7 @@ interface IHeaderProps extends Pick<IConversationProps, 'model' | 'onOpen' | 'on
 
 function Header({ model, chat, status, onOpen, onClose }: IHeaderProps): React.ReactElement {
   const parent = chat?.parentChatId;
+  const { openDesktop } = useHost();
   return (
     <div className="jp-chatd-header">
       {parent === undefined ? (
@@ -87,6 +88,9 @@ function Header({ model, chat, status, onOpen, onClose }: IHeaderProps): React.R
       )}
       <StatusDot status={status ?? chat?.status} />
       <Title model={model} title={chat?.title ?? ''} />
+      {openDesktop && (
+        <IconButton icon="desktop" label="Open the desktop" onClick={() => openDesktop(model.id)} />
+      )}
       <IconButton icon="add" label="New chat" onClick={onClose} />
     </div>
   );

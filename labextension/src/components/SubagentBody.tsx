@@ -3,6 +3,7 @@ import * as React from 'react';
 import type { ChatModel } from '../model/chat.js';
 import { type Fields, fieldsOf, listField, textField } from '../model/tools.js';
 import { DefaultBody } from './DefaultBody.js';
+import { WatchButton } from './DesktopBody.js';
 import { Markdown } from './Markdown.js';
 import { SubagentRow } from './Subagents.js';
 import type { IToolBodyProps } from './ToolCard.js';
@@ -20,6 +21,7 @@ export function SubagentBody(props: IToolBodyProps): React.ReactElement {
       {told.map(one => (
         <Told key={textField(one, 'chat_id')} told={one} model={model} onOpen={onOpen} />
       ))}
+      {textField(entry.call.args, 'type') === 'computer_use' && <WatchButton chatId={model.id} />}
       {said && <p className="jp-chatd-faint">{said}</p>}
       {textField(entry.result?.result, 'error') && (
         <p className="jp-chatd-errorText">{textField(entry.result?.result, 'error')}</p>

@@ -5,6 +5,7 @@ import { errorOf, kindOf, numberField, type ToolKind, titleOf } from '../model/t
 import type { CallState, IToolEntry } from '../model/transcript.js';
 import { ApprovalBar } from './ApprovalBar.js';
 import { DefaultBody } from './DefaultBody.js';
+import { DesktopBody } from './DesktopBody.js';
 import { EditBody } from './EditBody.js';
 import { type IconName, useHost } from './host.js';
 import { PlanBody } from './PlanBody.js';
@@ -25,6 +26,7 @@ const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = 
   edit: EditBody,
   read: ReadBody,
   subagent: SubagentBody,
+  desktop: DesktopBody,
   plan: PlanBody,
   question: QuestionBody,
   other: DefaultBody
@@ -35,6 +37,7 @@ const ICONS: Readonly<Record<ToolKind, IconName>> = {
   edit: 'edit',
   read: 'file',
   subagent: 'agent',
+  desktop: 'desktop',
   plan: 'plan',
   question: 'question',
   other: 'tool'

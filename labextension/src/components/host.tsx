@@ -6,10 +6,14 @@ export type IconName =
   | 'archive'
   | 'back'
   | 'beside'
+  | 'clipboard'
   | 'close'
+  | 'desktop'
   | 'down'
   | 'edit'
   | 'file'
+  | 'fit'
+  | 'full'
   | 'pin'
   | 'plan'
   | 'question'
@@ -40,6 +44,8 @@ export interface IHost {
   createMarkdown(): IMarkdownView;
   /** Shows a chat beside this one; where there is room for it. */
   readonly openBeside?: ((chatId: string) => void) | undefined;
+  /** Shows the desktop of a chat; where there is a place for it. */
+  readonly openDesktop?: ((chatId: string) => void) | undefined;
   /** Returns the address of a stored file. */
   fileURL(fileId: string): string;
   /** Returns the text of a stored file. */

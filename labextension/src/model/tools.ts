@@ -2,7 +2,7 @@
 
 import type { IToolCallPart, IToolResultPart } from '../client/values.js';
 
-export type ToolKind = 'shell' | 'edit' | 'read' | 'subagent' | 'plan' | 'question' | 'other';
+export type ToolKind = 'shell' | 'edit' | 'read' | 'subagent' | 'desktop' | 'plan' | 'question' | 'other';
 
 const KINDS: Readonly<Record<string, ToolKind>> = {
   execute: 'shell',
@@ -20,6 +20,7 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
   message_agent: 'subagent',
   close_agent: 'subagent',
   list_agents: 'subagent',
+  computer: 'desktop',
   propose_plan: 'plan',
   ask_user_question: 'question'
 };
@@ -68,9 +69,21 @@ const TITLES: Readonly<Record<string, (args: unknown) => string>> = {
   message_agent: () => 'Message to a subagent',
   close_agent: () => 'Stop a subagent',
   list_agents: () => 'List subagents',
+  computer: args => `Desktop: ${desktopActions(args).join(', ') || 'look'}`,
   propose_plan: () => 'Plan',
   ask_user_question: () => 'Question'
 };
+
+/** What a call does on the desktop, in our own spelling or in a vendor's, which stands below `input`. */
+function desktopActions(args: unknown): string[] {
+  const input = fieldsOf(args).input ?? args;
+  const actions = listField(input, 'actions');
+  return (actions.length > 0 ? actions : [input]).flatMap(action => {
+    const word = textField(action, 'action') || textField(action, 'type') || textField(args, 'name');
+    const keys = textField(action, 'keys') || listField(action, 'keys').join('+');
+    return word ? [`${word.replaceAll('_', ' ')} ${textField(action, 'text') || keys}`.trimEnd()] : [];
+  });
+}
 
 /** `slug__tool` is the tool of an MCP server. */
 function genericName(toolName: string): string {

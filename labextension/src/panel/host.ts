@@ -5,6 +5,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { type ChatAPI, filePath } from '../client/chats.js';
 import type { ICodeAction, IHost } from '../components/host.js';
+import { OPEN_DESKTOP } from './desktop.js';
 import { Icon } from './icons.js';
 import { markdownFactory } from './markdown.js';
 
@@ -25,6 +26,7 @@ export function hostFrom(
     codeActions: codeActions(app.commands),
     createMarkdown: markdownFactory(rendermime),
     openBeside,
+    openDesktop: chatId => void app.commands.execute(OPEN_DESKTOP, { chatId }),
     fileURL: fileId => URLExt.join(baseUrl, filePath(fileId)),
     fileText: fileId => api.fileText(fileId)
   };

@@ -3,6 +3,7 @@ import {
   caretDownIcon,
   caretLeftIcon,
   closeIcon,
+  copyIcon,
   editIcon,
   fileIcon,
   infoIcon,
@@ -49,16 +50,42 @@ const archiveIcon = new LabIcon({
     'd="M3 4h18v4H3zm1 5.500h16V20H4zM9 12v2h6v-2z"/></svg>'
 });
 
+/** A screen on a foot. */
+export const desktopIcon = new LabIcon({
+  name: 'jupyter-chatd:desktop',
+  svgstr:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3" fill="#616161" ' +
+    'd="M3 3h18a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2h-7v2h3v2H7v-2h3v-2H3a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm0 2v11h18V5z"/></svg>'
+});
+
+const fitIcon = new LabIcon({
+  name: 'jupyter-chatd:fit',
+  svgstr:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3" fill="#616161" ' +
+    'd="M3 5h18v14H3zm2 2v10h14V7zm2 5 3-3v2h4V9l3 3-3 3v-2h-4v2z"/></svg>'
+});
+
+const fullIcon = new LabIcon({
+  name: 'jupyter-chatd:full',
+  svgstr:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3" fill="#616161" ' +
+    'd="M4 4h6v2H6v4H4zm10 0h6v6h-2V6h-4zM4 14h2v4h4v2H4zm14 0h2v6h-6v-2h4z"/></svg>'
+});
+
 const ICONS: Readonly<Record<IconName, LabIcon>> = {
   add: addIcon,
   agent: usersIcon,
   archive: archiveIcon,
   back: caretLeftIcon,
   beside: launchIcon,
+  clipboard: copyIcon,
   close: closeIcon,
+  desktop: desktopIcon,
   down: caretDownIcon,
   edit: editIcon,
   file: fileIcon,
+  fit: fitIcon,
+  full: fullIcon,
   pin: pinIcon,
   plan: listIcon,
   question: infoIcon,

@@ -4,11 +4,15 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { ChatAPI } from '../client/chats.js';
 import { fetchFrom, openSocketFrom } from '../client/connection.js';
+import { DesktopAPI } from '../client/desktops.js';
 import { getCatalog } from '../client/restapi.js';
 import { isStoppable } from '../client/view.js';
+import { DesktopModel } from '../desktop/model.js';
+import { openScreenWith } from '../desktop/screen.js';
 import type { Draft } from '../model/draft.js';
 import { PanelModel } from '../model/panel.js';
 import type { IAgentPanel, ISubject } from '../tokens.js';
+import { Desktops, OPEN_DESKTOP } from './desktop.js';
 import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
 import { AgentPanelWidget } from './widget.js';
@@ -38,6 +42,7 @@ function openInMain(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, chatI
 export interface IPanelParts {
   readonly widget: AgentPanelWidget;
   readonly api: IAgentPanel;
+  readonly desktops: Desktops;
   /** Ids of the commands that were added. */
   readonly commands: readonly string[];
 }
@@ -71,7 +76,26 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
     }
   };
   const inMain = () => openInMain(app, rendermime, api.chatId);
-  return { widget, api, commands: addCommands(app, model, api, show, inMain) };
+  const desktops = createDesktops(app, widget, () => api.chatId);
+  const commands = [...addCommands(app, model, api, show, inMain), OPEN_DESKTOP];
+  return { widget, api, desktops, commands };
+}
+
+function createDesktops(
+  app: JupyterFrontEnd,
+  { model, host }: AgentPanelWidget,
+  chosen: () => string | undefined
+): Desktops {
+  const { serverSettings } = app.serviceManager;
+  const api = new DesktopAPI(fetchFrom(serverSettings));
+  const openScreen = openScreenWith(openSocketFrom(serverSettings));
+  return new Desktops({
+    app,
+    host,
+    chosen,
+    chats: model.chats,
+    openModel: chatId => new DesktopModel(chatId, { api, openScreen })
+  });
 }
 
 function put({ text, references, files }: ISubject, draft: Draft): void {

@@ -10,7 +10,7 @@ import { agentIcon } from './icons.js';
 export class AgentPanelWidget extends ReactWidget {
   constructor(
     readonly model: PanelModel,
-    private readonly host: IHost
+    readonly host: IHost
   ) {
     super();
     this.title.icon = agentIcon;

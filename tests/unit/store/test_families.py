@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_chatd.errors import ConflictError, InvalidInputError, StaleWorkError
 from jupyter_chatd.messages import CallKey, Role
-from jupyter_chatd.store import State
+from jupyter_chatd.store import State, families
 from jupyter_chatd.store.conversation import (
     BusyBehavior,
     CreateChat,
@@ -25,10 +25,10 @@ from .scenes import ask_model, begin, fill_queue, reach
 pytestmark = pytest.mark.anyio
 
 
-async def spawn(both: Lockstep, key: CallKey, child: str = "child") -> CreateChat:
+async def spawn(both: Lockstep, key: CallKey, child: str = "child", *, mode: str | None = None) -> CreateChat:
     """Make a child of `c`, by one of its calls; return the transition."""
     transition = CreateChat(
-        chat=build.chat(child, parent="c", by=key), rows=(build.user("task"),), parent=both.claim()
+        chat=build.chat(child, parent="c", by=key, mode=mode), rows=(build.user("task"),), parent=both.claim()
     )
     await both.do(transition)
     return transition
@@ -61,6 +61,26 @@ async def test_spawning_again_finds_the_child_that_was_made(both: Lockstep) -> N
     again = CreateChat(chat=build.chat("child", parent="c", by=key), rows=(), parent=both.claim())
     assert await both.do(again) == both.chat("child")
     assert both.changes == []
+
+
+async def test_a_family_is_at_the_desktop_while_a_chat_that_uses_it_works(both: Lockstep) -> None:
+    store = both.store
+    assert store is not None
+
+    async def is_at_desktop() -> bool:
+        return await store.read(lambda conn: families.is_at_desktop(conn, "c"))
+
+    await begin(both)
+    keys = await ask_model(both, calls=2)
+    await both.do(StartTools(claim=both.claim(), calls=[build.start(key) for key in keys]))
+    await spawn(both, keys[0])
+    assert not await is_at_desktop()
+    await spawn(both, keys[1], "eyes", mode="computer_use")
+    assert await is_at_desktop()
+    await rest(both, "child")
+    assert await is_at_desktop()
+    await rest(both, "eyes")
+    assert not await is_at_desktop()
 
 
 async def test_child_is_made_only_under_its_parents_claim(both: Lockstep) -> None:
