@@ -47,6 +47,7 @@ from .tools.propose_plan import ProposePlan
 from .tools.protocol import Tool
 from .tools.registry import Toolbox
 from .workspace.protocol import CommandState, WorkspaceAgent, WorkspaceError, command_state
+from .workspaces.departures import Departures
 from .workspaces.lookup import AgentLookup
 from .workspaces.manager import WorkspaceManager
 from .workspaces.provisioner import Provisioner
@@ -242,6 +243,9 @@ class Runtime:
         )
         self.lookup = AgentLookup(self.workspaces, self._workspace)
         self._stack.push_async_callback(self.lookup.close)
+        departures = Departures(self.lookup)
+        self._stack.push_async_callback(departures.close)
+        self._stack.callback(self.store.listen(departures.hear))
         self._stack.push_async_callback(self.workspaces.close)
 
     async def stop(self) -> None:

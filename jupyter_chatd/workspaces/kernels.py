@@ -51,6 +51,10 @@ class KernelsOfChat:
         """End the chat's kernel, start a fresh one, and return the name of its kernelspec."""
         return await self._workspace.ask(lambda agent: agent.kernels.restart(chat_id, kernel=kernel))
 
+    async def end(self, chat_id: str) -> None:
+        """End the chat's kernel and what runs in it. Chats without one are fine."""
+        await self._workspace.ask(lambda agent: agent.kernels.end(chat_id), is_safe=True)
+
     async def inspect(self, chat_id: str, *, names: Sequence[str] = ()) -> Variables:
         """Look at variables, also while code runs where the kernel can."""
         return await self._workspace.ask(

@@ -74,6 +74,11 @@ async def _restart(agent: WorkspaceAgent, q: Restart) -> Restarted:
     return Restarted(kernel=await agent.kernels.restart(q.chat_id, kernel=q.kernel))
 
 
+async def _end(agent: WorkspaceAgent, q: OfChat) -> Nothing:
+    await agent.kernels.end(q.chat_id)
+    return Nothing()
+
+
 async def _inspect(agent: WorkspaceAgent, q: Inspect) -> Variables:
     return await agent.kernels.inspect(q.chat_id, names=q.names)
 
@@ -83,8 +88,10 @@ WAIT_CODE = Operation(name="wait_code", question=WaitCode, answer=CodeOutput, ca
 INTERRUPT = Operation(name="interrupt_kernel", question=OfChat, answer=CodeOutput, call=_interrupt)
 STOP_CODE = Operation(name="stop_code", question=OfCode, answer=Nothing, call=_stop_code, is_safe=True)
 RESTART = Operation(name="restart_kernel", question=Restart, answer=Restarted, call=_restart)
+END = Operation(name="end_kernel", question=OfChat, answer=Nothing, call=_end, is_safe=True)
 INSPECT = Operation(name="inspect_variables", question=Inspect, answer=Variables, call=_inspect, is_safe=True)
 
 KERNEL_OPERATIONS: dict[str, Operation[Any, Any]] = {
-    operation.name: operation for operation in (RUN_CODE, WAIT_CODE, INTERRUPT, STOP_CODE, RESTART, INSPECT)
+    operation.name: operation
+    for operation in (RUN_CODE, WAIT_CODE, INTERRUPT, STOP_CODE, RESTART, END, INSPECT)
 }

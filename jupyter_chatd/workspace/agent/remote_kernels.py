@@ -59,6 +59,10 @@ class RemoteKernels:
         answer = await self._ask(ops.RESTART, ops.Restart(chat_id=chat_id, kernel=kernel), START_LIMIT)
         return answer.kernel
 
+    async def end(self, chat_id: str) -> None:
+        """End the chat's kernel and what runs in it. Chats without one are fine."""
+        await self._ask(ops.END, OfChat(chat_id=chat_id), START_LIMIT)
+
     async def inspect(self, chat_id: str, *, names: Sequence[str] = ()) -> Variables:
         """Look at variables, also while code runs where the kernel can."""
         return await self._ask(ops.INSPECT, ops.Inspect(chat_id=chat_id, names=names), START_LIMIT)

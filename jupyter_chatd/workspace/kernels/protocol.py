@@ -172,6 +172,10 @@ class Kernels(Protocol):
         """
         ...
 
+    async def end(self, chat_id: str) -> None:
+        """End the chat's kernel and what runs in it. Chats without one are fine."""
+        ...
+
     async def inspect(self, chat_id: str, *, names: Sequence[str] = ()) -> Variables:
         """Look at variables, also while code runs where the kernel can (subshells, ipykernel 7).
 

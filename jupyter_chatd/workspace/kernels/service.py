@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _GIVEN_UP = 100  # ids remembered of code that was stopped before it had begun
 _LOOKS = 30.0  # seconds between two looks for kernels that nobody uses
+_ARCHIVED = "The chat was archived."
 _NOBODY = "Nobody had used it for {:g} minutes."
 
 
@@ -158,6 +159,18 @@ class KernelService:
         """End the chat's kernel, start a fresh one, and return the name of its kernelspec."""
         seat = self._seats.setdefault(chat_id, _Seat())
         return (await self._finish(self._restart(chat_id, seat, kernel))).spec.name
+
+    async def end(self, chat_id: str) -> None:
+        """End the chat's kernel and what runs in it. Chats without one are fine."""
+        seat = self._seats.get(chat_id)
+        if seat is not None:
+            await self._finish(self._retire(seat))
+
+    async def _retire(self, seat: _Seat) -> None:
+        async with seat.lock:
+            if seat.kernel is not None:
+                await self._end(seat, seat.kernel, _ARCHIVED)
+            seat.run = None
 
     async def inspect(self, chat_id: str, *, names: Sequence[str] = ()) -> Variables:
         """Look at variables, also while code runs where the kernel can."""

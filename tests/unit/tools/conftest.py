@@ -2,70 +2,70 @@
 
 from __future__ import annotations
 
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace.hosting import running
 
 from jupyter_chatd.messages import CallKey
 from jupyter_chatd.tools.protocol import ToolContext, ToolOutput
 from jupyter_chatd.tools.registry import Toolbox, builtin_tools
-from jupyter_chatd.workspace.agent.settings import AgentSettings
-from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
 from jupyter_chatd.workspace.protocol import WorkspaceAgent
-from jupyter_chatd.workspace.sandbox import SandboxPolicy, SandboxSettings
-from jupyter_chatd.workspace.server import ServerAgent
 
-CHAT = "chat-1"
-LIMITS = AgentLimits(processes=ProcessLimits(term_grace_s=0.2))
+from .places import OwnPlace, Place, SharedPlace, process_place, tidy
 
 Call = Callable[..., Awaitable[ToolOutput]]
 
+SHARED: dict[str, Callable[[Path], AbstractContextManager[SharedPlace]]] = {"process": process_place}
+
+
+@pytest.fixture(scope="session")
+def shared_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], SharedPlace]]:
+    """Returns the place of a kind, which is started when the first test wants it."""
+    with ExitStack() as stack:
+        started: dict[str, SharedPlace] = {}
+
+        def get(kind: str) -> SharedPlace:
+            if kind not in started:
+                started[kind] = stack.enter_context(SHARED[kind](tmp_path_factory.mktemp(kind)))
+            return started[kind]
+
+        yield get
+
+
+@pytest.fixture(params=["server", *SHARED])
+def place(
+    request: pytest.FixtureRequest, shared_places: Callable[[str], SharedPlace], tmp_path: Path
+) -> Place:
+    """Where the tools of a test act: one test after the other for each kind of workspaces."""
+    if request.param != "server":
+        return shared_places(request.param)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return OwnPlace(folder=folder, protected=tmp_path / "state")
+
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "work"
-    path.mkdir()
-    return path
+def folder(place: Place) -> Path:
+    """Where commands start; empty."""
+    return place.folder
 
 
-@pytest.fixture(params=["server", "process"])
-async def agent(
-    request: pytest.FixtureRequest, folder: Path, tmp_path: Path, anyio_backend: str
-) -> AsyncIterator[WorkspaceAgent]:
+@pytest.fixture
+def chat_id() -> str:
+    """A chat that no other test has used."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+async def agent(place: Place, chat_id: str, anyio_backend: str) -> AsyncIterator[WorkspaceAgent]:
     """The agents of the kinds of workspaces. Tools cannot tell them apart."""
-    made = make_server if request.param == "server" else make_process
-    async with made(folder, tmp_path) as agent:
+    async with place.agent() as agent:
         yield agent
-
-
-@asynccontextmanager
-async def make_server(folder: Path, home: Path) -> AsyncIterator[WorkspaceAgent]:
-    made = ServerAgent(directory=folder, home=home, state_folder=home / "state", limits=LIMITS)
-    yield made
-    await made.aclose()
-
-
-@asynccontextmanager
-async def make_process(folder: Path, home: Path) -> AsyncIterator[WorkspaceAgent]:
-    with tempfile.TemporaryDirectory(prefix="chatd") as private:
-        settings = AgentSettings(
-            id=uuid.uuid4().hex,
-            folder=Path(private),
-            token="a-token",
-            directory=folder,
-            home=home,
-            protected=(home / "state",),
-            sandbox=SandboxSettings(policy=SandboxPolicy.OFF),
-            limits=LIMITS,
-        )
-        async with running(settings) as (remote, _):
-            yield remote
+        await tidy(agent, place.folder, chat_id=chat_id)
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def emitted() -> list[str]:
 
 
 @pytest.fixture
-def context(agent: WorkspaceAgent, emitted: list[str]) -> ToolContext:
+def context(agent: WorkspaceAgent, chat_id: str, emitted: list[str]) -> ToolContext:
     return ToolContext(
-        chat_id=CHAT,
+        chat_id=chat_id,
         key=CallKey(message_id=1, index=0),
         tool_call_id="call-1",
         workspace=lambda: agent,

@@ -16,7 +16,7 @@ from jupyter_chatd.workspace import procfs
 from jupyter_chatd.workspace.protocol import WorkspaceAgent, WorkspaceUnavailableError
 from jupyter_chatd.workspace.server import ServerAgent
 
-from .conftest import CHAT, Call
+from .conftest import Call
 from .outputs import error, fields
 
 pytestmark = pytest.mark.anyio
@@ -64,11 +64,11 @@ async def test_silence_gives_no_output_field(call: Call) -> None:
     assert fields(await call("execute", command="true")) == {"success": True, "exit_code": 0}
 
 
-async def test_nobody_answers_editors_prompts_and_pagers(call: Call) -> None:
+async def test_nobody_answers_editors_prompts_and_pagers(call: Call, chat_id: str) -> None:
     names = "GIT_EDITOR GIT_SEQUENCE_EDITOR EDITOR VISUAL GIT_TERMINAL_PROMPT NO_COLOR TERM PAGER GIT_PAGER"
     shown = " ".join(f"${name}" for name in [*names.split(), "CODER_CHAT_AGENT", "CODER_CHAT_ID"])
     output = fields(await call("execute", command=f"echo {shown}"))["output"]
-    assert output == f"true true true true 0 1 dumb cat cat true {CHAT}\n"
+    assert output == f"true true true true 0 1 dumb cat cat true {chat_id}\n"
 
 
 async def test_the_folder_may_be_given(call: Call, tmp_path: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ from jupyter_chatd.workspace.protocol import WorkspaceAgent, WorkspaceUnavailabl
 
 from .conftest import Call
 from .outputs import error, fields
+from .places import Place
 
 pytestmark = pytest.mark.anyio
 
@@ -32,15 +33,13 @@ async def test_a_binary_file_gives_clean_json(call: Call, folder: Path) -> None:
     assert content.startswith("1\ta␀\N{REPLACEMENT CHARACTER}")
 
 
-async def test_what_the_workspace_refuses_is_a_flagged_error(
-    call: Call, folder: Path, tmp_path: Path
-) -> None:
+async def test_what_the_workspace_refuses_is_a_flagged_error(call: Call, folder: Path, place: Place) -> None:
     assert "does not exist" in error(await call("read_file", path=f"{folder}/none"))
     assert "must be absolute" in error(await call("write_file", path="a", content=""))
     assert "Nothing was written" in error(
         await call("edit_files", files=[{"path": f"{folder}/none", "edits": []}])
     )
-    assert "is protected" in error(await call("write_file", path=f"{tmp_path}/state/x", content=""))
+    assert "is protected" in error(await call("write_file", path=f"{place.protected}/x", content=""))
 
 
 async def test_wrong_arguments_are_a_flagged_error(call: Call) -> None:

@@ -13,7 +13,7 @@ from jupyter_chatd.tools.execute_code import ExecuteCode
 from jupyter_chatd.tools.protocol import Restraint, ToolContext, ToolOutput
 from jupyter_chatd.workspace.protocol import WorkspaceAgent
 
-from .conftest import CHAT, Call
+from .conftest import Call
 from .outputs import error, fields
 
 pytestmark = pytest.mark.anyio
@@ -100,14 +100,14 @@ async def test_a_stopped_call_interrupts_its_code_and_keeps_the_kernel(
 
 
 async def test_a_stopped_call_whose_kernel_still_starts_runs_nothing(
-    call: Call, agent: WorkspaceAgent
+    call: Call, agent: WorkspaceAgent, chat_id: str
 ) -> None:
     task = asyncio.ensure_future(call("execute_code", code="made = True"))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not (await agent.kernels.inspect(CHAT, names=["made"])).variables
+    assert not (await agent.kernels.inspect(chat_id, names=["made"])).variables
 
 
 async def test_a_kernel_that_dies_is_told_then_and_at_the_next_call(call: Call) -> None:

@@ -15,7 +15,7 @@ import pytest
 from world import World, results, script
 
 from jupyter_chatd.messages import JsonValue, ToolResultPart
-from jupyter_chatd.providers.scripted import Answer, call
+from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call
 from jupyter_chatd.workspace.environment import scrubbed
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
 from jupyter_chatd.workspace.sandbox import SandboxPolicy, SandboxSettings
@@ -66,9 +66,11 @@ def open_world(tmp_path: Path, provisioner: ProcessProvisioner) -> Open:
     """Opens a server whose model gives these answers; at the end, stops all workspaces."""
 
     @asynccontextmanager
-    async def opened(*answers: Answer, keep: bool = False, **options: Any) -> AsyncIterator[World]:
+    async def opened(
+        *answers: Answer, model: ScriptedModel | None = None, keep: bool = False, **options: Any
+    ) -> AsyncIterator[World]:
         kinds = {"process": options.pop("provisioner", provisioner)}
-        async with World(tmp_path, script(*answers), provisioners=kinds, **options) as world:
+        async with World(tmp_path, model or script(*answers), provisioners=kinds, **options) as world:
             try:
                 yield world
             finally:
