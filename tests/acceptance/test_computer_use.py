@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from acceptance.chats import Chats
 from desktop.stages import needs_xvnc
 from servers import JupyterServer
 
 LIMIT = 20.0  # seconds for a shell to do what was typed
+TURNS = 3
+"""How often it is asked at most. A model looks where it types; the demo model only waits, and on a busy machine the
+browser that a new desktop opens may come late and cover the terminal."""
 
 pytestmark = needs_xvnc
 
@@ -19,15 +23,27 @@ def test_d2_a_computer_use_child_acts_on_the_desktop_of_its_family(
 ) -> None:
     server = make_server(settings={"JupyterChatd": {"desktop_launcher": "xvnc"}})
     made = server.dirs.work / "made"
-    task = f'open a terminal, type "touch {made}", press Return and look at the screen'
+    task = f'open the desktop and open a terminal, type "touch {made}", press Return and look at the screen'
     with Chats(server) as chats:
-        chat_id = chats.begin(f"open the desktop and {task}")
+        chat_id = chats.begin(task)
         chats.settle(chat_id)
-        (child,) = chats.children(chat_id)
+        for _ in range(TURNS - 1):
+            if comes_to_be(made):
+                break
+            chats.send(chat_id, task)
+            chats.settle(chat_id)
+        children = chats.children(chat_id)
         said = "\n".join(chats.texts(chat_id))
-    assert child["mode"] == "computer_use"
+    assert {child["mode"] for child in children} == {"computer_use"}
     assert "I took a picture of the screen, 1280x800 pixels." in said
+    assert comes_to_be(made), said
+
+
+def comes_to_be(path: Path) -> bool:
+    """Whether a file is there, at the latest after `LIMIT`."""
     end = time.monotonic() + LIMIT
-    while not made.exists():
-        assert time.monotonic() < end, said
+    while not path.exists():
+        if time.monotonic() > end:
+            return False
         time.sleep(0.1)
+    return True
