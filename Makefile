@@ -41,7 +41,7 @@ lab: $(STAMPS)/lab $(STAMPS)/front-end ## Start JupyterLab with the agent, on th
 
 .PHONY: test
 test: system $(STAMPS)/dev $(STAMPS)/front-end $(STAMPS)/proxy ## Run all tests
-	python -m pytest $(ARGS)
+	python -m tests $(ARGS)
 	cd labextension && jlpm test
 
 .PHONY: check

@@ -12,8 +12,8 @@ from servers import JupyterServer
 
 LIMIT = 20.0  # seconds for a shell to do what was typed
 TURNS = 3
-"""How often it is asked at most. A model looks where it types; the demo model only waits, and on a busy machine the
-browser that a new desktop opens may come late and cover the terminal."""
+"""How often it is asked at most. A model looks where it types; the demo model only waits, and on a busy
+machine the browser that a new desktop opens may come late and cover the terminal."""
 
 pytestmark = needs_xvnc
 

@@ -108,7 +108,7 @@ async def test_text_arrives_exactly_in_a_form(short: Path, tmp_path: Path, anyio
             await focus(desktop, form)
             for text in (ASCII_468, MIXED_70):
                 await desktop.act([Click(at=MIDDLE), Key(keys="ctrl+a"), Key(keys="Delete"), Type(text=text)])
-                await until(lambda text=text: form.texts[-1] == text)
+                await until(lambda text=text: form.texts[-1] == text, 60)
                 assert form.texts[-1] == text
     finally:
         await desktop.close()
