@@ -14,6 +14,7 @@ from typing import Any
 from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 
+from ._version import __version__
 from .capabilities import Capabilities, Policy
 from .config import Settings
 from .errors import StoreError
@@ -31,6 +32,8 @@ from .workspace.limits import AgentLimits, OutputLimits
 from .workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings
 
 KEY_FILE = "keys.json"
+WIDGETS = Path(__file__).parent / "widgets" / "static"
+"""What draws the widgets of cells; pages get it at `static/jupyter_chatd/`."""
 UNCONFINED_DESKTOP = (
     "another setting: its programs run outside of the sandbox, which c.JupyterChatd.sandbox requires"
 )
@@ -51,9 +54,11 @@ class JupyterChatd(Settings, ExtensionApp):
         is_off, self._policy = self._read_policies()
         page_config = self.settings.setdefault("page_config_data", {})
         page_config["jupyterChatdEnabled"] = "false" if is_off else "true"
+        page_config["jupyterChatdVersion"] = __version__
         if is_off:
             self.log.info("jupyter_chatd is switched off")
             return
+        self.static_paths = [str(WIDGETS)]
         if self.undumpable:
             make_undumpable()
         with collector_at_rest():

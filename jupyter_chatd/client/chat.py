@@ -7,13 +7,13 @@ import weakref
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from ..events import ChildState
 from ..hits import Hit
 from ..messages import Chat as ChatRow
 from ..messages import Message, QueuedMessage, Role
-from . import display, live
+from . import display
 from .approvals import Allowed, ApprovalList, AskedCall
 from .background import BackgroundLoop, background
 from .caller import CallerThread
@@ -23,6 +23,7 @@ from .discovery import find_own_server
 from .errors import ClientError
 from .files import Attachment, ChatFile
 from .functions import function_tools
+from .live import LiveChat, can_show_widgets, is_kernel, show, show_widget
 from .pieces import EventStream, TextStream
 from .server import Server
 from .session import ChatSession
@@ -30,6 +31,9 @@ from .text import last_answer
 from .tree import ChatTree
 from .usage import UsageReport, dollars
 from .view import ChatView
+
+if TYPE_CHECKING:
+    from .. import widgets
 
 T = TypeVar("T")
 
@@ -167,6 +171,7 @@ class Chat:
     def _bind(self, client: AsyncClient, chat: ChatRow, tools: Sequence[Callable[..., Any]]) -> None:
         self._row = chat
         self._parent: Chat | None = None
+        self._widget: widgets.Chat | None = None
         self._caller = CallerThread()
         self._session = ChatSession(
             client, chat.id, tools=function_tools(tools), run_sync=self._caller.run_sync
@@ -423,15 +428,35 @@ class Chat:
     def __repr__(self) -> str:
         return f"<Chat {self.id} {self.title!r} {self.last_status}>"
 
+    @property
+    def live(self) -> LiveChat:
+        """What a view of the chat follows."""
+        return LiveChat(self._row, self._session)
+
+    @property
+    def widget(self) -> widgets.Chat:
+        """The chat as an ipywidget, the same one each time, for boxes and layouts.
+
+        `status`, `title` and `text` are traits of it: `chat.widget.observe(…, names="status")`.
+
+        Raises:
+            ClientError: anywidget is not installed.
+        """
+        if self._widget is None:
+            self._widget = _widget_class()(self)
+        return self._widget
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        with suppress(ClientError):  # shows what is known
-            self._view()
-        return dict(self._picture())
+        live = self.live
+        live.load()
+        return dict(live.picture())
 
     def _ipython_display_(self) -> None:
-        with suppress(ClientError):
-            self._view()
-        live.show(self._session, self._picture)
+        self.live.load()
+        if is_kernel() and can_show_widgets():
+            show_widget(self.live, self.widget.output)
+        else:
+            show(self.live)
 
     # Inside
 
@@ -439,15 +464,6 @@ class Chat:
         child = Chat._of(client, row)
         child._parent = self
         return child
-
-    @property
-    def _picture(self) -> live.Picture:
-        """Shows the chat as it is known, without asking the server and without keeping this object alive."""
-        row, session = self._row, self._session
-        return lambda: {
-            "text/plain": display.plain_text(row, session.view),
-            "text/html": display.html(row, session.view),
-        }
 
     def _view(self) -> ChatView:
         """What is known now: at least what this object has sent, and all that was there before."""
@@ -537,6 +553,15 @@ async def _open(client: AsyncClient, chat_id: str, tools: Sequence[Callable[...,
 
 async def _start(session: ChatSession) -> None:
     session.start()
+
+
+def _widget_class() -> type[widgets.Chat]:
+    """The widgets load ipywidgets: only who shows one waits for that."""
+    if not can_show_widgets():
+        raise ClientError('A widget needs anywidget: pip install "jupyter_chatd[widgets]" brings it.')
+    from ..widgets import Chat as ChatWidget
+
+    return ChatWidget
 
 
 def _close(loop: BackgroundLoop, session: ChatSession) -> None:

@@ -16,7 +16,7 @@ from ..wire.values import plain
 from .approvals import Allowed, ApprovalList, AskedCall
 from .files import Attachment, ChatFile, Upload, read_upload
 from .mcp import McpClient
-from .restapi import Params, RestApi
+from .restapi import Params, Reply, RestApi
 from .server import Server
 from .stream import GIVE_UP, Update, follow
 from .tree import ChatTree
@@ -106,6 +106,10 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Give the connections up. May be called twice."""
         await self._api.aclose()
+
+    async def forward(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """Pass on a request of somebody else; see `RestApi.forward`."""
+        return await self._api.forward(method, path, content=content, headers=headers)
 
     # Chats
 

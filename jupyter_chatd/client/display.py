@@ -33,6 +33,8 @@ from .view import ChatView
 
 SHOWN_MESSAGES = 60  # older ones are only counted
 SHOWN_CHARACTERS = 6000  # of one text or output
+SMALL = 8_000  # characters of both forms of a picture, where a file keeps many
+_SMALLER = ((60, 6000), (30, 1500), (12, 400), (4, 200))  # messages, and characters of each text
 
 _LINE = "rgba(128, 128, 128, 0.35)"
 _BOX = f"border: 1px solid {_LINE}; border-radius: 6px; padding: 0.6em 1em; max-width: 60em"
@@ -56,10 +58,24 @@ _INLINE_CODE = re.compile(r"`([^`\n]+)`")
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 
 
-def html(chat: Chat, view: ChatView) -> str:
-    """Return a chat as HTML."""
+def html(
+    chat: Chat, view: ChatView, *, messages: int = SHOWN_MESSAGES, characters: int = SHOWN_CHARACTERS
+) -> str:
+    """Return a chat as HTML: its last *messages*, of each text and output at most so many *characters*."""
     state = f'<span style="{_QUIET}">{escape(_state_line(chat, view))}</span>'
-    return f'<div style="{_BOX}"><div><b>{escape(chat.title)}</b> {state}</div>{"".join(_body(view))}</div>'
+    body = "".join(_body(view, messages, characters))
+    return f'<div style="{_BOX}"><div><b>{escape(chat.title)}</b> {state}</div>{body}</div>'
+
+
+def small_picture(chat: Chat, view: ChatView) -> dict[str, str]:
+    """Return the fullest picture, as text and as HTML, that is no larger than `SMALL`, or else the least."""
+    picture: dict[str, str] = {}
+    for messages, characters in _SMALLER:
+        fit = {"messages": messages, "characters": characters}
+        picture = {"text/plain": plain_text(chat, view, **fit), "text/html": html(chat, view, **fit)}
+        if sum(map(len, picture.values())) <= SMALL:
+            break
+    return picture
 
 
 def plain_text(
@@ -111,13 +127,14 @@ def _cost(usage: Totals) -> int | None:
 # HTML
 
 
-def _body(view: ChatView) -> Iterator[str]:
-    hidden = max(0, len(view.messages) - SHOWN_MESSAGES)
+def _body(view: ChatView, messages: int, characters: int) -> Iterator[str]:
+    hidden = max(0, len(view.messages) - messages)
     if hidden:
         yield f'<div style="{_QUIET}">… {hidden} earlier messages</div>'
     for place in range(hidden, len(view.messages)):
-        yield from _message(view.messages[place], calls_of(view, place))
-    yield from _parts((block.part for block in view.live if block.role is Role.ASSISTANT), live_calls(view))
+        yield from _message(view.messages[place], calls_of(view, place), characters)
+    said = (block.part for block in view.live if block.role is Role.ASSISTANT)
+    yield from _parts(said, live_calls(view), characters)
     for child in view.children:
         yield f'<div style="{_QUIET}">└─ {escape(child_line(child))}</div>'
     if view.retry is not None:
@@ -126,59 +143,59 @@ def _body(view: ChatView) -> Iterator[str]:
         yield _note(view.error.message)
     for queued in view.queue:
         text = "".join(part.text for part in queued.parts if isinstance(part, TextPart))
-        yield f'<div style="{_USER}; {_QUIET}"><i>queued:</i> {_prose(text)}</div>'
+        yield f'<div style="{_USER}; {_QUIET}"><i>queued:</i> {_prose(text, characters)}</div>'
 
 
-def _message(message: Message, calls: Sequence[ToolCall]) -> Iterator[str]:
+def _message(message: Message, calls: Sequence[ToolCall], characters: int) -> Iterator[str]:
     if message.role is Role.USER:
-        yield f'<div style="{_USER}">{"".join(_parts(message.parts, ()))}</div>'
+        yield f'<div style="{_USER}">{"".join(_parts(message.parts, (), characters))}</div>'
     elif message.role is not Role.TOOL:  # results are shown with their calls
-        yield from _parts(message.parts, calls)
+        yield from _parts(message.parts, calls, characters)
 
 
-def _parts(parts: Iterable[Part], calls: Sequence[ToolCall]) -> Iterator[str]:
+def _parts(parts: Iterable[Part], calls: Sequence[ToolCall], characters: int) -> Iterator[str]:
     coming = iter(calls)
     for part in parts:
         match part:
             case TextPart():
-                yield _prose(part.text)
+                yield _prose(part.text, characters)
             case ReasoningPart():
-                yield _folded("<i>reasoning</i>", _prose(part.text)) if part.text.strip() else ""
+                yield _folded("<i>reasoning</i>", _prose(part.text, characters)) if part.text.strip() else ""
             case ToolCallPart():
-                yield _tool(next(coming))
+                yield _tool(next(coming), characters)
             case ToolResultPart():
                 pass
             case _:
                 yield f'<div style="{_QUIET}">{escape(_mention(part))}</div>'
 
 
-def _tool(call: ToolCall) -> str:
+def _tool(call: ToolCall, characters: int) -> str:
     state = f'<span style="{_QUIET}">{escape(call.outcome)}</span>'
     summary = f"<code>{escape(_cut(call.summary.splitlines()[0], 120))}</code> {state}"
     shown = [call.summary] if "\n" in call.summary or len(call.summary) > 120 else []
     shown += [call.output] if call.output.strip() else []
-    return _folded(summary, "".join(_code(text) for text in shown))
+    return _folded(summary, "".join(_code(text, characters) for text in shown))
 
 
 def _folded(summary: str, content: str) -> str:
     return f'<details style="margin: 0.3em 0"><summary>{summary}</summary>{content}</details>'
 
 
-def _code(text: str) -> str:
-    return f'<pre style="{_CODE}">{escape(_cut(text.rstrip(), SHOWN_CHARACTERS))}</pre>'
+def _code(text: str, characters: int) -> str:
+    return f'<pre style="{_CODE}">{escape(_cut(text.rstrip(), characters))}</pre>'
 
 
 def _note(text: str) -> str:
     return f'<div style="{_PROSE}">⚠ {escape(text)}</div>'
 
 
-def _prose(text: str) -> str:
+def _prose(text: str, characters: int) -> str:
     """Text with the three marks that models use most: fenced code, inline code and bold."""
-    text = _cut(text.strip(), SHOWN_CHARACTERS)
+    text = _cut(text.strip(), characters)
     pieces: list[str] = []
     end = 0
     for fence in _FENCE.finditer(text):
-        pieces += [_inline(text[end : fence.start()]), _code(fence[1])]
+        pieces += [_inline(text[end : fence.start()]), _code(fence[1], characters)]
         end = fence.end()
     return "".join([*pieces, _inline(text[end:])])
 

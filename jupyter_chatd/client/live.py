@@ -1,40 +1,94 @@
-"""A chat in the output of a cell, kept up to date while the agent works."""
+"""A chat as views follow it, and its picture in the output of a cell."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from ..messages import Chat as ChatRow
+from . import display
 from .background import background
 from .errors import ClientError
 from .session import ChatSession
 
 REFRESH = 0.25  # seconds between two pictures
 
-Picture = Callable[[], Mapping[str, str]]
-"""Returns the chat as it is known now, by MIME type."""
+WIDGET_LOADER = Path(__file__).parents[1] / "widgets/static/loader.js"
+"""Missing in a checkout whose front end was not built."""
+
+Output = Callable[[], Mapping[str, Any]]
+"""Returns what to display now, by MIME type."""
 
 
-def show(session: ChatSession, picture: Picture) -> None:
+@dataclass(frozen=True, slots=True)
+class LiveChat:
+    """What a view needs of a chat; keeps the caller's `Chat` from nothing, so that one may end."""
+
+    row: ChatRow
+    session: ChatSession
+
+    def load(self) -> None:
+        """Wait for what the server knows now; a server that does not answer leaves what was known."""
+        with suppress(ClientError):
+            background().run(self.session.current())
+
+    def picture(self) -> Mapping[str, str]:
+        """Return the chat as it is known, as text and as HTML, without asking the server."""
+        return {
+            "text/plain": display.plain_text(self.row, self.session.view),
+            "text/html": display.html(self.row, self.session.view),
+        }
+
+    def small_picture(self) -> Mapping[str, str]:
+        """Return the same in at most about `display.SMALL` bytes, for a file that keeps many."""
+        return display.small_picture(self.row, self.session.view)
+
+
+def show(live: LiveChat) -> None:
     """Display a chat, and in a kernel go on displaying it in the same place until the agent is done."""
-    ipython: Any = import_module("IPython.display")
-    handle = ipython.display(picture(), raw=True, display_id=True)
-    if not session.view.is_settled and _is_kernel():
-        background().start(_refresh(session, picture, handle))
+    handle = _display(live.picture)
+    if not live.session.view.is_settled and is_kernel():
+        background().start(_refresh(live.session, live.picture, handle))
 
 
-def _is_kernel() -> bool:
+def show_widget(live: LiveChat, output: Output) -> None:
+    """Display a widget, which keeps itself up to date; the copy beside it is renewed at the end."""
+    handle = _display(output)
+    if not live.session.view.is_settled:
+        background().start(_renew_once(live.session, output, handle))
+
+
+def can_show_widgets() -> bool:
+    """Whether what widgets need is installed and built."""
+    return find_spec("anywidget") is not None and WIDGET_LOADER.exists()
+
+
+def is_kernel() -> bool:
     """Whether an output can be replaced: a terminal's cannot."""
     ipython: Any = import_module("IPython.core.getipython")
     return hasattr(ipython.get_ipython(), "kernel")
 
 
-async def _refresh(session: ChatSession, picture: Picture, handle: Any) -> None:
+def _display(output: Output) -> Any:
+    ipython: Any = import_module("IPython.display")
+    return ipython.display(output(), raw=True, display_id=True)
+
+
+async def _refresh(session: ChatSession, output: Output, handle: Any) -> None:
     with suppress(ClientError):  # the last picture says that the turn failed
         async with aclosing(session.views()) as views:
             async for _ in views:
-                handle.update(picture(), raw=True)
+                handle.update(output(), raw=True)
                 await asyncio.sleep(REFRESH)
+
+
+async def _renew_once(session: ChatSession, output: Output, handle: Any) -> None:
+    with suppress(ClientError):
+        await session.settled()
+    handle.update(output(), raw=True)

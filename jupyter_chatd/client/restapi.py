@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import httpx
@@ -17,11 +18,23 @@ REPLY_TIMEOUT = 60.0  # seconds that a server may take to answer
 
 Params = Mapping[str, str | int | Sequence[str]]
 
+FORWARDED = frozenset({"accept", "content-disposition", "content-type", "range"})
+"""Headers that belong to what is asked and answered, not to who asks."""
+
 _NO_AGENT = (
     "The server has no agent. Check that jupyter_chatd is installed and enabled where it runs: "
     "jupyter server extension list."
 )
 _NO_ACCESS = "The server does not let this client in. Check the token, or start from one of its notebooks."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class RestApi:
@@ -77,6 +90,27 @@ class RestApi:
     async def get_bytes(self, path: str) -> bytes:
         """Return the reply to a GET as it is."""
         return await self._send("GET", path)
+
+    async def forward(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send what somebody else asks for, and return the answer as it is, a refusal too.
+
+        Args:
+            method: Any.
+            path: Below the chat routes.
+            content: The body; empty for none.
+            headers: Only those of `FORWARDED` are sent.
+
+        Raises:
+            UnreachableError: there is no answer.
+        """
+        sent = {name: value for name, value in headers.items() if name.lower() in FORWARDED}
+        url = f"{self.server.chats_url}{path}"
+        try:
+            reply = await self._http.request(method, url, content=content or None, headers=sent)
+        except httpx.HTTPError as error:
+            raise unreachable(self.server, error) from error
+        kept = {name: value for name, value in reply.headers.items() if name in FORWARDED}
+        return Reply(status=reply.status_code, headers=kept, content=reply.content)
 
     async def get_lines(self, path: str) -> AsyncGenerator[str, None]:
         """Yield the lines of a reply as they come, however long that takes."""

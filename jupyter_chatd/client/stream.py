@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -12,23 +11,20 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.iostream import StreamClosedError
-from tornado.netutil import Resolver
-from tornado.websocket import WebSocketClientConnection, WebSocketError, websocket_connect
+from tornado.websocket import WebSocketClientConnection
 
 from .. import wire
 from ..events import StreamEvent
 from .errors import ClientError
-from .restapi import CONNECT_TIMEOUT, refusal, unreachable
+from .restapi import unreachable
 from .server import Server
+from .sockets import MAX_FRAME, DroppedError, hang_up, open_socket
 from .view import ChatView, apply, reconnected
 
 SILENCE = 45.0  # seconds without a frame after which a connection counts as dead; the server pings every 15
 GIVE_UP = 60.0  # seconds that a server may be gone
 FIRST_DELAY = 0.2  # seconds before the first try to connect again
 LONGEST_DELAY = 3.0  # seconds
-MAX_FRAME = 512 * 1024 * 1024  # bytes; a snapshot's frame holds up to a hundred messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +34,6 @@ class Update:
     view: ChatView
     events: tuple[StreamEvent, ...]
     """Empty at the start of each connection."""
-
-
-class _DroppedError(Exception):
-    """The connection ended, or could not be made."""
 
 
 async def follow(
@@ -73,7 +65,7 @@ async def follow(
                     patience.renew()
                     view = apply(view, events)
                     yield Update(view=view, events=events)
-        except _DroppedError as error:
+        except DroppedError as error:
             await patience.wait(server, error)
 
 
@@ -103,52 +95,14 @@ async def _frames(
     """Yield the events of each frame of one connection.
 
     Raises:
-        _DroppedError: it ended.
+        DroppedError: it ended.
     """
-    connection = await _connect(server, f"{server.chats_url}/{chat_id}/stream?{urlencode(cursor)}")
+    connection = await open_socket(server, f"{server.chats_url}/{chat_id}/stream?{urlencode(cursor)}")
     try:
         while True:
             yield _events(await _read(connection))
     finally:
-        _hang_up(connection)
-
-
-async def _connect(server: Server, url: str) -> WebSocketClientConnection:
-    request = HTTPRequest(
-        url.replace("http", "ws", 1), headers=dict(server.headers), connect_timeout=CONNECT_TIMEOUT
-    )
-    resolver = _UnixResolver(server.sock) if server.sock else None
-    connecting = asyncio.ensure_future(
-        websocket_connect(request, max_message_size=MAX_FRAME, resolver=resolver)
-    )
-    try:
-        return await asyncio.shield(connecting)
-    except asyncio.CancelledError:
-        connecting.add_done_callback(_close_unwanted)  # Tornado goes on connecting
-        raise
-    except HTTPClientError as error:
-        if error.code < 400 or error.code >= 500:  # 599 is Tornado's own: no answer in time
-            raise _DroppedError from error
-        raise refusal(error.code, error.response.body if error.response else b"") from None
-    except (OSError, StreamClosedError, WebSocketError) as error:
-        raise _DroppedError from error
-    except RuntimeError as error:
-        if "shutdown" not in str(error):
-            raise
-        raise _DroppedError from error  # the process ends: no thread looks names up any more
-
-
-def _close_unwanted(connecting: asyncio.Future[WebSocketClientConnection]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        _hang_up(connecting.result())
-
-
-def _hang_up(connection: WebSocketClientConnection) -> None:
-    """Say goodbye and let the socket go: the loop may end before the server has answered."""
-    protocol = connection.protocol  # the connection forgets it when it says goodbye
-    connection.close()
-    if protocol is not None and protocol.stream is not None:
-        protocol.stream.close()
+        hang_up(connection)
 
 
 async def _read(connection: WebSocketClientConnection) -> str | bytes:
@@ -156,12 +110,12 @@ async def _read(connection: WebSocketClientConnection) -> str | bytes:
         async with asyncio.timeout(SILENCE):
             text = await connection.read_message()
     except TimeoutError as error:
-        raise _DroppedError from error
+        raise DroppedError from error
     if text is not None:
         return text
     if connection.close_code == 1009:
         raise ClientError(f"A frame of the stream is longer than {MAX_FRAME} bytes: it cannot be read.")
-    raise _DroppedError
+    raise DroppedError
 
 
 def _events(text: str | bytes) -> tuple[StreamEvent, ...]:
@@ -173,15 +127,3 @@ def _events(text: str | bytes) -> tuple[StreamEvent, ...]:
         return ()
     found = (wire.event_from_json(value) for value in frame["data"])
     return tuple(event for event in found if event is not None)
-
-
-class _UnixResolver(Resolver):
-    """Leads every host name to one Unix socket."""
-
-    def initialize(self, path: str) -> None:
-        self._path = path
-
-    async def resolve(
-        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[tuple[int, Any]]:
-        return [(socket.AF_UNIX, self._path)]

@@ -47,11 +47,11 @@ class Kernel:
         Raises:
             AssertionError: it raises; the text is its traceback.
         """
-        return "".join(message["content"]["text"] for message in self._messages(code, "stream"))
+        return "".join(message["content"]["text"] for message in self.messages(code, "stream"))
 
     def show(self, code: str) -> str:
         """Return the HTML that *code* displays."""
-        return "".join(_html(message) for message in self._messages(code, "display_data"))
+        return "".join(_html(message) for message in self.messages(code, "display_data"))
 
     def next_update(self) -> str:
         """Return the next HTML that takes the place of what was displayed before."""
@@ -66,7 +66,8 @@ class Kernel:
             if message["parent_header"].get("msg_id") == request and message["msg_type"] == "execute_input":
                 return
 
-    def _messages(self, code: str, kind: str) -> list[dict[str, Any]]:
+    def messages(self, code: str, kind: str) -> list[dict[str, Any]]:
+        """Run *code* and return the messages of one kind that it made."""
         messages: list[dict[str, Any]] = []
         reply = self.client.execute_interactive(code, timeout=TIMEOUT, output_hook=messages.append)
         content = reply["content"]

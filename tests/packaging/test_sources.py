@@ -37,7 +37,7 @@ def declared_distributions() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared: set[str] = set()
     extras = project["optional-dependencies"]
-    optional = [line for name in ("bedrock", "google", "mcp") for line in extras[name]]
+    optional = [line for name in ("bedrock", "google", "mcp", "widgets") for line in extras[name]]
     for requirement in map(Requirement, [*project["dependencies"], *optional]):  # the optional on first use
         declared.add(canonicalize_name(requirement.name))
         for extra in requirement.extras:

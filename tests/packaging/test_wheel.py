@@ -99,6 +99,17 @@ def test_the_wheel_carries_the_built_front_end(wheel: zipfile.ZipFile) -> None:
     assert {f"{LABEXTENSION}/{built['load']}", f"{LABEXTENSION}/install.json"} <= set(wheel.namelist())
 
 
+def test_the_wheel_carries_what_draws_the_widgets_once(wheel: zipfile.ZipFile) -> None:
+    static = [
+        Path(name) for name in wheel.namelist() if Path(name).parent.name == "static" and "widgets" in name
+    ]
+    names = sorted(path.name for path in static)
+
+    assert len(names) == 2
+    assert names[0] == "loader.js"
+    assert re.fullmatch(r"widgets-\w+\.js", names[1])
+
+
 def test_the_wheel_carries_the_license_and_nothing_of_the_workshop(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     tops = {name.split("/")[0] for name in names}

@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import type { InputPart } from '../client/chats.js';
 import { type Draft, type IAttachment, isLongPaste } from '../model/draft.js';
-import { IconButton } from './host.js';
+import { IconButton, useHost } from './host.js';
 import { useModel } from './useModel.js';
 
 export interface IComposerProps {
@@ -25,8 +25,12 @@ export function Composer(props: IComposerProps): React.ReactElement {
   const { draft, placeholder, onSend, onSendNow, onStop, inputRequests, children } = props;
   const { text, attachments } = useModel(draft);
   const input = React.useRef<HTMLTextAreaElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new request is what brings the cursor
-  React.useEffect(() => input.current?.focus(), [inputRequests]);
+  const { focusesInput } = useHost();
+  React.useEffect(() => {
+    if (focusesInput || inputRequests) {
+      input.current?.focus();
+    }
+  }, [focusesInput, inputRequests]);
   useHeightOf(input, text);
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {

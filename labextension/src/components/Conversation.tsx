@@ -21,8 +21,8 @@ export interface IConversationProps {
   readonly catalog: ICatalog | undefined;
   /** Shows another chat, a subagent's or its parent. */
   readonly onOpen: (chatId: string) => void;
-  /** Shows the list. */
-  readonly onClose: () => void;
+  /** Shows the list; where there is one. */
+  readonly onClose?: (() => void) | undefined;
 }
 
 /** One chat: what was said and done, what waits, and the input. */
@@ -81,17 +81,17 @@ function Header({ model, chat, status, onOpen, onClose }: IHeaderProps): React.R
   const { openDesktop } = useHost();
   return (
     <div className="jp-chatd-header">
-      {parent === undefined ? (
-        <IconButton icon="back" label="All chats" onClick={onClose} />
-      ) : (
+      {parent !== undefined ? (
         <IconButton icon="back" label="Back to the parent chat" onClick={() => onOpen(parent)} />
+      ) : (
+        onClose && <IconButton icon="back" label="All chats" onClick={onClose} />
       )}
       <StatusDot status={status ?? chat?.status} />
       <Title model={model} title={chat?.title ?? ''} />
       {openDesktop && (
         <IconButton icon="desktop" label="Open the desktop" onClick={() => openDesktop(model.id)} />
       )}
-      <IconButton icon="add" label="New chat" onClick={onClose} />
+      {onClose && <IconButton icon="add" label="New chat" onClick={onClose} />}
     </div>
   );
 }

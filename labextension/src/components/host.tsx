@@ -41,6 +41,8 @@ export interface ICodeAction {
 export interface IHost {
   readonly Icon: React.ComponentType<{ readonly name: IconName }>;
   readonly codeActions: readonly ICodeAction[];
+  /** Whether the input takes the focus when it comes into sight. In a notebook the cells keep it. */
+  readonly focusesInput: boolean;
   createMarkdown(): IMarkdownView;
   /** Shows a chat beside this one; where there is room for it. */
   readonly openBeside?: ((chatId: string) => void) | undefined;

@@ -24,6 +24,7 @@ export function hostFrom(
   return {
     Icon,
     codeActions: codeActions(app.commands),
+    focusesInput: true,
     createMarkdown: markdownFactory(rendermime),
     openBeside,
     openDesktop: chatId => void app.commands.execute(OPEN_DESKTOP, { chatId }),

@@ -1,0 +1,17 @@
+"""Views of chats in the cells of a notebook, as ipywidgets.
+
+Belongs here: what a kernel shares with pages, and the requests it makes for those that reach the server no
+other way. Does not: drawing (labextension/src/widgets) and talking to the server (`client`).
+
+    Chat                a conversation: all that the panel shows of one
+    AgentWidget         what all widgets share: the loader, the relay, the copy that stays in the file
+
+They need `anywidget`: `pip install "jupyter_chatd[widgets]"` brings it.
+"""
+
+from __future__ import annotations
+
+from .base import AgentWidget
+from .chat import Chat
+
+__all__ = ["AgentWidget", "Chat"]

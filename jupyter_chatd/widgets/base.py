@@ -1,0 +1,100 @@
+"""What all widgets share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import traitlets
+
+from .._version import __version__
+from ..client.background import background
+from ..client.chat import Chat
+from .bundle import bundle_path, loader
+from .relay import Relay
+
+if TYPE_CHECKING:
+
+    class _AnyWidget(traitlets.HasTraits):
+        """What is used of it: its own types are not whole."""
+
+        comm: Any
+
+        def on_msg(self, callback: Callable[..., None]) -> None: ...
+        def send(self, content: Mapping[str, Any], buffers: Sequence[bytes]) -> None: ...
+        def close(self) -> None: ...
+        def _repr_mimebundle_(self, **_: Any) -> Any: ...
+
+else:
+    from anywidget import AnyWidget as _AnyWidget
+
+Route = Literal["auto", "comm"]
+
+
+class AgentWidget(_AnyWidget):
+    """A view of a chat in a cell. Its state is small and holds no secret: it may be saved with the notebook.
+
+    The page draws it with a bundle of the server extension and asks that server itself. Where it cannot, in
+    VS Code for example, the kernel sends the bundle and makes the requests.
+
+    Args:
+        chat: The chat, or its id.
+        route: `comm` lets the page ask only the kernel.
+    """
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _bundle = traitlets.Unicode().tag(sync=True)
+    _version = traitlets.Unicode(__version__).tag(sync=True)
+    _view = traitlets.Unicode().tag(sync=True)
+    """Which of the bundle's views to draw; a subclass has its own default."""
+    _chat_id = traitlets.Unicode().tag(sync=True)
+    _route = traitlets.Unicode("auto").tag(sync=True)
+
+    def __init__(self, chat: Chat | str, *, route: Route = "auto", **traits: Any) -> None:
+        chat = Chat.open(chat) if isinstance(chat, str) else chat
+        super().__init__(_esm=loader(), _bundle=bundle_path().name, _chat_id=chat.id, _route=route, **traits)
+        self.chat_id = chat.id
+        self._live = chat.live
+        self._relay: Relay | None = None
+        self.on_msg(self._receive)
+
+    @property
+    def static_copy(self) -> Mapping[str, str]:
+        """What stays in the file, and is seen where no widget can be, by MIME type."""
+        return self._live.small_picture()
+
+    def output(self) -> dict[str, Any]:
+        """Return what to display: the widget, and its static copy as it is now."""
+        shown: Any = super()._repr_mimebundle_()
+        return {**(shown[0] if shown else {}), **self.static_copy}
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        self._live.load()
+        return self.output()
+
+    def close(self) -> None:
+        """Take the view off all pages, and end what they asked for."""
+        if self._relay is not None:
+            relay, self._relay = self._relay, None
+            background().start(_close(relay))
+        super().close()
+
+    def _receive(self, _: object, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+        if message.get("type") == "bundle":
+            self.send({"type": "bundle"}, [bundle_path().read_bytes()])
+            return
+        if self._relay is None:
+            self._relay = Relay(self._live.session.client, self._tell)
+        background().start(_pass_on(self._relay, message, [bytes(part) for part in buffers]))
+
+    def _tell(self, message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
+        if self.comm is not None:
+            self.send(dict(message), list(buffers))
+
+
+async def _pass_on(relay: Relay, message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
+    relay.receive(message, buffers)
+
+
+async def _close(relay: Relay) -> None:
+    relay.close()

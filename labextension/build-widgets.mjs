@@ -1,0 +1,26 @@
+/** Builds what draws the widgets, and the loader that a kernel sends with each, into the Python package. */
+
+import { mkdir, readdir, rm } from 'node:fs/promises';
+
+import { build } from 'esbuild';
+
+const OUT = '../jupyter_chatd/widgets/static';
+const COMMON = {
+  bundle: true,
+  charset: 'utf8',
+  define: { 'process.env.NODE_ENV': '"production"' },
+  format: 'esm',
+  jsx: 'transform',
+  legalComments: 'eof',
+  loader: { '.css': 'text' },
+  logLevel: 'warning',
+  minify: true,
+  outdir: OUT,
+  target: 'es2022'
+};
+
+await mkdir(OUT, { recursive: true });
+await Promise.all((await readdir(OUT)).map(name => rm(`${OUT}/${name}`)));
+await build({ ...COMMON, entryPoints: { loader: 'src/widgets/loader.ts' } });
+// The name holds a hash of the content: a browser may keep the file, and a kernel finds only its own version.
+await build({ ...COMMON, entryPoints: { widgets: 'src/widgets/index.tsx' }, entryNames: '[name]-[hash]' });

@@ -1,0 +1,52 @@
+/** The bundle: draws the widgets of a page, in as many cells as there are. */
+
+import * as React from 'react';
+import { createRoot } from 'react-dom/client';
+
+import style from '../../style/base.css';
+import widgetStyle from '../../style/widgets.css';
+import { HostProvider } from '../components/host.js';
+import type { IAnyModel, IRenderProps } from './contract.js';
+import { hostFor } from './host.js';
+import { sessionFor, type WidgetSession } from './session.js';
+import { VIEWS } from './views.js';
+
+const STYLE_ID = 'jp-chatd-style';
+
+/** Draws a widget until the returned function is called. */
+export function render({ model, el }: IRenderProps): () => void {
+  addStyle();
+  el.classList.add('jp-chatd-panel', 'jp-chatd-widget');
+  el.dataset.lmSuppressShortcuts = 'true'; // keys that are typed here are no commands of the notebook
+  el.dataset.view = String(model.get('_view'));
+  const root = createRoot(el);
+  root.render(<Widget model={model} />);
+  return () => root.unmount();
+}
+
+function Widget({ model }: { readonly model: IAnyModel }): React.ReactElement | null {
+  const chatId = String(model.get('_chat_id'));
+  const View = VIEWS[String(model.get('_view'))];
+  const [session, setSession] = React.useState<WidgetSession>();
+  React.useEffect(() => {
+    void sessionFor(model, chatId).then(setSession);
+  }, [model, chatId]);
+  const host = React.useMemo(() => session && hostFor(session), [session]);
+  if (!session || !host || !View) {
+    return null;
+  }
+  return (
+    <HostProvider value={host}>
+      <View session={session} chatId={chatId} />
+    </HostProvider>
+  );
+}
+
+function addStyle(): void {
+  if (!document.getElementById(STYLE_ID)) {
+    const element = document.createElement('style');
+    element.id = STYLE_ID;
+    element.textContent = style + widgetStyle;
+    document.head.append(element);
+  }
+}

@@ -1,0 +1,96 @@
+"""Widgets whose page has no way to the server: the kernel's relay is all that they have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from acceptance.comm import CommPage
+from acceptance.kernels import Kernel, kernel_of
+from servers import CHATS, TOKEN, JupyterServer
+
+from jupyter_chatd.widgets.bundle import bundle_path
+
+SHOW = "from jupyter_chatd import Chat\nchat = Chat({text!r}).wait()\nchat"
+
+
+@pytest.fixture(scope="module")
+def kernel(shared_server: JupyterServer) -> Iterator[Kernel]:
+    with kernel_of(shared_server) as kernel:
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def page(kernel: Kernel) -> CommPage:
+    return CommPage(kernel, SHOW.format(text="say hello"))
+
+
+@pytest.fixture
+def chat(page: CommPage) -> str:
+    """The path of the chat that is shown."""
+    return f"{CHATS}/{page.state['_chat_id']}"
+
+
+def test_the_kernel_sends_what_draws(page: CommPage) -> None:
+    assert page.state["_bundle"] == bundle_path().name
+    assert page.ask_for_bundle() == bundle_path().read_bytes()
+
+
+def test_the_state_is_small_and_holds_no_token(page: CommPage) -> None:
+    state = json.dumps(page.state)
+    assert TOKEN not in state
+    assert len(state) < 4000
+
+
+def test_a_conversation(page: CommPage, chat: str) -> None:
+    assert page.fetch("GET", chat).json["title"] == "say hello"
+    stream = page.open(f"{chat}/stream?after_id=0")
+    assert page.next_of(stream)["type"] == "opened"
+    page.events_until(stream, lambda event: event["type"] == "queue_update")
+
+    sent = {"content": [{"type": "text", "text": "say more of it"}], "busy_behavior": "queue"}
+    assert page.fetch("POST", f"{chat}/messages", sent).status == 200
+    said = page.events_until(stream, lambda event: event.get("status", {}).get("status") == "waiting")
+    assert any("more of it" in json.dumps(event.get("message", {}).get("content")) for event in said)
+
+    page.close(stream)
+    assert page.next_of(stream) == {"type": "closed", "id": stream, "code": 1000, "reason": ""}
+
+
+def test_stop(page: CommPage, chat: str) -> None:
+    sent = {"content": [{"type": "text", "text": "run `sleep 60`"}], "busy_behavior": "queue"}
+    stream = page.open(f"{chat}/stream?after_id=0")
+    page.fetch("POST", f"{chat}/messages", sent)
+    page.events_until(stream, lambda event: event.get("status", {}).get("status") == "running")
+    assert page.fetch("POST", f"{chat}/interrupt", {"queue": "drop"}).status == 200
+    page.events_until(stream, lambda event: event.get("status", {}).get("status") == "waiting")
+    page.close(stream)
+
+
+def test_what_the_server_refuses_is_told_as_it_says_it(page: CommPage) -> None:
+    unknown = f"{CHATS}/00000000-0000-0000-0000-000000000000"
+    refused = page.fetch("GET", unknown)
+    assert (refused.status, refused.headers["content-type"]) == (404, "application/json")
+    assert "message" in refused.json
+    stream = page.open(f"{unknown}/stream?after_id=0")
+    closed = page.next_of(stream)
+    assert (closed["type"], closed["code"]) == ("closed", 1011)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/contents",
+        f"{CHATS}/../../contents",
+        f"{CHATS}/%2e%2e/%2e%2e/contents",
+        f"{CHATS}-of-others",
+        f"http://127.0.0.1:9/{CHATS}",
+        f"//127.0.0.1:9/{CHATS}",
+        "",
+    ],
+)
+def test_nothing_but_chats_is_asked_for(page: CommPage, path: str) -> None:
+    refused = page.fetch("GET", path)
+    assert (refused.status, refused.body[:30]) == (0, f"Expected a path below {CHATS}".encode()[:30])
+    assert page.next_of(page.open(path))["code"] == 1011
