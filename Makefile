@@ -17,7 +17,7 @@ INSTALLED_BUNDLE := $(VENV)/share/jupyter/labextensions/jupyter-chatd
 SERVER_CONFIG := etc/jupyter/jupyter_server_config.d/jupyter_chatd.json
 QUICKSTART := $(wildcard notebooks/quickstart.ipynb)
 # What the tests need of the system, as command:Debian-package.
-LINUX_PACKAGES := bwrap:bubblewrap chromium:chromium Xvnc:tigervnc-standalone-server openbox:openbox xterm:xterm
+LINUX_PACKAGES := bwrap:bubblewrap chromium:chromium Xvnc:tigervnc-standalone-server openbox:openbox xterm:xterm ffmpeg:ffmpeg
 SYSTEM_PACKAGES := git:git node:nodejs npm:npm $(if $(filter Linux,$(shell uname)),$(LINUX_PACKAGES))
 
 IS_SUPPORTED := import sys; raise SystemExit(sys.version_info < (3, 11))

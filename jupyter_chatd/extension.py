@@ -263,12 +263,14 @@ class JupyterChatd(Settings, ExtensionApp):
 
     def _build_desktops(self) -> Any:
         from .desktop.manager import DesktopManager
+        from .desktop.recording.recordings import Recordings
 
         return DesktopManager(
             self._build_launcher(),
             size=self.size_of_desktops,
             idle_limit_s=self.desktop_idle_timeout,
             limit=self.desktop_limit,
+            recordings=Recordings(Path(jupyter_runtime_dir())),
         )
 
     def _build_launcher(self) -> Any:

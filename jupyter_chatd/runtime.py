@@ -33,6 +33,7 @@ from .loop.service import ChatService
 from .loop.titling import Titler
 from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Worker
 from .messages import Chat
+from .recordings import ChatRecordings
 from .store import Store
 from .store.conversation import QUEUE_LIMIT
 from .store.reads import impossible_chats
@@ -155,6 +156,7 @@ class Runtime:
             retention_days=options.retention_days,
         )
         self.desktops = Desktops(desktops or _no_desktops)
+        self.recordings = ChatRecordings(self.desktops, self.files)
         self._worker_id = uuid.uuid4().hex
         self._models = models
         self._tools = tools
@@ -184,6 +186,7 @@ class Runtime:
         self.feeds = Feeds(self.store)
         self._stack.push_async_callback(self.feeds.close)
         self._stack.push_async_callback(self.desktops.close)
+        self._stack.push_async_callback(self.recordings.close)
         self._stack.callback(self.store.listen(self._stop_desktop))
         await self._reconcile()
         self.prompts = PromptSettings(
@@ -292,7 +295,7 @@ class Runtime:
             tools=Toolbox(
                 [
                     *self._tools,
-                    *subagent_tools(self.subagents),
+                    *subagent_tools(self.subagents, self.recordings),
                     *(workspace_tools(self.workspaces, self.lookup) if self._provisioners else ()),
                     ProposePlan(),
                     AskUserQuestion(),

@@ -15,7 +15,7 @@ from tornado import web
 
 from .. import wire
 from ..capabilities import Capability
-from ..desktop.errors import DesktopLimitError
+from ..desktop.errors import DesktopLimitError, RecordingLimitError
 from ..errors import (
     ChatdError,
     ConflictError,
@@ -346,7 +346,7 @@ def error_envelope(error: ChatdError) -> tuple[int, dict[str, object]]:
             envelope |= {"detail": error.detail} if error.detail else {}
         case FileTooLargeError():
             status = 413
-        case QueueFullError() | DesktopLimitError():
+        case QueueFullError() | DesktopLimitError() | RecordingLimitError():
             status = 429
         case UnavailableError():
             status = 503

@@ -37,7 +37,9 @@ START_LIMIT = 30.0  # seconds that a viewer waits for a desktop to start
 DESKTOP = CHAT + r"/desktop"
 
 
-class _DesktopHandler(ChatdHandler):
+class ChatDesktopHandler(ChatdHandler):
+    """What routes about a chat's desktop share."""
+
     @property
     def desktops(self) -> Desktops:
         """All desktops of the server."""
@@ -83,7 +85,7 @@ class _DesktopHandler(ChatdHandler):
         return bool(await ensure_async(authorizer.is_authorized(self, user, "execute", "desktops")))
 
 
-class DesktopHandler(_DesktopHandler):
+class DesktopHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop`."""
 
     @permission("read", "desktops")
@@ -150,7 +152,7 @@ class DesktopHandler(_DesktopHandler):
         return word == "true"
 
 
-class ScreenshotHandler(_DesktopHandler):
+class ScreenshotHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop/screenshot`."""
 
     @permission("read", "desktops")
@@ -167,7 +169,7 @@ class ScreenshotHandler(_DesktopHandler):
         self.finish(picture.png, set_content_type="image/png")
 
 
-class ActionHandler(_DesktopHandler):
+class ActionHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop/action`."""
 
     _acting: asyncio.Task[list[Done]] | None = None
@@ -192,7 +194,7 @@ class ActionHandler(_DesktopHandler):
             self._acting.cancel()
 
 
-class StartHandler(_DesktopHandler):
+class StartHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop/start`."""
 
     @permission("execute", "desktops")
@@ -206,7 +208,7 @@ class StartHandler(_DesktopHandler):
         await self.reply_status(chat)
 
 
-class StopHandler(_DesktopHandler):
+class StopHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop/stop`."""
 
     @permission("execute", "desktops")
@@ -218,7 +220,7 @@ class StopHandler(_DesktopHandler):
         await self.reply_status(chat)
 
 
-class TakeHandler(_DesktopHandler):
+class TakeHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop/take`."""
 
     @permission("execute", "desktops")
@@ -234,7 +236,7 @@ class TakeHandler(_DesktopHandler):
         await self.reply_status(chat)
 
 
-class ReleaseHandler(_DesktopHandler):
+class ReleaseHandler(ChatDesktopHandler):
     """`/chats/{id}/desktop/release`."""
 
     @permission("execute", "desktops")

@@ -6,6 +6,7 @@ are shown in place, and no answer may run anything.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, cast
@@ -15,6 +16,7 @@ from tornado.web import stream_request_body
 
 from .. import wire
 from ..errors import InvalidInputError
+from ..files import FileLibrary
 from ..files.kind import IMAGES, TEXTS
 from ..files.names import disposition_header, name_from_header
 from ..messages import Part
@@ -28,6 +30,7 @@ DRAINED = 64 * 1024 * 1024
 """Bytes up to which the body of a refused upload is read to its end. Who is still sending when the connection
 closes sees a broken connection, and not the sentence that says why (RFC 9112, 9.6)."""
 
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 PIECE = 256 * 1024  # bytes that are handed to the socket at once, so that a slow reader costs no memory
 
 
@@ -110,7 +113,12 @@ class FileHandler(ChatdHandler):
             self.set_status(304)
             self.finish()
             return
-        await self._send(await library.read(file))
+        wanted = range(file.size_bytes)
+        if part := find_range(self.request.headers.get("Range", ""), file.size_bytes):
+            wanted = part
+            self.set_status(206)
+            self.set_header("Content-Range", f"bytes {part.start}-{part.stop - 1}/{file.size_bytes}")
+        await self._send(library, file, wanted)
 
     def _describe(self, file: StoredFile) -> None:
         charset = "; charset=utf-8" if file.media_type in TEXTS else ""
@@ -123,16 +131,37 @@ class FileHandler(ChatdHandler):
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         self.set_header("Cache-Control", FOREVER)
         self.set_header("Etag", f'"{file.sha256}"')
+        self.set_header("Accept-Ranges", "bytes")
 
-    async def _send(self, data: bytes) -> None:
-        self.set_header("Content-Length", str(len(data)))
+    async def _send(self, library: FileLibrary, file: StoredFile, wanted: range) -> None:
+        """Send some bytes of the file; the first of them are read before anything is sent."""
+        self.set_header("Content-Length", str(len(wanted)))
         try:
-            for start in range(0, len(data), PIECE):
-                self.write(data[start : start + PIECE])
+            for start in range(wanted.start, wanted.stop, PIECE):
+                count = min(PIECE, wanted.stop - start)
+                self.write(await library.read_piece(file, start=start, count=count))
                 await self.flush()
         except StreamClosedError:
             return  # the client went away
         self.finish()
+
+
+def find_range(header: str, size: int) -> range | None:
+    """Return the bytes of a file of *size* that a Range header asks for; `None` for the whole file.
+
+    Browsers ask for parts of a video, and some play it only when they get them. What is no range, or is not
+    within the file, is answered with all of it, as RFC 9110 (14.2) allows.
+
+    >>> find_range("bytes=10-", 100), find_range("bytes=-10", 100), find_range("bytes=0-199", 100)
+    (range(10, 100), range(90, 100), range(0, 100))
+    """
+    found = _RANGE.fullmatch(header)
+    if found is None or found.group(0) == "bytes=-":
+        return None
+    first, last = found.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(int(last) + 1, size) if first and last else size
+    return range(start, stop) if start < stop else None
 
 
 def _checked_id(text: str) -> str:

@@ -437,3 +437,11 @@ class DesktopActions:
     """`POST chats/{id}/desktop/action`: each as `desktop.dialects.neutral` spells it."""
 
     actions: Annotated[list[FreeJson], Field(min_length=1, max_length=MAX_ACTIONS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRecording:
+    """`POST chats/{id}/desktop/recording/stop`."""
+
+    keep: bool = True
+    """Whether it becomes a file of the chat; else it is forgotten."""

@@ -11,6 +11,7 @@ from . import (
     context,
     description,
     desktop,
+    desktop_recording,
     files,
     mcp,
     messages,
@@ -43,5 +44,6 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *actions.ROUTES,
     *stream.ROUTES,
     *desktop.ROUTES,
+    *desktop_recording.ROUTES,
     *base.ROUTES,
 ]

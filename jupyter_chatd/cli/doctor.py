@@ -20,6 +20,7 @@ from ..client.records import RunningServer, running_servers
 from ..config import mcp_policy
 from ..desktop.defaults import AUTO
 from ..desktop.launchers.choice import choose_launcher
+from ..desktop.recording.ffmpeg import find_ffmpeg
 from ..errors import ChatdError
 from ..extension import KEY_FILE
 from ..mcp.secret_file import FILE_NAME as SECRETS_FILE
@@ -233,4 +234,5 @@ def _desktop() -> Finding:
         return Finding(topic="desktop", text=f"c.JupyterChatd.desktop_launcher: {error}", level=Level.FAILED)
     if missing := launcher.missing():
         return Finding(topic="desktop", text=f"none yet: {launcher.name} needs {missing}", level=Level.NOTE)
-    return Finding(topic="desktop", text=f"made with {launcher.name}")
+    recorded = "recorded with ffmpeg" if find_ffmpeg() else "not recorded: that needs ffmpeg"
+    return Finding(topic="desktop", text=f"made with {launcher.name}, {recorded}")

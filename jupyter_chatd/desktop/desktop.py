@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ class Desktop:
         self._on_use = on_use or _nothing
         self._on_start = on_start or _nothing
         self._turn = asyncio.Lock()
+        self._used_at = time.monotonic()
         self._use_limit: asyncio.Timeout | None = None
         self._is_closed = False
         self._launched: Launched | None = None
@@ -69,6 +71,11 @@ class Desktop:
     def is_busy(self) -> bool:
         """Whether somebody uses it right now."""
         return self._turn.locked()
+
+    @property
+    def unused_s(self) -> float:
+        """Seconds since it was used last; 0 while it is."""
+        return 0.0 if self.is_busy else time.monotonic() - self._used_at
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -140,6 +147,7 @@ class Desktop:
 
     def note_pointer(self, at: Point) -> None:
         """Take note that a person moved the pointer, in pixels of the screen itself."""
+        self._used_at = time.monotonic()
         if self._driver is not None:
             self._driver.note_pointer(at)
 
@@ -173,6 +181,7 @@ class Desktop:
                 raise
             finally:
                 self._use_limit = None
+                self._used_at = time.monotonic()
                 self._on_use()
 
     async def _picture(self, size: Size | None) -> Picture:

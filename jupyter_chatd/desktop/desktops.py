@@ -47,6 +47,11 @@ class Desktops:
             self._manager = self._make()
         return self._manager
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether there was a first use."""
+        return self._manager is not None
+
     def get(self, family_id: str) -> Desktop:
         return self.manager.get(family_id)
 

@@ -8,7 +8,9 @@ ChatdError
      ├─ DesktopStartError        a program is there and did not start
      ├─ DesktopLostError         it was there and is gone: how far the action came is unknown
      ├─ DesktopLimitError        as many desktops as may run are running
-     └─ TextNotTakenError        no window asked for the pasted text
+     ├─ TextNotTakenError        no window asked for the pasted text
+     └─ RecordingError           no video of it can be made, or it was not
+         └─ RecordingLimitError  as many recordings as may run are running
 """
 
 from __future__ import annotations
@@ -48,3 +50,15 @@ class DesktopLimitError(DesktopError):
 
 class TextNotTakenError(DesktopError):
     """No window asked for text that has to be pasted."""
+
+
+class RecordingError(DesktopError):
+    """No recording of the desktop can be made, or the one that was made is of no use."""
+
+
+class RecordingLimitError(RecordingError):
+    """As many recordings as may run are running."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Expected at most {limit} recordings at a time. Stop one of them, then retry.")
+        self.limit = limit

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from .defaults import DEFAULT_SIZE, IDLE_LIMIT, MOST_DESKTOPS
 from .desktop import Desktop
 from .errors import DesktopLimitError
 from .geometry import Size
 from .launchers.launcher import Launcher
+from .recording.recordings import Recordings
 from .status import State, Status
 
 log = logging.getLogger(__name__)
@@ -30,8 +33,11 @@ class DesktopManager:
         size: Size = DEFAULT_SIZE,
         idle_limit_s: float = IDLE_LIMIT,
         limit: int = MOST_DESKTOPS,
+        recordings: Recordings | None = None,
     ) -> None:
         self.launcher = launcher
+        self.recordings = recordings or Recordings(Path(tempfile.gettempdir()))
+        """Of these desktops; by default below the system's temporary folder."""
         self._size = size
         self._idle_limit_s = idle_limit_s
         self._limit = limit
@@ -82,7 +88,8 @@ class DesktopManager:
             await desktop.close()
 
     async def close(self) -> None:
-        """Stop all desktops, and what launches them. May be called twice."""
+        """Stop all desktops and recordings, and what launches them. May be called twice."""
+        await self.recordings.close()
         await asyncio.gather(*(self.stop(family_id) for family_id in tuple(self._desktops)))
         await asyncio.gather(*self._stopping)
         await self.launcher.close()

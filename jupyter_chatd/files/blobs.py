@@ -68,15 +68,25 @@ class BlobFolder:
         Raises:
             BlobMissingError: they are not there, not *size* of them, or cannot be read.
         """
+        return self.read_piece(digest, size=size, start=0, count=size)
+
+    def read_piece(self, digest: str, *, size: int, start: int, count: int) -> bytes:
+        """Return *count* of the *size* bytes from *start* on, fewer at their end.
+
+        Raises:
+            BlobMissingError: they are not there, not *size* of them, or cannot be read.
+        """
         try:
             with os.fdopen(
                 os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
             ) as file:
-                data = file.read(size + 1)
+                found = os.fstat(file.fileno()).st_size
+                file.seek(start)
+                data = file.read(count) if found == size else b""
         except OSError as error:
             raise BlobMissingError(f"{digest} cannot be read: {error.strerror}") from error
-        if len(data) != size:
-            raise BlobMissingError(f"{digest} should have {size} bytes and has {len(data)} or more")
+        if found != size:
+            raise BlobMissingError(f"{digest} should have {size} bytes and has {found}")
         return data
 
     def digests(self, *, older_than_s: float) -> set[str]:

@@ -14,6 +14,7 @@ IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """Raster images: the only files that a browser may show on the server's origin."""
 
 PDF = "application/pdf"
+MP4 = "video/mp4"
 PLAIN = "text/plain"
 HTML = "text/html"
 SVG = "image/svg+xml"
@@ -35,6 +36,8 @@ _SIGNATURES = (
     (b"GIF89a", "image/gif"),
     (b"%PDF-", PDF),
 )
+_MP4_BRANDS = frozenset({b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1"})
+"""Of files that browsers play as video; the box `ftyp` begins those of pictures and sound as well."""
 _BINARY = bytes((*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)))
 """Bytes that no text has: control characters but tab, line breaks, form feed and escape."""
 
@@ -49,12 +52,14 @@ _SUFFIXES = {".md": "text/markdown", ".csv": "text/csv", ".json": "application/j
 
 
 def detect(data: bytes) -> str:
-    """Return the type that all the bytes show: an image, PDF, HTML, SVG, plain text, or `OTHER`."""
+    """Return the type that all the bytes show: an image, PDF, MP4, HTML, SVG, plain text, or `OTHER`."""
     for signature, media_type in _SIGNATURES:
         if data.startswith(signature):
             return media_type
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[4:8] == b"ftyp" and data[8:12] in _MP4_BRANDS:
+        return MP4
     return _markup(data[:HEAD]) or (PLAIN if _is_text(data) else OTHER)
 
 

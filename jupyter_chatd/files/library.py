@@ -62,15 +62,19 @@ class FileLibrary:
         file = await self._describe(owner_id, clean_name(name), media_type, data)
         return await self._keep(file, data, lambda conn: insert_file(conn, file))
 
-    async def attach(self, chat_id: str, *, name: str, data: bytes) -> StoredFile:
+    async def attach(
+        self, chat_id: str, *, name: str, data: bytes, limit_bytes: int | None = None
+    ) -> StoredFile:
         """Keep a file that a tool gives to a chat. One that the chat holds already is returned as it is.
+
+        *limit_bytes* takes the place of `max_bytes`, for what a tool of ours made.
 
         Raises:
             InvalidInputError: it is HTML or SVG, or the chat holds as many files as it may.
             FileTooLargeError: it has too many bytes.
             StoreError: it could not be written.
         """
-        self.check_size(len(data))
+        self.check_size(len(data), limit_bytes)
         name = clean_name(name)
         media_type = await asyncio.to_thread(check_attachment, name, data)
         chat = await self._store.read(lambda conn: reads.get_chat(conn, chat_id))
@@ -85,14 +89,15 @@ class FileLibrary:
 
         return await self._keep(file, data, insert)
 
-    def check_size(self, size_bytes: int) -> None:
-        """Refuse a file that is too large.
+    def check_size(self, size_bytes: int, limit_bytes: int | None = None) -> None:
+        """Refuse a file of more than *limit_bytes*, default `max_bytes`.
 
         Raises:
-            FileTooLargeError: it is.
+            FileTooLargeError: it is too large.
         """
-        if size_bytes > self.max_bytes:
-            raise FileTooLargeError(size_bytes=size_bytes, limit=self.max_bytes)
+        limit = self.max_bytes if limit_bytes is None else limit_bytes
+        if size_bytes > limit:
+            raise FileTooLargeError(size_bytes=size_bytes, limit=limit)
 
     async def _describe(self, owner_id: str, name: str, media_type: str, data: bytes) -> StoredFile:
         return StoredFile(
@@ -148,8 +153,18 @@ class FileLibrary:
         Raises:
             NotFoundError: they are gone from the data folder.
         """
+        return await self.read_piece(file, start=0, count=file.size_bytes)
+
+    async def read_piece(self, file: StoredFile, *, start: int, count: int) -> bytes:
+        """Return *count* bytes of a file from *start* on, fewer at its end.
+
+        Raises:
+            NotFoundError: they are gone from the data folder.
+        """
         try:
-            return await asyncio.to_thread(self._blobs.read, file.sha256, size=file.size_bytes)
+            return await asyncio.to_thread(
+                self._blobs.read_piece, file.sha256, size=file.size_bytes, start=start, count=count
+            )
         except BlobMissingError as error:
             log.warning("The bytes of file %s are missing: %s", file.id, error)
             raise NotFoundError(f"The content of file {file.id} is gone from the server's disk.") from error

@@ -207,26 +207,38 @@ class SubagentManager:
         """Return the caller's own children, oldest first."""
         return await self._store.read(lambda conn: families.children(conn, parent.id))
 
-    async def wait(self, caller: Chat, chat_id: str, *, timeout_s: float) -> Outcome:
+    async def wait(
+        self, caller: Chat, chat_id: str, *, timeout_s: float, on_wait: Callable[[Chat], None] | None = None
+    ) -> Outcome:
         """Return how a child ended, as soon as it has. Cancelling ends the wait and nothing else.
 
-        A child that waits for somebody's decision has not ended, one that was archived has.
+        A child that waits for somebody's decision has not ended, one that was archived has. *on_wait* is told
+        of one that has not ended when the wait begins.
 
         Raises:
             SubagentError: it is no child of the caller, it was deleted, or it has not ended in time; then it
                 goes on and can be waited for again.
         """
-        waited = await self.wait_for_several(caller, [chat_id], timeout_s=timeout_s, until=Until.ALL)
+        waited = await self.wait_for_several(
+            caller, [chat_id], timeout_s=timeout_s, until=Until.ALL, on_wait=on_wait
+        )
         if not waited.is_over:
             raise _not_in_time(waited.going_on[0], timeout_s)
         return waited.ended[0]
 
     async def wait_for_several(
-        self, caller: Chat, chat_ids: Sequence[str], *, timeout_s: float, until: Until
+        self,
+        caller: Chat,
+        chat_ids: Sequence[str],
+        *,
+        timeout_s: float,
+        until: Until,
+        on_wait: Callable[[Chat], None] | None = None,
     ) -> Waited:
         """Return how children ended, as soon as all or one of them have, or when the time has run out.
 
-        Those that have not ended go on. Cancelling ends the wait and nothing else.
+        Those that have not ended go on. Cancelling ends the wait and nothing else. *on_wait* is told of each
+        that has not ended when the wait begins.
 
         Raises:
             SubagentError: no ids were given, one is of no child of the caller, or one was deleted meanwhile.
@@ -237,6 +249,9 @@ class SubagentManager:
         with self._hung_bells(ids) as bells:  # before the first look, so that nothing is missed between
             known = {target_id: Seen(chat=await self._target(caller, target_id)) for target_id in ids}
             if not _is_over(known, until):
+                for seen in known.values():
+                    if on_wait is not None and not seen.has_ended:
+                        on_wait(seen.chat)
                 await self._watch(known, bells, timeout_s=timeout_s, until=until)
         ended = [seen for seen in known.values() if seen.has_ended]
         return Waited(

@@ -15,6 +15,7 @@ from pydantic import with_config
 from ..errors import StaleWorkError
 from ..messages import Chat, ChatStatus, JsonValue
 from ..providers.protocol import ToolDefinition
+from ..recordings import ChatRecordings
 from ..tools.arguments import STRICT_OBJECT
 from ..tools.builtin import BuiltinTool
 from ..tools.protocol import Caller, ToolContext, ToolOutput, error_output
@@ -126,12 +127,19 @@ class WaitArguments:
 class WaitAgent(SubagentTool[WaitArguments]):
     """Of one: `{chat_id, title, report, status, type}`. Of several: `{agents: […], not_ended: […]}`.
 
-    Each of `agents` has what one alone gives; with `error` in place of `report` when it failed.
+    Each of `agents` has what one alone gives; with `error` in place of `report` when it failed. What a
+    computer_use child does meanwhile is filmed, where that is possible: then `recording_file_id` and
+    `thumbnail_file_id` name files of the chat that waited. Of one that failed nothing is kept; of one that
+    has not ended in time the film goes on until the next wait.
     """
 
     name = "wait_agent"
     arguments_type = WaitArguments
     repeatable = True
+
+    def __init__(self, manager: SubagentManager, recordings: ChatRecordings) -> None:
+        super().__init__(manager)
+        self._recordings = recordings
 
     async def act(self, args: WaitArguments, caller: Caller, context: ToolContext) -> ToolOutput:
         """Wait for the child, or the children."""
@@ -144,24 +152,40 @@ class WaitAgent(SubagentTool[WaitArguments]):
         return await self._several(caller.chat, args.chat_ids, timeout_s=timeout_s, until=Until(args.until))
 
     async def _one(self, caller: Chat, chat_id: str, *, timeout_s: float) -> ToolOutput:
-        outcome = await self.manager.wait(caller, chat_id, timeout_s=timeout_s)
+        outcome = await self.manager.wait(caller, chat_id, timeout_s=timeout_s, on_wait=self._film)
+        told = await self._told(outcome, caller)
         failure = _failure(outcome)
         if failure is not None:
             return _typed_error(failure, SubagentType.of(outcome.chat))
-        return json_output(_told(outcome))
+        return json_output(told)
 
     async def _several(
         self, caller: Chat, chat_ids: Sequence[str], *, timeout_s: float, until: Until
     ) -> ToolOutput:
-        waited = await self.manager.wait_for_several(caller, chat_ids, timeout_s=timeout_s, until=until)
+        waited = await self.manager.wait_for_several(
+            caller, chat_ids, timeout_s=timeout_s, until=until, on_wait=self._film
+        )
         result: dict[str, JsonValue] = {
-            "agents": [_told(outcome) for outcome in waited.ended],
+            "agents": [await self._told(outcome, caller) for outcome in waited.ended],
             "not_ended": [_facts(chat) for chat in waited.going_on],
         }
         if waited.is_over:
             return json_output(result)
         text = _NOT_IN_TIME.format(seconds=f"{timeout_s:g}", left=len(waited.going_on))
         return ToolOutput(result={"error": text, **result}, is_error=True)
+
+    def _film(self, child: Chat) -> None:
+        if SubagentType.of(child) is SubagentType.COMPUTER_USE:
+            self._recordings.start_soon(child)
+
+    async def _told(self, outcome: Outcome, caller: Chat) -> dict[str, JsonValue]:
+        """Return how a child ended, with its report and film, or with why it failed."""
+        failure = _failure(outcome)
+        if failure is not None:
+            await self._recordings.discard(outcome.chat)
+            return _facts(outcome.chat, error=printable(failure))
+        kept = await self._recordings.find_kept(outcome.chat, into=caller.id)
+        return _facts(outcome.chat, report=printable(outcome.report), **(kept.file_ids if kept else {}))
 
 
 _NOT_IN_TIME = (
@@ -236,18 +260,15 @@ class ListAgents(SubagentTool[ListArguments]):
         return json_output({"agents": [_facts(child) for child in children]})
 
 
-def subagent_tools(manager: SubagentManager) -> tuple[SubagentTool[Any], ...]:
+def subagent_tools(manager: SubagentManager, recordings: ChatRecordings) -> tuple[SubagentTool[Any], ...]:
     """The tools in the order in which the model is told of them."""
-    kinds = (SpawnAgent, WaitAgent, MessageAgent, CloseAgent, ListAgents)
-    return tuple(kind(manager) for kind in kinds)
-
-
-def _told(outcome: Outcome) -> dict[str, JsonValue]:
-    """Return how a child ended, with its report or with why it failed."""
-    failure = _failure(outcome)
-    if failure is not None:
-        return _facts(outcome.chat, error=printable(failure))
-    return _facts(outcome.chat, report=printable(outcome.report))
+    return (
+        SpawnAgent(manager),
+        WaitAgent(manager, recordings),
+        MessageAgent(manager),
+        CloseAgent(manager),
+        ListAgents(manager),
+    )
 
 
 def _facts(chat: Chat, **more: JsonValue) -> dict[str, JsonValue]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +26,8 @@ HELLO = b"RFB 003.008\n\x01\x01"
 POINT = struct.pack(">BBHH", 5, 1, 30, 40)
 KEY = struct.pack(">BBxxI", 4, 1, ord("a"))
 LOOK = struct.pack(">BBHHHH", 3, 0, 0, 0, 64, 64)
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
 
 class OnlyLooks(Authorizer):
@@ -390,3 +394,42 @@ async def test_a_desktop_that_was_taken_is_its_takers_until_it_is_given_back(api
     assert (await api.get(f"/{chat_id}/desktop"))["controlled_by"] == "local"
     assert (await api.post(f"/{chat_id}/desktop/release"))["controlled_by"] is None
     assert (await api.post(f"/{chat_id}/desktop/release"))["controlled_by"] is None
+
+
+# Recordings
+
+
+@needs_ffmpeg
+async def test_what_is_filmed_becomes_a_file_of_the_chat(api: Api, chat_id: str) -> None:
+    filmed = await api.post(f"/{chat_id}/desktop/recording/start")
+    assert filmed == {"recording": True, "problem": None}
+    await api.post(f"/{chat_id}/desktop/action", {"actions": [{"action": "click", "at": [30, 40]}]})
+    kept = await api.post(f"/{chat_id}/desktop/recording/stop")
+    assert [file["id"] for file in await api.get(f"/{chat_id}/files")] == [
+        kept["video"]["id"],
+        kept["thumbnail"]["id"],
+    ]
+    assert (kept["video"]["media_type"], kept["thumbnail"]["media_type"]) == ("video/mp4", "image/jpeg")
+    assert kept["video"]["name"].startswith("desktop-")
+    assert kept["seconds"] > 0
+    assert (await api.get(f"/{chat_id}/desktop/recording"))["recording"] is False
+
+
+@needs_ffmpeg
+async def test_a_recording_may_be_forgotten(api: Api, chat_id: str) -> None:
+    await api.post(f"/{chat_id}/desktop/recording/start")
+    dropped = await api.post(f"/{chat_id}/desktop/recording/stop", {"keep": False})
+    assert dropped == {"video": None, "thumbnail": None, "seconds": None}
+    assert await api.get(f"/{chat_id}/files") == []
+    assert (await api.call("POST", f"/{chat_id}/desktop/recording/stop")).status == 409
+
+
+async def test_ffmpeg_has_to_be_installed(
+    api: Api, chat_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = await api.get(f"/{chat_id}/desktop/recording")
+    assert told["recording"] is False
+    assert "apt-get install ffmpeg" in told["problem"]
+    reply = await api.call("POST", f"/{chat_id}/desktop/recording/start")
+    assert (reply.status, "needs ffmpeg" in reply.json["message"]) == (500, True)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fakes.steps import call, say
 
+from jupyter_chatd.api.files import find_range
 from jupyter_chatd.files.blobs import digest_of
 
 from .client import PATIENCE, Api, Reply, text_part
@@ -286,3 +287,30 @@ async def test_anothers_file_is_as_if_it_were_not_there(api: Api) -> None:
     chat_id = await ada.create_id()
     assert (await bob.call("GET", f"/{chat_id}/files")).status == 404
     assert (await fetch(bob, await upload_id(bob))).content == PNG
+
+
+async def test_parts_of_a_file_are_sent_to_who_asks_for_them(api: Api) -> None:
+    file_id = await upload_id(api)
+    part = await fetch(api, file_id, Range="bytes=10-19")
+    assert (part.status_code, part.content) == (206, PNG[10:20])
+    assert part.headers["Content-Range"] == f"bytes 10-19/{len(PNG)}"
+    assert part.headers["Content-Length"] == "10"
+    whole = await fetch(api, file_id)
+    assert (whole.status_code, whole.headers["Accept-Ranges"]) == (200, "bytes")
+
+
+@pytest.mark.parametrize(
+    "header, expected",
+    [
+        ("bytes=0-", range(100)),
+        ("bytes=40-", range(40, 100)),
+        ("bytes=-30", range(70, 100)),
+        ("bytes=-300", range(100)),
+        ("bytes=99-500", range(99, 100)),
+        ("bytes=0-0", range(1)),
+        *((header, None) for header in ("bytes=100-", "bytes=5-4", "bytes=-0", "bytes=-", "bytes=1-2,5-6")),
+        *((header, None) for header in ("", "pages=1-2", "bytes=a-b", "bytes=1", "bytes=--5")),
+    ],
+)
+def test_what_a_range_asks_for(header: str, expected: range | None) -> None:
+    assert find_range(header, 100) == expected

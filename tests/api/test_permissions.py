@@ -89,6 +89,9 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", CHAT + "/desktop/stop"): ("execute", "desktops"),
     ("POST", CHAT + "/desktop/take"): ("execute", "desktops"),
     ("POST", CHAT + "/desktop/release"): ("execute", "desktops"),
+    ("GET", CHAT + "/desktop/recording"): ("read", "desktops"),
+    ("POST", CHAT + "/desktop/recording/start"): ("execute", "desktops"),
+    ("POST", CHAT + "/desktop/recording/stop"): ("execute", "desktops"),
 }
 """What the authorizer is asked for each method of each route."""
 

@@ -45,6 +45,7 @@ BODIES = {
     "PATCH /mcp/servers/{config_id}": requests.McpServerPatch,
     "POST /mcp/project": requests.Trust,
     "POST /{chat_id}/desktop/action": requests.DesktopActions,
+    "POST /{chat_id}/desktop/recording/stop": requests.StopRecording,
     "POST /workspaces": requests.WorkspaceCreate,
     "POST /workspaces/{workspace_id}/builds": requests.BuildCreate,
 }

@@ -4,6 +4,7 @@ import type { ChatModel } from '../model/chat.js';
 import { type Fields, fieldsOf, listField, textField } from '../model/tools.js';
 import { DefaultBody } from './DefaultBody.js';
 import { WatchButton } from './DesktopBody.js';
+import { useHost } from './host.js';
 import { Markdown } from './Markdown.js';
 import { SubagentRow } from './Subagents.js';
 import type { IToolBodyProps } from './ToolCard.js';
@@ -38,6 +39,7 @@ interface IToldProps {
 
 function Told({ told, model, onOpen }: IToldProps): React.ReactElement {
   const report = textField(told, 'report');
+  const recording = textField(told, 'recording_file_id');
   return (
     <>
       <SubagentRow
@@ -47,7 +49,30 @@ function Told({ told, model, onOpen }: IToldProps): React.ReactElement {
         onOpen={onOpen}
       />
       {report && <Markdown text={report} />}
+      {recording && <Recording fileId={recording} thumbnailId={textField(told, 'thumbnail_file_id')} />}
     </>
+  );
+}
+
+interface IRecordingProps {
+  readonly fileId: string;
+  /** May be empty. */
+  readonly thumbnailId: string;
+}
+
+/** What a subagent did on the desktop, to be played; nothing of the video is loaded before. */
+function Recording({ fileId, thumbnailId }: IRecordingProps): React.ReactElement {
+  const host = useHost();
+  return (
+    // biome-ignore lint/a11y/useMediaCaption: a desktop has no sound
+    <video
+      className="jp-chatd-video"
+      aria-label="Recording of the desktop"
+      controls
+      preload={thumbnailId ? 'none' : 'metadata'}
+      poster={thumbnailId ? host.fileURL(thumbnailId) : undefined}
+      src={host.fileURL(fileId)}
+    />
   );
 }
 

@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import type { ChatModel } from '../model/chat.js';
-import { errorOf, kindOf, numberField, type ToolKind, titleOf } from '../model/tools.js';
+import { errorOf, kindOf, numberField, type ToolKind, textField, titleOf } from '../model/tools.js';
 import type { CallState, IToolEntry } from '../model/transcript.js';
 import { ApprovalBar } from './ApprovalBar.js';
 import { DefaultBody } from './DefaultBody.js';
@@ -91,7 +91,8 @@ export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): Rea
 
 /** What needs somebody, or shows something while it happens, is open; the rest is a line. */
 function opensItself({ state, result, call }: IToolEntry, kind: ToolKind): boolean {
-  const isShown = kind === 'plan' || kind === 'question' || call.toolName === 'spawn_agent';
+  const hasRecording = textField(result?.result, 'recording_file_id') !== '';
+  const isShown = kind === 'plan' || kind === 'question' || call.toolName === 'spawn_agent' || hasRecording;
   return state === 'asking' || isShown || (state === 'running' && !!result?.output) || !!errorOf(result);
 }
 

@@ -228,6 +228,21 @@ def test_doctor_says_what_desktops_are_made_with(
     assert found["text"].startswith(text)
 
 
+@pytest.mark.parametrize("is_there, text", [(True, "recorded with ffmpeg"), (False, "that needs ffmpeg")])
+def test_doctor_says_whether_desktops_can_be_recorded(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool, text: str
+) -> None:
+    programs = folder / "programs"
+    programs.mkdir()
+    if is_there:
+        (programs / "ffmpeg").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    _switch(folder, "true")
+    config = folder / "config" / "jupyter_server_config.json"
+    config.write_text(json.dumps({"JupyterChatd": {"desktop_launcher": "fake"}}))
+    assert _findings(run("doctor", "--json"))["desktop"]["text"].endswith(text)
+
+
 def test_doctor_finds_damage(run: Run, folder: Path) -> None:
     _switch(folder, "true")
     path = folder / "data" / "jupyter_chatd" / "chats.db"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loop.test_families import Play, results, settled, spawning, text_of
+from loop.test_families import PATIENCE, Play, results, settled, spawning, text_of
 from world import World
 
 from jupyter_chatd.desktop.launchers.fake import FakeLauncher
@@ -14,7 +17,8 @@ from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.messages import ChatStatus, ErrorDetail, ToolResultPart
 from jupyter_chatd.providers.protocol import ModelCall
-from jupyter_chatd.providers.scripted import Answer, call, say
+from jupyter_chatd.providers.scripted import Answer, call, fail, say, wait
+from jupyter_chatd.store.files import StoredFile, chat_files
 from jupyter_chatd.subagents.catalog import Catalog, SubagentType
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +160,57 @@ async def first_child(world: World, chat_id: str) -> str:
         await world.when(chat_id, lambda _change: True)
         children = await world.runtime.subagents.children(parent)
     return children[0].id
+
+
+# Recordings: spec/chatd.md §7.6
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+
+
+async def filmed(world: World, *, go_on: asyncio.Event) -> tuple[Any, Sequence[StoredFile]]:
+    """Let a child go on once it is filmed; return what `wait_agent` gave, and the files of the chat."""
+    chat_id = await world.create("begin")
+    child = await world.chat(await first_child(world, chat_id))
+    async with asyncio.timeout(PATIENCE):
+        while not world.runtime.recordings.is_running(child):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    go_on.set()
+    await settled(world, chat_id)
+    assert not world.runtime.recordings.is_running(child)
+    rows = await world.rows(chat_id)
+    (waited,) = (
+        part.result
+        for row in rows
+        for part in row.parts
+        if isinstance(part, ToolResultPart) and part.tool_name == "wait_agent"
+    )
+    return waited, await world.runtime.store.read(lambda conn: chat_files(conn, chat_id))
+
+
+@needs_ffmpeg
+async def test_what_a_child_did_is_filmed_and_kept_in_the_chat_that_waited(
+    tmp_path: Path, desktops: DesktopManager
+) -> None:
+    go_on = asyncio.Event()
+    see = [[wait(go_on), call("computer", {"action": "click", "at": [640, 400]})], [say("Clicked.")]]
+    model = Play(begin=spawning(TASK, kind="computer_use"), see=lambda _asked, steps: see[steps])
+    async with World(tmp_path, model, desktops=desktops, subagents=EYES) as world:
+        waited, files = await filmed(world, go_on=go_on)
+    assert waited["report"] == "Clicked."
+    assert [(file.id, file.media_type) for file in files] == [
+        (waited["recording_file_id"], "video/mp4"),
+        (waited["thumbnail_file_id"], "image/jpeg"),
+    ]
+
+
+@needs_ffmpeg
+async def test_nothing_is_kept_of_a_child_that_failed(tmp_path: Path, desktops: DesktopManager) -> None:
+    go_on = asyncio.Event()
+    gone = ModelError(ErrorDetail(message="The model is gone.", kind="auth"))
+    model = Play(
+        begin=spawning(TASK, kind="computer_use"), see=lambda _asked, _steps: [wait(go_on), fail(gone)]
+    )
+    async with World(tmp_path, model, desktops=desktops, subagents=EYES) as world:
+        waited, files = await filmed(world, go_on=go_on)
+    assert "The model is gone." in waited["error"]
+    assert not files

@@ -25,6 +25,8 @@ KNOWN = [
     ("image/gif", b"GIF87a\x01\0"),
     ("image/webp", samples.WEBP),
     ("application/pdf", samples.PDF),
+    ("video/mp4", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41"),
+    (OTHER, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
     (PLAIN, samples.CSV),
     (PLAIN, "\ufeffa text with a mark, an escape \x1b[1m and a form feed \f".encode()),
     (PLAIN, b'<?xml version="1.0"?><note/>'),
