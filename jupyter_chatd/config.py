@@ -25,6 +25,7 @@ from .subagents.manager import SUBAGENTS
 from .workspace.kernels.settings import KernelSettings
 from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
+from .workspaces.hub_api import account_of
 from .workspaces.templates import TemplateCatalog, parse_template
 
 _LONGEST_DAYS = 3650
@@ -93,10 +94,16 @@ class Settings(HasTraits):
         Dict(),
         help="Templates of workspaces before the built-in ones: dicts of name, origin (empty, folder, git), "
         "display_name, description, startup_script, and what is not to be asked for: source of a folder; "
-        "url, branch, depth of a git repository.",
+        "url, branch, depth of a git repository. On a JupyterHub also with the origin hub, for another "
+        "server of the user: then options are those of the spawner.",
     ).tag(config=True)
     allowed_templates = List(
         Unicode(), help="Names or ids of the templates that may be used. Empty: all."
+    ).tag(config=True)
+    hub_proxy = Unicode(
+        "",
+        help="Address of the JupyterHub's proxy as this server sees it, through which it reaches the user's "
+        "other servers. Empty: the hub's own public_url.",
     ).tag(config=True)
     extra_environment = List(
         Unicode(),
@@ -316,7 +323,9 @@ class Settings(HasTraits):
     def template_catalog(self) -> TemplateCatalog:
         """What workspaces can be made from."""
         return TemplateCatalog(
-            tuple(map(parse_template, self.workspace_templates)), allowed=self.allowed_templates
+            tuple(map(parse_template, self.workspace_templates)),
+            allowed=self.allowed_templates,
+            kinds=("process", "hub") if account_of(os.environ) else ("process",),
         )
 
     @validate("subagent_models")

@@ -76,10 +76,12 @@ class JupyterChatd(Settings, ExtensionApp):
             self._build_runtime(),
             self._catalog,
             self._mcp,
+            agent=self._agent,
             approval_modes={"api": self.approval_mode, "ui": self.ui_approval_mode},
         )
         self._activity = ActivityMark(
-            self.settings["last_activity_times"], lambda: self._running.runtime.running
+            self.settings["last_activity_times"],
+            lambda: self._running.runtime.running + self._running.agent_uses,
         )
         self.settings["jupyter_chatd_extension"] = self._running
 
@@ -155,7 +157,7 @@ class JupyterChatd(Settings, ExtensionApp):
         """Give the chats up and end what was started, in the reverse order, whatever fails on the way."""
         if self._running is None:
             return
-        self._running.settle("The server is stopping.")
+        self._running.stop()
         async with self._changing, AsyncExitStack() as stack:
             stack.push_async_callback(self._catalog.aclose)
             stack.push_async_callback(self._agent.aclose)
@@ -253,7 +255,14 @@ class JupyterChatd(Settings, ExtensionApp):
             limits=self._workspace_limits(),
             undumpable=self.undumpable,
         )
-        return {"process": ProcessProvisioner(settings)}
+        return {"process": ProcessProvisioner(settings), **self._build_hub_provisioner()}
+
+    def _build_hub_provisioner(self) -> dict[str, Any]:
+        from .workspaces.hub import HubProvisioner
+        from .workspaces.hub_api import account_of
+
+        account = account_of(os.environ)
+        return {"hub": HubProvisioner(account, proxy=self.hub_proxy)} if account else {}
 
     @property
     def _agents_folder(self) -> Path:

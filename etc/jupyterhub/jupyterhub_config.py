@@ -62,3 +62,18 @@ c.JupyterHub.load_roles = [
         "services": ["culler"],
     },
 ]
+
+# Other servers of a user as workspaces: a server's token may start, stop and enter its user's servers.
+c.JupyterHub.allow_named_servers = True
+c.JupyterHub.named_server_limit_per_user = 3
+c.Spawner.server_token_scopes = [
+    "users:activity!user",
+    "access:servers!server",
+    "servers!user",
+    "delete:servers!user",
+    "read:servers!user",
+    "access:servers!user",
+]
+
+# The address at which servers find each other.
+c.JupyterHub.public_url = "http://127.0.0.1:8000/"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import responses
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -33,6 +34,7 @@ from ..messages import Chat
 from ..providers.catalog import ModelCatalog, find_config
 from ..runtime import Runtime
 from ..store.configs import stored_models
+from ..workspace.protocol import WorkspaceAgent
 from .sockets import Sockets
 
 START_WAIT = 30.0  # seconds that a request waits for the agent to start
@@ -64,9 +66,20 @@ class Extension:
     """What the routes need from the extension. One per server, in the web application's settings."""
 
     def __init__(
-        self, runtime: Runtime, catalog: ModelCatalog, mcp: McpService, *, approval_modes: Mapping[str, str]
+        self,
+        runtime: Runtime,
+        catalog: ModelCatalog,
+        mcp: McpService,
+        *,
+        agent: WorkspaceAgent,
+        approval_modes: Mapping[str, str],
     ) -> None:
         self.runtime = runtime
+        self.agent = agent
+        """This server's own."""
+        self.agent_uses = 0
+        """How many requests to it run now."""
+        self.is_stopping = False
         self.approval_modes = approval_modes
         """Of new chats, by client type."""
         self.catalog = catalog
@@ -80,6 +93,20 @@ class Extension:
         """Begin to serve requests, or to refuse them for a reason."""
         self.problem = problem
         self._settled.set()
+
+    def stop(self) -> None:
+        """Refuse all requests from now on."""
+        self.is_stopping = True
+        self.settle("The server is stopping.")
+
+    @contextmanager
+    def agent_use(self) -> Generator[None]:
+        """Count a request to the agent while it runs: it is activity of the server."""
+        self.agent_uses += 1
+        try:
+            yield
+        finally:
+            self.agent_uses -= 1
 
     async def wait_until_settled(self) -> None:
         """Wait while the agent starts.

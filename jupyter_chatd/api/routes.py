@@ -6,6 +6,7 @@ from typing import Any
 
 from . import (
     actions,
+    agent,
     base,
     chats,
     context,
@@ -37,6 +38,7 @@ ROUTES: list[tuple[str, type[Any]]] = [
     *mcp.ROUTES,
     *usage.ROUTES,
     *workspaces.ROUTES,
+    *agent.ROUTES,
     *chats.ROUTES,
     *context.ROUTES,
     *title.ROUTES,

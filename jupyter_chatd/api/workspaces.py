@@ -43,7 +43,7 @@ class TemplatesHandler(_WorkspaceHandler):
     @permission("read", "chats")
     async def get(self) -> None:
         """List what workspaces can be made from, with the parameters of each."""
-        self.reply([_template_reply(template) for template in self.manager.templates.list()])
+        self.reply([_template_reply(template) for template in await self.manager.offered()])
 
 
 class WorkspacesHandler(_WorkspaceHandler):

@@ -46,6 +46,8 @@ async def fill(
                 await _copy(values["source"], partial, guard=guard, say=say)
             case Origin.GIT:
                 await _clone(values, partial, env=env, say=say)
+            case Origin.HUB:
+                raise ProvisionError("The files of a server of a JupyterHub are not made here.")
         await asyncio.to_thread(_appear, partial, folder)
     except OSError as error:
         raise ProvisionError(f"The folder {folder} cannot be made: {error}.") from error

@@ -116,6 +116,13 @@ class WorkspaceManager:
 
     # Looking
 
+    async def offered(self) -> tuple[Template, ...]:
+        """Return the templates from which workspaces can be made now, in a stable order."""
+        kinds = [kind for kind in self._provisioners if self._allows(kind)]
+        reasons = await asyncio.gather(*(self._provisioners[kind].why_not() for kind in kinds))
+        possible = {kind for kind, reason in zip(kinds, reasons, strict=True) if reason is None}
+        return tuple(template for template in self.templates.list() if template.kind in possible)
+
     async def find(self, workspace_id: str) -> Standing | None:
         """Return how a workspace stands, `None` when it does not exist or was deleted."""
         return await self.store.read(lambda conn: rows.find_standing(conn, workspace_id))
@@ -179,7 +186,9 @@ class WorkspaceManager:
         )
         self._require_allowed(workspace)
         provisioner = self.provisioner(workspace)
-        directory = await asyncio.to_thread(provisioner.place, owner_id, workspace.name)
+        if reason := await provisioner.why_not():
+            raise ProvisionError(f"There can be no workspaces of the kind {workspace.kind} now: {reason}")
+        directory = await provisioner.place(owner_id, workspace.name)
         workspace = replace(workspace, directory=directory)
         build = self._new_build(workspace.id, Transition.START)
 

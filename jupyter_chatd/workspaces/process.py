@@ -71,14 +71,18 @@ class ProcessProvisioner:
         self._settings = settings
         self._guard = Guard(settings.protected)
 
-    def place(self, owner_id: str, name: str) -> str | None:
+    async def why_not(self) -> str | None:
+        """There always can."""
+        return None
+
+    async def place(self, owner_id: str, name: str) -> str | None:
         """Return the folder that a new workspace will have.
 
         Raises:
             ProvisionError: something is there already.
         """
         folder = self._settings.root / name
-        if os.path.lexists(folder):
+        if await asyncio.to_thread(os.path.lexists, folder):
             raise ProvisionError(f"{folder} exists already: choose another name.")
         return str(folder)
 

@@ -36,7 +36,11 @@ class ConnectedAgent(WorkspaceAgent, Protocol):
 class Provisioner(Protocol):
     """Starts and stops workspaces of one kind. Lives as long as the server."""
 
-    def place(self, owner_id: str, name: str) -> str | None:
+    async def why_not(self) -> str | None:
+        """Return why there can be no workspaces of this kind now, `None` when there can."""
+        ...
+
+    async def place(self, owner_id: str, name: str) -> str | None:
         """Return the folder that a new workspace will have, `None` where it is not on this machine.
 
         Raises:

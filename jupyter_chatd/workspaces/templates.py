@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..errors import InvalidInputError
+from ..messages import JsonValue
 from .values import Origin, Parameter, Template
 
 _NAMESPACE = uuid.UUID("0d7c2f5e-6f0c-5d8f-9d53-4f6d1a7f3c21")
@@ -42,8 +43,14 @@ _DEPTH = Parameter(
     pattern=r"[1-9][0-9]{0,8}|",
     hint="a whole number from 1",
 )
-_PARAMETERS = {Origin.EMPTY: (), Origin.FOLDER: (_SOURCE,), Origin.GIT: (_URL, _BRANCH, _DEPTH)}
+_PARAMETERS = {
+    Origin.HUB: (),
+    Origin.EMPTY: (),
+    Origin.FOLDER: (_SOURCE,),
+    Origin.GIT: (_URL, _BRANCH, _DEPTH),
+}
 _WORDS = frozenset({"name", "origin", "display_name", "description", "startup_script"})
+_HUB_WORDS = frozenset({"name", "origin", "display_name", "description", "options"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -57,11 +64,22 @@ class TemplateCatalog:
     Args:
         configured: Templates of whoever runs the server, which come before the built-in ones.
         allowed: Names or ids of those that may be used; empty for all.
+        kinds: The kinds of workspaces that this server can have.
     """
 
-    def __init__(self, configured: Sequence[Template] = (), *, allowed: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        configured: Sequence[Template] = (),
+        *,
+        allowed: Collection[str] = (),
+        kinds: Collection[str] = ("process",),
+    ) -> None:
         known = {template.id: template for template in (*configured, *_builtin())}
-        self._templates = [t for t in known.values() if not allowed or {t.id, t.name} & set(allowed)]
+        self._templates = [
+            template
+            for template in known.values()
+            if template.kind in kinds and (not allowed or {template.id, template.name} & set(allowed))
+        ]
 
     def list(self) -> Sequence[Template]:
         """Return the templates that may be used, in a stable order."""
@@ -121,15 +139,15 @@ def parse_template(value: Mapping[str, Any]) -> Template:
         ValueError: it is malformed; the text says what was expected.
     """
     origin = _origin_of(value)
+    if origin is Origin.HUB:
+        return _parse_hub_template(value)
     parameters = _PARAMETERS[origin]
     names = {parameter.name for parameter in parameters}
     if unknown := sorted(set(value) - _WORDS - names):
         raise ValueError(f"unknown fields {unknown}; expected {sorted(_WORDS | names)}")
     if wrong := sorted(name for name, text in value.items() if not isinstance(text, str)):
         raise ValueError(f"{wrong} must be texts")
-    name = value.get("name", "")
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"expected a name of a-z, 0-9, _ and -, came {name!r}")
+    name = _name_of(value)
     fixed = {key: text for key, text in value.items() if key in names}
     return _template(
         name,
@@ -138,6 +156,33 @@ def parse_template(value: Mapping[str, Any]) -> Template:
         description=value.get("description", ""),
         startup_script=value.get("startup_script"),
         fixed=_checked(parameters, fixed),
+    )
+
+
+def _name_of(value: Mapping[str, Any]) -> str:
+    name = value.get("name", "")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"expected a name of a-z, 0-9, _ and -, came {name!r}")
+    return name
+
+
+def _parse_hub_template(value: Mapping[str, Any]) -> Template:
+    if unknown := sorted(set(value) - _HUB_WORDS):
+        raise ValueError(f"unknown fields {unknown}; expected {sorted(_HUB_WORDS)}")
+    texts = {key: text for key, text in value.items() if key in ("name", "display_name", "description")}
+    if wrong := sorted(key for key, text in texts.items() if not isinstance(text, str)):
+        raise ValueError(f"{wrong} must be texts")
+    options = value.get("options", {})
+    if not isinstance(options, Mapping):
+        raise ValueError(f"options: expected a dict of what the spawner takes, came {options!r}")
+    return _template(
+        _name_of(value),
+        Origin.HUB,
+        kind="hub",
+        display_name=texts.get("display_name", ""),
+        description=texts.get("description", ""),
+        options=dict(cast("Mapping[str, JsonValue]", options)),
+        fixed={},
     )
 
 
@@ -174,8 +219,16 @@ def _builtin() -> tuple[Template, ...]:
             "A copy of a folder of this machine; the original is left alone.",
         ),
         Origin.GIT: ("Git repository", "A clone of a git repository."),
+        Origin.HUB: (
+            "Another server",
+            "Another server of the user on this JupyterHub, as its spawner starts it by default.",
+        ),
     }
     return tuple(
-        _template(origin.value, origin, display_name=title, description=text, fixed={})
+        _template(origin.value, origin, kind=_kind_of(origin), display_name=title, description=text, fixed={})
         for origin, (title, text) in texts.items()
     )
+
+
+def _kind_of(origin: Origin) -> str:
+    return "hub" if origin is Origin.HUB else "process"

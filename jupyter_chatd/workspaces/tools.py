@@ -134,7 +134,7 @@ class ListTemplates(WorkspaceTool[ListArguments]):
     async def act(self, args: ListArguments, context: ToolContext) -> ToolOutput:
         """List a page of them."""
         words = (args.query or "").lower().split()
-        found = [template for template in self.manager.templates.list() if _matches(template, words)]
+        found = [template for template in await self.manager.offered() if _matches(template, words)]
         page = max(args.page, 1)
         shown = found[(page - 1) * PAGE : page * PAGE]
         return json_output(

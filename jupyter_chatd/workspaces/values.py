@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
+from ..messages import JsonValue
+
 
 class Transition(StrEnum):
     """What a build does."""
@@ -113,6 +115,8 @@ class Origin(StrEnum):
     EMPTY = "empty"
     FOLDER = "folder"
     GIT = "git"
+    HUB = "hub"
+    """Whatever a JupyterHub's spawner gives a server of the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,5 +147,7 @@ class Template:
     parameters: tuple[Parameter, ...] = ()
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Values of parameters that whoever set the template up has decided."""
+    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    """What a JupyterHub's spawner is told, as its form tells it."""
     startup_script: str | None = None
     """Run in a new agent before the workspace counts as ready."""

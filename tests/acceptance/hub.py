@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -76,6 +76,7 @@ class Hub:
         folder: Its database, its log and the users' homes.
         config: Given the hub's address, returns Python that its configuration file begins with.
         env: Of the hub, on top of how to find Python.
+        extensions: Modules below `tests` that users' servers load besides.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class Hub:
         *,
         config: Callable[[str], str] = lambda _url: "",
         env: Mapping[str, str] | None = None,
+        extensions: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self._config = config
         self._env = dict(env or {})
+        self._extensions = extensions
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(base_url=f"{self.url}hub/api", headers=bearer(ADMIN), timeout=SPAWN_TIMEOUT)
 
@@ -142,26 +145,30 @@ class Hub:
                 self.call("POST", f"groups/{group}")
             self.call("POST", f"groups/{group}/users", {"users": [user]})
 
-    def start_server(self, user: str) -> UserServer:
+    def start_server(self, user: str, name: str = "", **options: Any) -> UserServer:
         """Start a user's server, and wait until it runs."""
-        self._http.post(f"/users/{user}/server").raise_for_status()
+        self._http.post(f"/{server_path(user, name)}", json=options or None).raise_for_status()
         give_up_at = time.monotonic() + SPAWN_TIMEOUT
-        while not self.server_state(user).get("ready"):
+        while not self.server_state(user, name).get("ready"):
             assert time.monotonic() < give_up_at, f"The server of {user} did not start:\n{self.log}"
             time.sleep(0.2)
-        return UserServer(self, user, self.token(user))
+        return UserServer(self, user, self.token(user), name=name)
 
-    def stop_server(self, user: str) -> None:
+    def stop_server(self, user: str, name: str = "") -> None:
         """Stop a user's server, and wait until it is gone."""
-        self.call("DELETE", f"users/{user}/server")
+        self.call("DELETE", server_path(user, name))
         give_up_at = time.monotonic() + STOP_TIMEOUT
-        while self.server_state(user):
+        while self.server_state(user, name):
             assert time.monotonic() < give_up_at, f"The server of {user} did not stop:\n{self.log}"
             time.sleep(0.2)
 
-    def server_state(self, user: str) -> dict[str, Any]:
-        """What the hub says of a user's server; empty when there is none."""
-        return self.call("GET", f"users/{user}")["servers"].get("", {})
+    def server_state(self, user: str, name: str = "") -> dict[str, Any]:
+        """What the hub says of a user's server; empty when it does not run."""
+        return self.call("GET", f"users/{user}")["servers"].get(name, {})
+
+    def server_names(self, user: str) -> set[str]:
+        """The names of a user's named servers, also of those that do not run."""
+        return set(self.call("GET", f"users/{user}?include_stopped_servers")["servers"]) - {""}
 
     def token(self, user: str) -> str:
         """A new token with all that the user may do."""
@@ -195,6 +202,8 @@ class Hub:
         enabled.mkdir(parents=True)
         source = ROOT / "etc/jupyter/jupyter_server_config.d/jupyter_chatd.json"
         (enabled / source.name).write_text(source.read_text())
+        more = {"ServerApp": {"jpserver_extensions": dict.fromkeys(self._extensions, True)}}
+        (enabled / "tests.json").write_text(json.dumps(more))
         (self.folder / "etc" / "jupyter_server_config.json").write_text(json.dumps(SETTINGS))
         base = BASE_CONFIG.format(
             url=self.url,
@@ -215,7 +224,7 @@ class Hub:
 
     def _server_env(self) -> dict[str, str]:
         return {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}" if self._extensions else str(ROOT),
             "JUPYTER_CONFIG_PATH": str(self.folder / "etc"),
             "OLLAMA_HOST": NO_OLLAMA,
         }
@@ -239,17 +248,19 @@ class UserServer:
 
     Args:
         token: Of the user, or of somebody else, to see what that one is refused.
+        name: Of a named server.
     """
 
-    def __init__(self, hub: Hub, user: str, token: str) -> None:
+    def __init__(self, hub: Hub, user: str, token: str, *, name: str = "") -> None:
         self.hub = hub
         self.user = user
         self.token = token
+        self.name = name
 
     @property
     def url(self) -> str:
         """The server's address behind the proxy, with a slash at the end."""
-        return f"{self.hub.url}user/{self.user}/"
+        return f"{self.hub.url}user/{self.user}/{self.name and self.name + '/'}"
 
     @property
     def chats_url(self) -> str:
@@ -268,7 +279,7 @@ class UserServer:
 
     def seen_by(self, other: UserServer) -> UserServer:
         """The same server, for somebody else."""
-        return UserServer(self.hub, self.user, other.token)
+        return UserServer(self.hub, self.user, other.token, name=self.name)
 
     def chats(self, **options: Any) -> Chats:
         """Its chat routes; to be used as a context manager."""
@@ -277,6 +288,11 @@ class UserServer:
     def get(self, path: str) -> httpx.Response:
         """Get a page or a resource of the server."""
         return httpx.get(f"{self.url}{path}", headers=self.headers, timeout=SPAWN_TIMEOUT)
+
+
+def server_path(user: str, name: str) -> str:
+    """Where the hub's REST API has a user's server."""
+    return f"users/{user}/servers/{name}" if name else f"users/{user}/server"
 
 
 def bearer(token: str) -> dict[str, str]:

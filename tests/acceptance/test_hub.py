@@ -56,9 +56,11 @@ def sample(hub_url: str, changes: Mapping[str, str]) -> str:
 class SampleHub(Hub):
     """A hub with the sample configuration, and a vendor behind its gateway."""
 
-    def __init__(self, folder: Path, vendor: FakeVendor, changes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, vendor: FakeVendor, changes: Mapping[str, str] | None = None, *, more: str = ""
+    ) -> None:
         env = {"GATEWAY_KEY": KEY, "GATEWAY_VENDOR": vendor.base_url}
-        super().__init__(folder, config=lambda url: sample(url, changes or {}), env=env)
+        super().__init__(folder, config=lambda url: sample(url, changes or {}) + more, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +211,10 @@ def test_the_gateway_knows_only_users_of_the_hub(hub: Hub, vendor: FakeVendor) -
 
 def server_process(server: UserServer) -> int:
     """The process of a user's server, as its runtime folder names it."""
-    (record,) = server.home.glob(".local/share/jupyter/runtime/jpserver-*.json")
-    return json.loads(record.read_text())["pid"]
+    files = server.home.glob(".local/share/jupyter/runtime/jpserver-*.json")
+    records = [json.loads(file.read_text()) for file in files]
+    (process,) = [record["pid"] for record in records if server.url.endswith(record["base_url"])]
+    return process
 
 
 def environment(process: int) -> bytes:

@@ -45,6 +45,8 @@ FOLLOW = "follow_process"
 SHUTDOWN = "shutdown"
 REFUSED = 422
 """The status of what the agent refuses: a `WorkspaceError`."""
+NOT_YET = 503
+"""The status while the agent starts or ends: nothing was done."""
 
 Q = TypeVar("Q")
 R = TypeVar("R")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Sequence
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -32,6 +34,8 @@ from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS
 from .remote_kernels import RemoteKernels
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 CONNECT_LIMIT = 5.0  # seconds
@@ -40,6 +44,9 @@ WAIT_MARGIN = 30.0  # seconds on top of what a call may take by itself
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+Explain: TypeAlias = Callable[[int], WorkspaceError | None]
+"""Returns what a status means that is none of the agent's; `None` for one that means nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +83,27 @@ class RemoteAgent:
         url: Where its routes are, up to `ops.PREFIX`: `http://agent`, or a Jupyter server's base URL.
         token: What the agent wants to see.
         socket_path: Of its unix socket; `None` to go by the URL.
+        tls: Checks the certificate of an `https` URL; `None` for the usual authorities.
+        explain: Knows what whoever stands between the two says in place of the agent.
+        wait_piece_s: Longest wait of one request; longer ones are several, as proxies cut what is silent.
     """
 
-    def __init__(self, url: str, *, token: str, socket_path: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str,
+        socket_path: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        explain: Explain = lambda _status: None,
+        wait_piece_s: float = math.inf,
+    ) -> None:
         import httpx
 
         # Without httpx's client around it, which takes longer than all the rest of a call.
-        self._transport = _transport_to(socket_path)
+        self._transport = _transport_to(socket_path, tls)
+        self._explain = explain
+        self._wait_piece_s = wait_piece_s
         base = httpx.URL(url.rstrip("/") + ops.PREFIX + "/")
         routes = (ops.HELLO, ops.SHUTDOWN, ops.FOLLOW, FOLLOW_CODE)
         self._urls = {name: base.join(name) for name in (*routes, *ops.OPERATIONS, *KERNEL_OPERATIONS)}
@@ -95,6 +116,7 @@ class RemoteAgent:
         self._kernels = RemoteKernels(
             lambda operation, question, limit_s: self._ask(operation, question, limit_s=limit_s),
             self._follow,
+            wait_piece_s=wait_piece_s,
         )
 
     # The program
@@ -179,8 +201,14 @@ class RemoteAgent:
 
     async def wait_process(self, chat_id: str, process_id: str, *, timeout_s: float) -> ProcessOutput:
         """Wait until it exits, at most *timeout_s*, and return what there is."""
-        question = ops.WaitProcess(chat_id=chat_id, process_id=process_id, timeout_s=timeout_s)
-        return await self._ask(ops.WAIT_PROCESS, question, limit_s=timeout_s + WAIT_MARGIN)
+        give_up_at = time.monotonic() + timeout_s
+        while True:
+            left_s = max(give_up_at - time.monotonic(), 0.0)
+            piece_s = min(left_s, self._wait_piece_s)
+            question = ops.WaitProcess(chat_id=chat_id, process_id=process_id, timeout_s=piece_s)
+            output = await self._ask(ops.WAIT_PROCESS, question, limit_s=piece_s + WAIT_MARGIN)
+            if not output.running or piece_s == left_s:
+                return output
 
     async def follow_process(self, chat_id: str, process_id: str) -> AsyncGenerator[str, None]:
         """Live output from the start, in pieces, until it exits."""
@@ -248,7 +276,7 @@ class RemoteAgent:
         try:
             response = await self._transport.handle_async_request(request)
             try:
-                await _check(response)
+                await _check(response, self._explain)
                 yield response
             finally:
                 await response.aclose()
@@ -258,7 +286,7 @@ class RemoteAgent:
             raise AgentLostError(_LOST) from error
 
 
-def _transport_to(socket_path: str | None) -> httpx.AsyncBaseTransport:
+def _transport_to(socket_path: str | None, tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
     import httpx
 
     from .unix import UnixTransport
@@ -266,7 +294,7 @@ def _transport_to(socket_path: str | None) -> httpx.AsyncBaseTransport:
     if socket_path is not None:
         return UnixTransport(socket_path)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=300.0)
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+    return httpx.AsyncHTTPTransport(verify=tls or True, limits=limits, trust_env=False)
 
 
 _UNREACHABLE = "The workspace's agent cannot be reached; nothing was done."
@@ -277,7 +305,7 @@ _LOST = (
 _GARBAGE = "The workspace's agent gave an answer that makes no sense. Stop and start the workspace."
 
 
-async def _check(response: httpx.Response) -> None:
+async def _check(response: httpx.Response, explain: Explain) -> None:
     """Let good answers pass.
 
     Raises:
@@ -287,14 +315,16 @@ async def _check(response: httpx.Response) -> None:
     if version != str(PROTOCOL_VERSION):
         if version.isdigit():
             raise AgentVersionError(version)
-        raise AgentAnswerError(_GARBAGE)
+        raise explain(response.status_code) or AgentAnswerError(_GARBAGE)
     if response.status_code in (200, 202):
         return
     body = await response.aread()
     if response.status_code == ops.REFUSED:
         raise ops.error_of(_parse(ops.Refusal, body))
+    if response.status_code == ops.NOT_YET:
+        raise AgentUnreachableError(_UNREACHABLE)
     log.error("An agent answered with status %d", response.status_code)
-    raise AgentAnswerError(_GARBAGE)
+    raise explain(response.status_code) or AgentAnswerError(_GARBAGE)
 
 
 def _parse(cls: type[R], body: bytes) -> R:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ...wire.values import adapter_of
-from ..kernels.protocol import CodeOutput, CodeSpec, CodeStarted, Variables
+from ..kernels.protocol import CodeOutput, CodeSpec, CodeStarted, CodeState, Variables
 from . import kernel_operations as ops
 from .operations import OfChat, Operation
 
@@ -21,11 +23,16 @@ Follow = Callable[[str, bytes], AsyncGenerator[str, None]]
 
 
 class RemoteKernels:
-    """Lives as long as the agent that it belongs to."""
+    """Lives as long as the agent that it belongs to.
 
-    def __init__(self, ask: Ask, follow: Follow) -> None:
+    Args:
+        wait_piece_s: Longest wait of one request; longer ones are several.
+    """
+
+    def __init__(self, ask: Ask, follow: Follow, *, wait_piece_s: float = math.inf) -> None:
         self._ask = ask
         self._follow = follow
+        self._wait_piece_s = wait_piece_s
 
     async def run_code(self, spec: CodeSpec) -> CodeStarted:
         """Run code, starting a kernel when the chat has none; returns once the code was sent."""
@@ -35,8 +42,14 @@ class RemoteKernels:
         self, chat_id: str, *, execution_id: str | None = None, timeout_s: float
     ) -> CodeOutput:
         """Wait until it ends, at most *timeout_s*, and return what there is."""
-        question = ops.WaitCode(chat_id=chat_id, execution_id=execution_id, timeout_s=timeout_s)
-        return await self._ask(ops.WAIT_CODE, question, timeout_s + WAIT_MARGIN)
+        give_up_at = time.monotonic() + timeout_s
+        while True:
+            left_s = max(give_up_at - time.monotonic(), 0.0)
+            piece_s = min(left_s, self._wait_piece_s)
+            question = ops.WaitCode(chat_id=chat_id, execution_id=execution_id, timeout_s=piece_s)
+            output: CodeOutput = await self._ask(ops.WAIT_CODE, question, piece_s + WAIT_MARGIN)
+            if output.state is not CodeState.RUNNING or piece_s == left_s:
+                return output
 
     async def follow_code(self, chat_id: str, execution_id: str) -> AsyncGenerator[str, None]:
         """Live output from the start, in pieces, until it ends."""

@@ -6,9 +6,9 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 from tornado import iostream, web
@@ -28,6 +28,7 @@ from .operations import (
     Hello,
     Lifecycle,
     OfProcess,
+    Operation,
     Refusal,
     refusal_of,
 )
@@ -35,6 +36,8 @@ from .operations import (
 MAX_BODY = 128 * 1024 * 1024  # bytes: the largest edit there can be, and its escapes
 
 _OPERATIONS = {**OPERATIONS, **KERNEL_OPERATIONS}
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -148,13 +151,7 @@ class OperationHandler(AgentHandler):
         Raises:
             HTTPError: 404 for an operation that this version does not have, 400 for malformed arguments.
         """
-        operation = _OPERATIONS.get(name)
-        if operation is None:
-            raise web.HTTPError(404)
-        try:
-            question = operation.parse_question(self.request.body)
-        except ValidationError as error:
-            raise web.HTTPError(400) from error
+        operation, question = parse(name, self.request.body)
         try:
             answer = await operation.call(self.host.agent, question)
         except WorkspaceError as error:
@@ -163,24 +160,48 @@ class OperationHandler(AgentHandler):
         return None
 
 
+def parse(name: str, body: bytes) -> tuple[Operation[Any, Any], Any]:
+    """Return what is asked, and its arguments.
+
+    Raises:
+        HTTPError: 404 for an operation that this version does not have, 400 for malformed arguments.
+    """
+    operation = _OPERATIONS.get(name)
+    if operation is None:
+        raise web.HTTPError(404)
+    try:
+        return operation, operation.parse_question(body)
+    except ValidationError as error:
+        raise web.HTTPError(400) from error
+
+
 Follow = Callable[[WorkspaceAgent, bytes], AsyncGenerator[str, None]]
-"""Returns live output, given the body of the request; raises `ValidationError` for malformed arguments."""
+"""Returns live output, given the body of the request; raises `HTTPError` (400) for malformed arguments."""
 
 
-def _follow_process(agent: WorkspaceAgent, body: bytes) -> AsyncGenerator[str, None]:
-    of = adapter_of(OfProcess).validate_json(body)
+def follow_process(agent: WorkspaceAgent, body: bytes) -> AsyncGenerator[str, None]:
+    """Follow a command."""
+    of = _parsed(OfProcess, body)
     return agent.follow_process(of.chat_id, of.process_id)
 
 
-def _follow_code(agent: WorkspaceAgent, body: bytes) -> AsyncGenerator[str, None]:
-    of = adapter_of(OfCode).validate_json(body)
+def follow_code(agent: WorkspaceAgent, body: bytes) -> AsyncGenerator[str, None]:
+    """Follow code in a kernel."""
+    of = _parsed(OfCode, body)
     return agent.kernels.follow_code(of.chat_id, of.execution_id)
+
+
+def _parsed(cls: type[T], body: bytes) -> T:
+    try:
+        return adapter_of(cls).validate_json(body)
+    except ValidationError as error:
+        raise web.HTTPError(400) from error
 
 
 class FollowHandler(AgentHandler):
     """`POST follow_…`: lines of JSON, a text each; `null` after the last."""
 
-    def initialize(self, host: Host, follow: Follow = _follow_process) -> None:
+    def initialize(self, host: Host, follow: Follow = follow_process) -> None:
         """Be told what to answer for, and what to follow."""
         super().initialize(host)
         self._follow = follow
@@ -191,23 +212,43 @@ class FollowHandler(AgentHandler):
         Raises:
             HTTPError: 400 for malformed arguments.
         """
+        following = self._follow(self.host.agent, self.request.body)
         try:
-            following = self._follow(self.host.agent, self.request.body)
-        except ValidationError as error:
-            raise web.HTTPError(400) from error
-        try:
-            async with aclosing(following) as pieces:
-                await self._send(pieces)
+            await send_pieces(self, following)
         except WorkspaceError as error:
             self.refuse(error)
-        except iostream.StreamClosedError:
-            log.debug("Nobody follows any more")
 
-    async def _send(self, pieces: AsyncGenerator[str, None]) -> None:
-        async for piece in pieces:
-            self.write(json.dumps(piece) + "\n")
-            await self.flush()
-        await self.finish("null\n")
+
+class Answers(Protocol):
+    """What live output needs of a handler."""
+
+    def write(self, chunk: str) -> None:
+        """Add to the answer."""
+        ...
+
+    def flush(self) -> Awaitable[None]:
+        """Send what there is."""
+        ...
+
+    def finish(self, chunk: str) -> Awaitable[None]:
+        """Send the rest."""
+        ...
+
+
+async def send_pieces(handler: Answers, following: AsyncGenerator[str, None]) -> None:
+    """Answer with live output until it ends, or nobody reads on.
+
+    Raises:
+        WorkspaceError: there is none; nothing was sent.
+    """
+    try:
+        async with aclosing(following) as pieces:
+            async for piece in pieces:
+                handler.write(json.dumps(piece) + "\n")
+                await handler.flush()
+            await handler.finish("null\n")
+    except iostream.StreamClosedError:
+        log.debug("Nobody follows any more")
 
 
 def application(host: Host) -> web.Application:
@@ -218,7 +259,7 @@ def application(host: Host) -> web.Application:
             (f"{PREFIX}/{HELLO}", HelloHandler, arguments),
             (f"{PREFIX}/{SHUTDOWN}", ShutdownHandler, arguments),
             (f"{PREFIX}/{FOLLOW}", FollowHandler, arguments),
-            (f"{PREFIX}/{FOLLOW_CODE}", FollowHandler, {**arguments, "follow": _follow_code}),
+            (f"{PREFIX}/{FOLLOW_CODE}", FollowHandler, {**arguments, "follow": follow_code}),
             (rf"{PREFIX}/([a-z_]+)", OperationHandler, arguments),
         ],
         log_function=_log_nothing,

@@ -1,0 +1,138 @@
+"""`chats/agent/…`: this server's agent, for another server of the same user whose workspace this one is.
+
+The protocol is that of `workspace/agent`; who may ask is Jupyter's to say, as for all routes. What is
+switched off on this server stays off, whoever asks. The routes work also where the chats cannot be opened, as
+when another server of the user has the only right to their database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from typing import Any
+
+from .._version import __version__
+from ..capabilities import Capabilities, Capability
+from ..wire.values import adapter_of
+from ..workspace.agent import kernel_operations as kernel_ops
+from ..workspace.agent import operations as ops
+from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces
+from ..workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceAgent, WorkspaceError
+from .base import BASE, ChatdHandler, UnavailableError, permission
+
+AGENT = BASE + r"/agent"
+
+_RUN = (ops.START_PROCESS, kernel_ops.RUN_CODE, kernel_ops.RESTART)
+_WRITE = (ops.WRITE_FILE, ops.EDIT_FILES, kernel_ops.RUN_CODE, kernel_ops.RESTART)
+NEEDED = {
+    Capability.SHELL: frozenset(operation.name for operation in _RUN),
+    Capability.FILE_WRITES: frozenset(operation.name for operation in _WRITE),
+}
+"""Operations that need a capability. What only looks at what runs, or ends it, needs none."""
+
+
+class _AgentHandler(ChatdHandler):
+    def set_default_headers(self) -> None:
+        """Tell the version of the protocol, also with errors."""
+        super().set_default_headers()
+        self.set_header(ops.VERSION_HEADER, str(PROTOCOL_VERSION))
+
+    async def prepare(self) -> None:
+        """Refuse strangers; chats that cannot be opened are no hindrance."""
+        try:
+            await super().prepare()
+        except UnavailableError:
+            if self.extension.is_stopping:
+                raise
+
+    @property
+    def agent(self) -> WorkspaceAgent:
+        """The agent of the server itself."""
+        return self.extension.agent
+
+    async def find_capabilities(self) -> Capabilities:
+        """Return what may be done here now."""
+        choices = self.extension.runtime.capabilities
+        return choices.now if self.extension.problem else await choices.read()
+
+    def refuse(self, error: WorkspaceError) -> None:
+        """Answer that the agent refuses."""
+        self.set_status(ops.REFUSED)
+        self.finish(adapter_of(ops.Refusal).dump_json(ops.refusal_of(error)))
+
+    async def follow(self, follow: Callable[[WorkspaceAgent, bytes], AsyncGenerator[str, None]]) -> None:
+        """Answer with live output, as it comes."""
+        following = follow(self.agent, self.request.body)
+        with self.extension.agent_use():
+            try:
+                await send_pieces(self, following)
+            except WorkspaceError as error:
+                self.refuse(error)
+
+
+class HelloHandler(_AgentHandler):
+    """`/chats/agent/hello`."""
+
+    @permission("execute", "workspaces")
+    async def get(self) -> None:
+        """Say which version this is."""
+        hello = ops.Hello(protocol_version=PROTOCOL_VERSION, release=__version__)
+        self.finish(adapter_of(ops.Hello).dump_json(hello))
+
+
+class FollowProcessHandler(_AgentHandler):
+    """`/chats/agent/follow_process`."""
+
+    @permission("execute", "workspaces")
+    async def post(self) -> None:
+        """Send the output of a command as it comes: lines of JSON, a text each; `null` after the last."""
+        await self.follow(follow_process)
+
+
+class FollowCodeHandler(_AgentHandler):
+    """`/chats/agent/follow_code`."""
+
+    @permission("execute", "workspaces")
+    async def post(self) -> None:
+        """Send the output of code as it comes: lines of JSON, a text each; `null` after the last."""
+        await self.follow(follow_code)
+
+
+class OperationHandler(_AgentHandler):
+    """`/chats/agent/{operation}`."""
+
+    @permission("execute", "workspaces")
+    async def post(self, operation: str) -> None:
+        """Do it. When the asker goes away meanwhile it is done all the same."""
+        asked, question = parse(operation, self.request.body)
+        try:
+            allowed = permitted(operation, question, await self.find_capabilities())
+            with self.extension.agent_use():
+                answer = await asked.call(self.agent, allowed)
+        except WorkspaceError as error:
+            return self.refuse(error)
+        self.finish(asked.dump_answer(answer))
+        return None
+
+
+def permitted(operation: str, question: Any, capabilities: Capabilities) -> Any:
+    """Return what may be asked in place of *question*: commands change no file where the agent must not.
+
+    Raises:
+        WorkspaceError: it may not be asked; says who decided.
+    """
+    for capability, operations in NEEDED.items():
+        reason = capabilities.why_not(capability) if operation in operations else None
+        if reason is not None:
+            raise WorkspaceError(f"Not possible in this workspace: {reason}.")
+    if isinstance(question, ProcessSpec) and not capabilities.has(Capability.FILE_WRITES):
+        return replace(question, read_only=True)
+    return question
+
+
+ROUTES = [
+    (f"{AGENT}/{ops.HELLO}", HelloHandler),
+    (f"{AGENT}/{ops.FOLLOW}", FollowProcessHandler),
+    (f"{AGENT}/{kernel_ops.FOLLOW_CODE}", FollowCodeHandler),
+    (AGENT + r"/(?P<operation>[^/]+)", OperationHandler),
+]
