@@ -24,6 +24,13 @@ def __getattr__(name: str) -> Any:
     return Chat
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Add `%chat` and `%%chat`: `%load_ext jupyter_chatd`."""
+    from .magics import ChatMagics
+
+    shell.register_magics(ChatMagics)
+
+
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
     """Tell jupyter_server which application to load."""
     from .loading import collector_at_rest

@@ -18,6 +18,7 @@ from .client import AsyncClient, Edited, Interrupted, Page, Sent, ToolAnswer
 from .discovery import find_own_server
 from .errors import ChatFailedError, ClientError, NoServerError, RefusedError, UnreachableError
 from .files import ChatFile, file_reference, pasted_text
+from .frames import MessageList
 from .mcp import McpClient, McpProject, McpProjectServer, McpServer, McpStatus
 from .pieces import EventStream, TextStream
 from .server import Server
@@ -50,6 +51,7 @@ __all__ = [
     "McpProjectServer",
     "McpServer",
     "McpStatus",
+    "MessageList",
     "NoServerError",
     "Page",
     "RefusedError",

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
 from typing import Any, TypeAlias, cast
 
 from ..messages import CallKey, JsonValue, Part, Role, ToolCallPart, ToolResultPart
@@ -101,11 +100,9 @@ class ToolCalls(tuple[ToolCall, ...]):
         Raises:
             ImportError: pandas is not installed.
         """
-        try:
-            pandas: Any = import_module("pandas")
-        except ImportError:
-            raise ImportError("Expected pandas for a DataFrame: run pip install pandas.") from None
-        return pandas.DataFrame([_row(call) for call in self], columns=list(_COLUMNS))
+        from .frames import frame
+
+        return frame(_COLUMNS, (_row(call).values() for call in self))
 
     def __repr__(self) -> str:
         return "\n".join(f"{call.summary}  {call.outcome}".rstrip() for call in self) or "no tool calls"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from ..events import ChildState
 from ..hits import Hit
 from ..messages import Chat as ChatRow
-from ..messages import Message, QueuedMessage, Role
+from ..messages import QueuedMessage, Role
 from . import display
 from .approvals import Allowed, ApprovalList, AskedCall
 from .background import BackgroundLoop, background
@@ -22,6 +22,7 @@ from .client import AsyncClient, Busy, Content, Effort
 from .discovery import find_own_server
 from .errors import ClientError
 from .files import Attachment, ChatFile
+from .frames import MessageList
 from .functions import function_tools
 from .live import LiveChat, can_show_widgets, is_kernel, show, show_widget
 from .pieces import EventStream, TextStream
@@ -367,9 +368,9 @@ class Chat:
         return last_answer(self._view())
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> MessageList:
         """All messages, oldest first."""
-        return self._view().messages
+        return MessageList(self._view().messages)
 
     @property
     def tool_calls(self) -> ToolCalls:
@@ -437,7 +438,7 @@ class Chat:
     def widget(self) -> widgets.Chat:
         """The chat as an ipywidget, the same one each time, for boxes and layouts.
 
-        `status`, `title` and `text` are traits of it: `chat.widget.observe(…, names="status")`.
+        `status`, `title` and `text` are traits of it, for `observe` here and for links to other widgets.
 
         Raises:
             ClientError: anywidget is not installed.
@@ -445,6 +446,17 @@ class Chat:
         if self._widget is None:
             self._widget = _widget_class()(self)
         return self._widget
+
+    def observe(self, handler: Callable[[Any], object], names: str | Sequence[str] = "status") -> None:
+        """Call *handler* when `status`, `title` or `text` changes, with what traitlets tells of a change.
+
+        It runs in a thread of its own, also while a cell waits. Raises as `widget`.
+        """
+        self.widget.observe(handler, names=names)
+
+    def unobserve(self, handler: Callable[[Any], object], names: str | Sequence[str] = "status") -> None:
+        """Call *handler* no longer."""
+        self.widget.unobserve(handler, names=names)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         live = self.live

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
-from importlib import import_module
 from typing import Any, Self
 
 from ..messages import Message
@@ -38,14 +37,10 @@ class UsageReport(UsageSummary):
         Raises:
             ImportError: pandas is not installed.
         """
-        try:
-            pandas: Any = import_module("pandas")
-        except ImportError:
-            raise ImportError("Expected pandas for a DataFrame: run pip install pandas.") from None
+        from .frames import frame
+
         names = ["day", *(field.name for field in fields(Totals))]
-        return pandas.DataFrame(
-            [[getattr(day, name) for name in names] for day in self.by_day], columns=names
-        )
+        return frame(names, ([getattr(day, name) for name in names] for day in self.by_day))
 
     def __repr__(self) -> str:
         return "\n".join([*_period(self), *_aligned([COLUMNS, *_rows(self)]), *_unpriced(self)])

@@ -4,7 +4,10 @@ Belongs here: what a kernel shares with pages, and the requests it makes for tho
 other way. Does not: drawing (labextension/src/widgets) and talking to the server (`client`).
 
     Chat                a conversation: all that the panel shows of one
-    AgentWidget         what all widgets share: the loader, the relay, the copy that stays in the file
+    ToolCalls           its tool calls, one card each
+    AgentTree           the chat and its subagents
+    Approval            what waits for a person
+    AgentWidget         what all of them share: the loader, the relay, the copy that stays in the file
 
 They need `anywidget`: `pip install "jupyter_chatd[widgets]"` brings it.
 """
@@ -12,6 +15,6 @@ They need `anywidget`: `pip install "jupyter_chatd[widgets]"` brings it.
 from __future__ import annotations
 
 from .base import AgentWidget
-from .chat import Chat
+from .views import AgentTree, Approval, Chat, ToolCalls
 
-__all__ = ["AgentWidget", "Chat"]
+__all__ = ["AgentTree", "AgentWidget", "Approval", "Chat", "ToolCalls"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,8 @@ import traitlets
 from .._version import __version__
 from ..client.background import background
 from ..client.chat import Chat
+from ..client.text import last_answer
+from ..client.view import ChatView
 from .bundle import bundle_path, loader
 from .relay import Relay
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
         """What is used of it: its own types are not whole."""
 
         comm: Any
+        model_id: str
 
         def on_msg(self, callback: Callable[..., None]) -> None: ...
         def send(self, content: Mapping[str, Any], buffers: Sequence[bytes]) -> None: ...
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 else:
     from anywidget import AnyWidget as _AnyWidget
 
+SAVED = "application/vnd.jupyter-chatd.widget+json"
 Route = Literal["auto", "comm"]
 
 
@@ -36,6 +41,10 @@ class AgentWidget(_AnyWidget):
 
     The page draws it with a bundle of the server extension and asks that server itself. Where it cannot, in
     VS Code for example, the kernel sends the bundle and makes the requests.
+
+    `status`, `title` and `text` follow the chat for as long as its `Chat` object does: they may be observed
+    and linked as those of any other widget. Observers run in a thread of their own, so that they are heard
+    while a cell waits for the agent.
 
     Args:
         chat: The chat, or its id.
@@ -50,6 +59,12 @@ class AgentWidget(_AnyWidget):
     _chat_id = traitlets.Unicode().tag(sync=True)
     _route = traitlets.Unicode("auto").tag(sync=True)
 
+    status = traitlets.Unicode()
+    """`waiting` (for a message), `pending`, `running`, `interrupting`, `requires_action` or `error`."""
+    title = traitlets.Unicode()
+    text = traitlets.Unicode()
+    """The agent's last answer, as far as it has come."""
+
     def __init__(self, chat: Chat | str, *, route: Route = "auto", **traits: Any) -> None:
         chat = Chat.open(chat) if isinstance(chat, str) else chat
         super().__init__(_esm=loader(), _bundle=bundle_path().name, _chat_id=chat.id, _route=route, **traits)
@@ -57,6 +72,8 @@ class AgentWidget(_AnyWidget):
         self._live = chat.live
         self._relay: Relay | None = None
         self.on_msg(self._receive)
+        self._take(self._live.session.view)
+        self._following = background().start(self._follow())
 
     @property
     def static_copy(self) -> Mapping[str, str]:
@@ -66,7 +83,12 @@ class AgentWidget(_AnyWidget):
     def output(self) -> dict[str, Any]:
         """Return what to display: the widget, and its static copy as it is now."""
         shown: Any = super()._repr_mimebundle_()
-        return {**(shown[0] if shown else {}), **self.static_copy}
+        return {**(shown[0] if shown else {}), SAVED: self._saved(), **self.static_copy}
+
+    def _saved(self) -> dict[str, Any]:
+        """What our extension of JupyterLab needs to draw the widget without a kernel."""
+        names = ("_bundle", "_view", "_chat_id", "_version")
+        return {"model_id": self.model_id, **{name: getattr(self, name) for name in names}}
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         self._live.load()
@@ -74,10 +96,27 @@ class AgentWidget(_AnyWidget):
 
     def close(self) -> None:
         """Take the view off all pages, and end what they asked for."""
+        self._following.cancel()
         if self._relay is not None:
             relay, self._relay = self._relay, None
             background().start(_close(relay))
         super().close()
+
+    async def _follow(self) -> None:
+        session = self._live.session
+        session.start()
+        async with session.updates() as updates:
+            while await updates.get() is not None:
+                while not updates.empty():  # only the newest view counts
+                    updates.get_nowait()
+                if session.view.is_complete:
+                    await asyncio.to_thread(self._take, session.view)  # observers may block, the loop may not
+
+    def _take(self, view: ChatView) -> None:
+        with self.hold_trait_notifications():
+            self.status = view.status or self._live.row.status.value
+            self.title = self._live.row.title
+            self.text = last_answer(view)
 
     def _receive(self, _: object, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         if message.get("type") == "bundle":

@@ -8,6 +8,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { showAbout } from './about.js';
 import { fetchFrom } from './client/connection.js';
 import { addCellCommands } from './notebook/index.js';
+import { addWidgetOutput } from './notebook/output.js';
 import { createPanel } from './panel/index.js';
 import { sideFrom } from './panel/settings.js';
 import { StatusItem } from './panel/status.js';
@@ -90,4 +91,19 @@ const cells: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [about, panel, cells];
+/** Chats that a notebook shows in its cells. */
+const outputs: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chatd:outputs',
+  description: 'Shows the widgets of chats, also when their kernel is gone.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  activate: (_: JupyterFrontEnd, tracker: INotebookTracker): void => {
+    if (!isEnabled()) {
+      return;
+    }
+    tracker.forEach(addWidgetOutput);
+    tracker.widgetAdded.connect((_, panel) => addWidgetOutput(panel));
+  }
+};
+
+export default [about, panel, cells, outputs];

@@ -49,6 +49,15 @@ class Kernel:
         """
         return "".join(message["content"]["text"] for message in self.messages(code, "stream"))
 
+    def error(self, code: str) -> str:
+        """Run *code* and return what it says that is wrong, in IPython's words or as an exception's."""
+        messages: list[dict[str, Any]] = []
+        self.client.execute_interactive(
+            code, timeout=TIMEOUT, stop_on_error=False, output_hook=messages.append
+        )
+        said = [one["content"] for one in messages if one["msg_type"] in ("stream", "error")]
+        return "".join(content.get("text") or content["evalue"] for content in said)
+
     def show(self, code: str) -> str:
         """Return the HTML that *code* displays."""
         return "".join(_html(message) for message in self.messages(code, "display_data"))
