@@ -252,6 +252,7 @@ class JupyterChatd(Settings, ExtensionApp):
             config_folder=config / "jupyter_chatd",
             extra_env_names=tuple(self.extra_environment),
             sandbox=self._sandbox_settings,
+            piped_sandbox=self.mcp_sandbox_policy,
             limits=self._workspace_limits(),
             undumpable=self.undumpable,
         )
@@ -308,6 +309,7 @@ class JupyterChatd(Settings, ExtensionApp):
             confinement=self._build_confinement(),
             allows=lambda config: self._capabilities().allows_server(config.identity),
             workspace=lambda: self._agent,
+            agent_in=lambda workspace_id: self._running.runtime.lookup.agent_in(workspace_id),
         )
 
     def _capabilities(self) -> Capabilities:
@@ -337,6 +339,7 @@ class JupyterChatd(Settings, ExtensionApp):
             protected=self._protected_places(),
             extra_env_names=self.extra_environment,
             sandbox=self._sandbox_settings,
+            piped_sandbox=self.mcp_sandbox_policy,
             limits=self._workspace_limits(),
         )
 

@@ -7,6 +7,7 @@ when another server of the user has the only right to their database.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from ..wire.values import adapter_of
 from ..workspace.agent import kernel_operations as kernel_ops
 from ..workspace.agent import operations as ops
 from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces
+from ..workspace.piped import PipedSpec
 from ..workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceAgent, WorkspaceError
 from .base import BASE, ChatdHandler, UnavailableError, permission
 
@@ -125,9 +127,23 @@ def permitted(operation: str, question: Any, capabilities: Capabilities) -> Any:
         reason = capabilities.why_not(capability) if operation in operations else None
         if reason is not None:
             raise WorkspaceError(f"Not possible in this workspace: {reason}.")
+    if isinstance(question, PipedSpec):
+        _require_server(question, capabilities)
     if isinstance(question, ProcessSpec) and not capabilities.has(Capability.FILE_WRITES):
         return replace(question, read_only=True)
     return question
+
+
+def _require_server(program: PipedSpec, capabilities: Capabilities) -> None:
+    """Make sure that a program may be started here: they are MCP servers.
+
+    Raises:
+        WorkspaceError: it may not.
+    """
+    if reason := capabilities.why_not(Capability.MCP):
+        raise WorkspaceError(f"Not possible in this workspace: {reason}.")
+    if not capabilities.allows_server(shlex.join([program.command, *program.args])):
+        raise WorkspaceError("The policy of this workspace's server does not allow this MCP server.")
 
 
 ROUTES = [

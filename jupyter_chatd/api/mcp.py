@@ -143,12 +143,13 @@ class TestHandler(_McpHandler):
 
 
 class ProjectHandler(_McpHandler):
-    """`/chats/mcp/project`: the `.mcp.json` of the server's folder."""
+    """`/chats/mcp/project`: the `.mcp.json` of the server's folder, or of the workspace of a chat."""
 
     @permission("read", "chats")
     async def get(self) -> None:
         """Return what the file would start and reach, and whether it may."""
-        self.reply(self.project_reply(await self.using_files(self.mcp.find_project())))
+        workspace_id = await self._workspace_of(self.get_query_argument("chat_id", None))
+        self.reply(self.project_reply(await self.using_files(self.mcp.find_project(workspace_id))))
 
     @permission("execute", "approvals")
     async def post(self) -> None:
@@ -156,8 +157,13 @@ class ProjectHandler(_McpHandler):
         body = self.body(requests.Trust)
         if body.trusted:
             self.require(Capability.MCP)
-        project = await self.using_files(self.mcp.decide(sha256=body.sha256, trusted=body.trusted))
-        self.reply(self.project_reply(project))
+        workspace_id = await self._workspace_of(body.chat_id)
+        decided = self.mcp.decide(sha256=body.sha256, trusted=body.trusted, workspace_id=workspace_id)
+        self.reply(self.project_reply(await self.using_files(decided)))
+
+    async def _workspace_of(self, chat_id: str | None) -> str | None:
+        """Return the id of the chat's workspace; `None` for the server's own folder."""
+        return (await self.find_chat(chat_id)).workspace_id if chat_id is not None else None
 
 
 ROUTES = [

@@ -430,6 +430,8 @@ class Trust:
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     trusted: bool
+    chat_id: str | None = None
+    """The chat in whose workspace the file lies; `None` for the server's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

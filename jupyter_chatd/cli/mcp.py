@@ -18,6 +18,7 @@ from ..client.errors import ClientError
 from ..client.mcp import McpProject, McpServer, McpStatus
 from ..mcp.config import Availability, Transport
 from ..mcp.status import ServerState
+from .naming import find_chat
 from .options import JSON, SERVER, guarded, server_option
 from .target import running_server
 
@@ -113,21 +114,24 @@ async def remove(slug: str, server: str) -> None:
 
 @mcp.command()
 @click.option("--yes/--no", "decision", default=None, help="Trust it, or not, without being asked.")
+@click.option("--chat", help="Of the workspace of this chat, not of the server's folder; its id, or last.")
 @server_option(SERVER)
 @guarded
-async def trust(decision: bool | None, server: str) -> None:
+async def trust(decision: bool | None, chat: str | None, server: str) -> None:
     """Show what the .mcp.json of the server's folder starts and reaches, and decide whether it may.
 
     The decision is about exactly what is shown: when the file changes, it is not used until you decide again.
     """
     async with _client(server) as client:
-        project = await client.mcp.project()
+        chat_id = (await find_chat(client, chat)).id if chat is not None else None
+        project = await client.mcp.project(chat_id=chat_id)
         if project is None:
-            raise ClientError("There is no .mcp.json in the server's folder.")
+            where = "the server's folder" if chat_id is None else "the folder of the chat"
+            raise ClientError(f"There is no .mcp.json in {where}.")
         _print_project(project)
         if decision is None:
             decision = click.confirm("Trust exactly this?", default=False)
-        await client.mcp.trust(project.sha256, trusted=decision)
+        await client.mcp.trust(project.sha256, trusted=decision, chat_id=chat_id)
         click.echo("It is trusted." if decision else "It is not used.")
 
 

@@ -98,13 +98,20 @@ class McpClient:
         """Connect now, and return how it stands; takes up to its connect timeout."""
         return adapter_of(McpStatus).validate_python(await self._api.post(f"{_path(config_id)}/test"))
 
-    async def project(self) -> McpProject | None:
-        """Return the project file of the server's folder, `None` when there is none."""
-        return _project(await self._api.get(_PROJECT))
+    async def project(self, *, chat_id: str | None = None) -> McpProject | None:
+        """Return the project file of the server's folder or a chat's workspace, `None` without one."""
+        return _project(await self._api.get(_PROJECT, _of(chat_id)))
 
-    async def trust(self, sha256: str, *, trusted: bool = True) -> McpProject | None:
+    async def trust(
+        self, sha256: str, *, trusted: bool = True, chat_id: str | None = None
+    ) -> McpProject | None:
         """Decide whether exactly the content with that hash is used; 409 when it is another one by now."""
-        return _project(await self._api.post(_PROJECT, {"sha256": sha256, "trusted": trusted}))
+        body = {"sha256": sha256, "trusted": trusted, **_of(chat_id)}
+        return _project(await self._api.post(_PROJECT, body))
+
+
+def _of(chat_id: str | None) -> dict[str, str]:
+    return {"chat_id": chat_id} if chat_id is not None else {}
 
 
 def _server(reply: Mapping[str, Any]) -> McpServer:

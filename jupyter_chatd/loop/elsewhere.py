@@ -62,6 +62,7 @@ class Elsewhere:
             self._mcp.find_tools(
                 chosen if with_servers else None,
                 agent if with_project else None,
+                workspace_id=chat.workspace_id,
                 in_plan_mode=in_plan_mode,
                 only_chosen=only_chosen,
             ),

@@ -58,6 +58,8 @@ class McpServerConfig:
     """Stdio: added to the allow-listed environment."""
     cwd: str | None = None
     """Stdio: an absolute folder; `None` for the one that commands start in."""
+    workspace_id: str | None = None
+    """Stdio: the workspace whose agent starts the program; `None` for beside this server."""
     url: str | None = field(default=None, repr=False)
     """HTTP: may hold a key in its query."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)

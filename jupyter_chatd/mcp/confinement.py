@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 
+from ..workspace.child import require_program
 from ..workspace.sandbox import Sandbox, SandboxError
 from .config import McpServerConfig
 from .errors import Failure, ServerUnavailableError
@@ -41,7 +40,7 @@ class Confinement:
         argv = [config.command, *config.args]
         if self._is_exempt(config):
             return argv
-        _require_program(config.command, work_dir, env)
+        require_program(config.command, folder=work_dir, env=env)
         try:
             return self._sandbox.wrap(argv, work_dir=work_dir)
         except SandboxError as error:
@@ -51,10 +50,3 @@ class Confinement:
 
     def _is_exempt(self, config: McpServerConfig) -> bool:
         return config.slug in self._exempt and not is_of_project(config)
-
-
-def _require_program(command: str, work_dir: str, env: Mapping[str, str]) -> None:
-    """The sandbox starts whatever is in it: what is missing would end like a program that fails."""
-    place = os.path.join(work_dir, command) if "/" in command else command
-    if shutil.which(place, path=env.get("PATH", os.defpath)) is None:
-        raise FileNotFoundError(place)

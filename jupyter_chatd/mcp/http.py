@@ -14,7 +14,7 @@ from mcp.client import Transport
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
-from .child import MESSAGE_BYTES
+from ..workspace.child import MESSAGE_BYTES
 from .config import McpServerConfig
 from .config import Transport as Kind
 from .errors import Failure

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .child import Children
+from ..workspace.protocol import WorkspaceAgent, WorkspaceUnavailableError
 from .config import McpServerConfig, Transport
 from .confinement import Confinement
 from .errors import Failure, ServerUnavailableError
 from .offer import ServerTool, offered_tools
+from .programs import LocalPrograms, Programs, WorkspacePrograms
 from .redact import Redactor
 from .status import ServerState, ServerStatus, status_of
 from .tool import McpTool
@@ -37,6 +38,10 @@ FORBIDDEN = Failure(reason="The policy of this server does not allow this MCP se
 STOPPING = Failure(reason="The Jupyter server is stopping")
 
 log = logging.getLogger(__name__)
+
+
+def _no_workspaces(_workspace_id: str) -> WorkspaceAgent:
+    raise WorkspaceUnavailableError("There are no workspaces here.")
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class McpManager:
         state_folder: The private folder in which running programs are noted; the workspace agent sweeps it.
         directory: Where stdio servers start when their config names no folder.
         confinement: Which stdio servers run in a sandbox; `None` for none.
+        agent_in: Returns the agent of a workspace, which starts what that brings along.
         allows: Whether a server may be used now; asked before every use.
         retry_after_s: How long after a failed connection nobody waits for it.
         idle_limit_s: When an unused connection is closed.
@@ -73,6 +79,7 @@ class McpManager:
         state_folder: Path,
         directory: str,
         confinement: Confinement | None = None,
+        agent_in: Callable[[str], WorkspaceAgent] = _no_workspaces,
         allows: Callable[[McpServerConfig], bool] = lambda _config: True,
         retry_after_s: float = RETRY_AFTER,
         idle_limit_s: float = IDLE_LIMIT,
@@ -81,13 +88,14 @@ class McpManager:
         self._state_folder = state_folder
         self._directory = directory
         self._confinement = confinement
+        self._agent_in = agent_in
         self._allows = allows
         self._retry_after_s = retry_after_s
         self._idle_limit_s = idle_limit_s
         self._servers: dict[str, _Server] = {}
         self._live: set[Connection] = set()
         """Every connection that has not ended, those that were replaced included."""
-        self._children: Children | None = None
+        self._local: LocalPrograms | None = None
         self._is_closed = False
 
     async def connect(self, configs: Sequence[McpServerConfig]) -> tuple[McpTool, ...]:
@@ -147,8 +155,8 @@ class McpManager:
         self._is_closed = True
         await asyncio.gather(*(connection.aclose() for connection in tuple(self._live)))
         self._servers.clear()
-        if self._children is not None:
-            await self._children.aclose()
+        if self._local is not None:
+            await self._local.aclose()
 
     async def _find_tools(self, server: _Server) -> tuple[ServerTool, ...] | None:
         """Return the tools of a server, `None` when it cannot be used."""
@@ -247,19 +255,22 @@ class McpManager:
             return lambda _on_end: HttpLink(config)
         from .stdio import StdioLink
 
-        children = self._get_children()
+        programs = self._programs_of(config)
         redactor = Redactor(config)
-        return lambda on_end: StdioLink(config, children, redactor=redactor, on_end=on_end)
+        return lambda on_end: StdioLink(config, programs, redactor=redactor, on_end=on_end)
 
-    def _get_children(self) -> Children:
-        if self._children is None:
-            self._children = Children(
+    def _programs_of(self, config: McpServerConfig) -> Programs:
+        workspace_id = config.workspace_id
+        if workspace_id is not None:
+            return WorkspacePrograms(lambda: self._agent_in(workspace_id))
+        if self._local is None:
+            self._local = LocalPrograms(
                 env=self._env,
                 state_folder=self._state_folder,
                 directory=self._directory,
                 confinement=self._confinement,
             )
-        return self._children
+        return self._local
 
     def _note_end(self, connection: Connection, failure: Failure | None) -> None:
         self._live.discard(connection)

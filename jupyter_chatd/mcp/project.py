@@ -88,10 +88,13 @@ def is_of_project(config: McpServerConfig) -> bool:
     return config.id.startswith(_ID_PREFIX)
 
 
-def parse_project(path: str, data: bytes, *, env: Mapping[str, str]) -> ProjectFile:
+def parse_project(
+    path: str, data: bytes, *, env: Mapping[str, str], workspace_id: str | None = None
+) -> ProjectFile:
     """Return what the file at *path* says; everything wrong with it is in `problem` fields.
 
     Args:
+        workspace_id: The workspace that it lies in, whose agent starts its programs; `None` for this server.
         env: The variables that `${NAME}` and `${NAME:-default}` may take values from: those that every
             command sees, never the server's own environment.
     """
@@ -106,7 +109,18 @@ def parse_project(path: str, data: bytes, *, env: Mapping[str, str]) -> ProjectF
         return ProjectFile(path=path, sha256=sha256, problem=f"The file has more than {SERVERS} servers.")
     slugs = _slugs(file.servers)
     servers = (_server(path, name, next(slugs), entry, env) for name, entry in file.servers.items())
-    return ProjectFile(path=path, sha256=sha256, servers=tuple(servers))
+    placed = (_placed(server, workspace_id) for server in servers)
+    return ProjectFile(path=path, sha256=sha256, servers=tuple(placed))
+
+
+def _placed(server: ProjectServer, workspace_id: str | None) -> ProjectServer:
+    """Return the server as that workspace has it: one of the same path elsewhere is another."""
+    config = server.config
+    if config is None or workspace_id is None:
+        return server
+    program_of = workspace_id if config.transport is Transport.STDIO else None
+    own_id = _config_id(f"{workspace_id}:{config.id}", server.name)
+    return replace(server, config=replace(config, id=own_id, workspace_id=program_of))
 
 
 def _server(path: str, name: str, slug: str, raw: object, env: Mapping[str, str]) -> ProjectServer:

@@ -50,7 +50,7 @@ class Project:
 class ProjectServers:
     """Reads project files. Holds nothing: each turn looks anew. Lives as long as the extension.
 
-    Programs start on the machine of the Jupyter server, so this is for workspaces whose folder is there.
+    Programs of a workspace's file are started by the agent of that workspace.
 
     Args:
         env: The variables that a project file may use: the scrubbed environment.
@@ -60,8 +60,11 @@ class ProjectServers:
         self._trust = trust
         self._env = env
 
-    async def find(self, agent: WorkspaceAgent) -> Project | None:
+    async def find(self, agent: WorkspaceAgent, *, workspace_id: str | None = None) -> Project | None:
         """Return the project file of the working folder, `None` when there is none. Links do not count.
+
+        Args:
+            workspace_id: Whose agent that is; `None` for this server's own.
 
         Raises:
             WorkspaceError: it cannot be read.
@@ -72,10 +75,12 @@ class ProjectServers:
             return None
         path = posixpath.join(directory, FILE_NAME)
         contents = await agent.read_bytes(path, limit_bytes=FILE_BYTES + 1, inside=directory)
-        file = parse_project(path, contents.data, env=self._env)
-        return Project(file=file, trusted=await self._decision(file))
+        file = parse_project(path, contents.data, env=self._env, workspace_id=workspace_id)
+        return Project(file=file, trusted=await self._decision(file, workspace_id))
 
-    async def decide(self, agent: WorkspaceAgent, *, sha256: str, trusted: bool) -> Project:
+    async def decide(
+        self, agent: WorkspaceAgent, *, sha256: str, trusted: bool, workspace_id: str | None = None
+    ) -> Project:
         """Remember what the user decided about the file with that hash, and return the project.
 
         Raises:
@@ -83,19 +88,24 @@ class ProjectServers:
             WorkspaceError: it cannot be read.
             PrivateFileError: the decision cannot be stored.
         """
-        project = await self.find(agent)
+        project = await self.find(agent, workspace_id=workspace_id)
         if project is None or project.file.sha256 != sha256:
             raise ConflictError(
                 f"{FILE_NAME} is no longer what you were shown. Look at it again, then decide.",
                 state="changed",
                 transition="trust",
             )
-        await self._trust.set(project.file.path, sha256, trusted=trusted)
+        await self._trust.set(_place(project.file, workspace_id), sha256, trusted=trusted)
         return Project(file=project.file, trusted=trusted)
 
-    async def _decision(self, file: ProjectFile) -> bool | None:
+    async def _decision(self, file: ProjectFile, workspace_id: str | None) -> bool | None:
         try:
-            return await self._trust.find(file.path, file.sha256)
+            return await self._trust.find(_place(file, workspace_id), file.sha256)
         except PrivateFileError as error:  # then nothing is trusted
             log.warning("Project files are not trusted: %s", error)
             return None
+
+
+def _place(file: ProjectFile, workspace_id: str | None) -> str:
+    """What a decision is about: the same path in a workspace is another file."""
+    return file.path if workspace_id is None else f"{workspace_id}:{file.path}"

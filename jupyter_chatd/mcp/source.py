@@ -50,6 +50,7 @@ class McpSource:
         chosen: Collection[str] | None,
         agent: WorkspaceAgent | None,
         *,
+        workspace_id: str | None = None,
         in_plan_mode: bool = False,
         only_chosen: bool = False,
     ) -> tuple[McpTool, ...]:
@@ -58,11 +59,12 @@ class McpSource:
         Args:
             chosen: Ids of the servers that the chat chose; `None` when it may not have any that were set up.
             agent: Of the chat's workspace; `None` when it may not have those that the workspace names.
+            workspace_id: Whose agent that is; `None` for this server's own.
             only_chosen: It has no servers besides, though they are forced on all others.
         """
         stored, project = await asyncio.gather(
             _nothing() if chosen is None else self._find_stored(),
-            _nothing() if in_plan_mode or agent is None else self._find_project(agent),
+            _nothing() if in_plan_mode or agent is None else self._find_project(agent, workspace_id),
         )
         return await self.manager.connect(
             [
@@ -78,10 +80,12 @@ class McpSource:
             log.warning("The MCP servers that were set up are left out: %s", error)
             return ()
 
-    async def _find_project(self, agent: WorkspaceAgent) -> Sequence[McpServerConfig]:
+    async def _find_project(
+        self, agent: WorkspaceAgent, workspace_id: str | None
+    ) -> Sequence[McpServerConfig]:
         try:
             async with asyncio.timeout(self._project_timeout_s):
-                project = await self.projects.find(agent)
+                project = await self.projects.find(agent, workspace_id=workspace_id)
         except (TimeoutError, WorkspaceError) as error:
             log.warning("The MCP servers of a project file are left out: %r", error)
             return ()

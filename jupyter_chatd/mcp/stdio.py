@@ -17,9 +17,10 @@ from mcp.client import Transport
 from mcp.shared.message import SessionMessage
 from mcp.types.jsonrpc import jsonrpc_message_adapter
 
-from .child import MESSAGE_BYTES, Child, Children, MessageTooLongError
+from ..workspace.child import MESSAGE_BYTES, MessageTooLongError
 from .config import McpServerConfig
 from .errors import Failure
+from .programs import Program, Programs
 from .redact import Redactor
 
 ToSession = MemoryObjectSendStream[SessionMessage | Exception]
@@ -38,13 +39,13 @@ class StdioLink:
     """
 
     def __init__(
-        self, config: McpServerConfig, children: Children, *, redactor: Redactor, on_end: Callable[[], None]
+        self, config: McpServerConfig, programs: Programs, *, redactor: Redactor, on_end: Callable[[], None]
     ) -> None:
         self._config = config
-        self._children = children
+        self._programs = programs
         self._redactor = redactor
         self._on_end = on_end
-        self._child: Child | None = None
+        self._program: Program | None = None
         self._was_too_long = False
         self._is_chatty = False
 
@@ -56,43 +57,43 @@ class StdioLink:
         """Say how the program ended, when it did."""
         if self._was_too_long:
             return Failure(reason=f"The server sent a message of more than {MESSAGE_BYTES} bytes")
-        child = self._child
-        if child is None or not child.exited.is_set():
+        program = self._program
+        if program is None or not program.has_exited:
             return None
         return Failure(
-            reason=f"The server's program ended ({_manner(child.exit_code)})",
-            detail=self._redactor.hide(child.last_words),
+            reason=f"The server's program ended ({_manner(program.exit_code)})",
+            detail=self._redactor.hide(program.last_words),
         )
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[tuple[Incoming, Outgoing]]:
-        child = self._child = await self._start()
+        program = self._program = await self._start()
         to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read, child, to_session)
-                tasks.start_soon(self._write, child, from_session)
+                tasks.start_soon(self._read, program, to_session)
+                tasks.start_soon(self._write, program, from_session)
                 yield incoming, outgoing
                 tasks.cancel_scope.cancel()
         finally:
             for stream in (to_session, incoming, outgoing, from_session):
                 stream.close()
             with anyio.CancelScope(shield=True):
-                await self._children.end(child)
+                await self._programs.end(program)
 
-    async def _start(self) -> Child:
+    async def _start(self) -> Program:
         """Start the program, which takes milliseconds. Cut in the middle it would be lost, and run on."""
-        child: Child | None = None
+        program: Program | None = None
         with anyio.CancelScope(shield=True):
-            child = await self._children.start(self._config)
-        assert child is not None
-        return child
+            program = await self._programs.start(self._config)
+        assert program is not None
+        return program
 
-    async def _read(self, child: Child, to_session: ToSession) -> None:
+    async def _read(self, program: Program, to_session: ToSession) -> None:
         async with to_session:
             try:
-                while line := await child.read_line():
+                while line := await program.read_line():
                     await self._pass_on(line, to_session)
             except MessageTooLongError:
                 self._was_too_long = True
@@ -110,12 +111,12 @@ class StdioLink:
             return
         await to_session.send(SessionMessage(message))
 
-    async def _write(self, child: Child, from_session: FromSession) -> None:
+    async def _write(self, program: Program, from_session: FromSession) -> None:
         async with from_session:
             try:
                 async for message in from_session:
                     line = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    await child.write(line.encode() + b"\n")
+                    await program.write(line.encode() + b"\n")
             except ConnectionError:
                 log.debug("MCP server %s does not read any more", self._config.slug)
         self._on_end()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from .kernels.protocol import Kernels
+    from .piped import PipedPrograms
 
 PROTOCOL_VERSION = 1
 
@@ -201,6 +202,11 @@ class WorkspaceAgent(Protocol):
     @property
     def kernels(self) -> Kernels:
         """What runs code that keeps its variables."""
+        ...
+
+    @property
+    def piped(self) -> PipedPrograms:
+        """What runs programs that are spoken with over their pipes."""
         ...
 
     async def instructions(self) -> Sequence[InstructionFile]:

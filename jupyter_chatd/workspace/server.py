@@ -8,10 +8,12 @@ import platform
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from . import environment, ledger, search
+from .child import Children
 from .files import Files
 from .guard import Guard, WriteGuard
 from .instructions import find_instructions
@@ -19,6 +21,7 @@ from .kernels import launch
 from .kernels.service import KernelService
 from .ledger import Ledger
 from .limits import AgentLimits
+from .piped import PipedService
 from .processes import ProcessTable
 from .protocol import (
     FileBytes,
@@ -58,6 +61,7 @@ class ServerAgent:
         extra_env_names: Variables that commands see besides the built-in allow-list; never one that looks
             secret.
         sandbox: What commands may do; the protected places are empty for them.
+        piped_sandbox: Whether piped programs must be confined in the same way.
         limits: Every number.
     """
 
@@ -71,6 +75,7 @@ class ServerAgent:
         protected: Sequence[str | os.PathLike[str]] = (),
         extra_env_names: Iterable[str] = (),
         sandbox: SandboxSettings = _UNCONFINED,
+        piped_sandbox: SandboxPolicy = SandboxPolicy.OFF,
         limits: AgentLimits = _LIMITS,
     ) -> None:
         self._directory = os.path.abspath(directory)
@@ -82,9 +87,10 @@ class ServerAgent:
         self._own_files = Files(Guard([]), limits.files)
         self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="jupyter_chatd files")
         env = environment.scrubbed(os.environ, extra_names=extra_env_names)
-        self._sandbox = Sandbox(
-            sandbox, directory=self._directory, hidden=[*protected, self._state_folder], env=env
-        )
+        hidden = [*protected, self._state_folder]
+        self._sandbox = Sandbox(sandbox, directory=self._directory, hidden=hidden, env=env)
+        of_piped = replace(sandbox, policy=piped_sandbox)
+        piped = Sandbox(of_piped, directory=self._directory, hidden=hidden, env=env)
         refused = [*protected, *sandbox.private, self._state_folder]
         self._guard = Guard(refused)
         writing = WriteGuard(refused, is_fixed=self._sandbox.is_fixed)
@@ -100,6 +106,11 @@ class ServerAgent:
             output_limits=limits.output,
         )
 
+        self._piped = PipedService(
+            lambda: Children(env=env, state_folder=self._state_folder, directory=self._work_dir(None)),
+            wrap=lambda argv, folder: piped.wrap(argv, work_dir=folder),
+        )
+
     def _table(self, env: Mapping[str, str]) -> ProcessTable:
         return ProcessTable(
             env=env,
@@ -113,6 +124,11 @@ class ServerAgent:
     def kernels(self) -> KernelService:
         """The kernels that chats run code in."""
         return self._kernels
+
+    @property
+    def piped(self) -> PipedService:
+        """What runs programs that are spoken with over their pipes."""
+        return self._piped
 
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
@@ -197,7 +213,7 @@ class ServerAgent:
     async def aclose(self) -> None:
         """Kill everything it started. May be called twice."""
         self._closed = True
-        await asyncio.gather(self._processes.aclose(), self._kernels.aclose())
+        await asyncio.gather(self._processes.aclose(), self._kernels.aclose(), self._piped.aclose())
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, spec: ProcessSpec) -> tuple[str, list[str]]:

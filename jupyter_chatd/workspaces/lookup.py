@@ -26,6 +26,7 @@ from ..workspace.protocol import (
 )
 from .kernels import KernelsOfChat
 from .manager import WorkspaceManager
+from .piped import PipedOfChat
 from .provisioner import ConnectedAgent
 from .values import Phase, Standing
 
@@ -62,7 +63,11 @@ class AgentLookup:
 
     def agent_of(self, chat: Chat) -> WorkspaceAgent:
         """Return what the chat's tools act through; whether it answers shows with the first call."""
-        return self._own if chat.workspace_id is None else WorkspaceOfChat(self, chat.workspace_id)
+        return self._own if chat.workspace_id is None else self.agent_in(chat.workspace_id)
+
+    def agent_in(self, workspace_id: str) -> WorkspaceAgent:
+        """Return the agent of a workspace; whether it answers shows with the first call."""
+        return WorkspaceOfChat(self, workspace_id)
 
     async def connect(self, workspace_id: str, *, stale: WorkspaceAgent | None = None) -> ConnectedAgent:
         """Return the agent of the latest build.
@@ -164,6 +169,11 @@ class WorkspaceOfChat:
     def kernels(self) -> KernelsOfChat:
         """The kernels of the workspace."""
         return KernelsOfChat(self)
+
+    @property
+    def piped(self) -> PipedOfChat:
+        """The piped programs of the workspace."""
+        return PipedOfChat(self)
 
     async def connected(self) -> WorkspaceAgent:
         """Return the agent of now, for what cannot be asked twice."""

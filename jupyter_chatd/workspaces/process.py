@@ -28,7 +28,7 @@ from ..workspace.agent.settings import IDLE_LIMIT, SOCKET, AgentSettings
 from ..workspace.guard import Guard
 from ..workspace.limits import AgentLimits
 from ..workspace.protocol import WorkspaceUnavailableError
-from ..workspace.sandbox import SandboxSettings
+from ..workspace.sandbox import SandboxPolicy, SandboxSettings
 from .files import fill
 from .provisioner import ProvisionError, Say
 from .values import AgentAddress, Template, Workspace
@@ -51,6 +51,8 @@ class ProcessSettings:
     config_folder: Path | None = None
     extra_env_names: tuple[str, ...] = ()
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    piped_sandbox: SandboxPolicy = SandboxPolicy.OFF
+    """Of MCP servers that a project brings along."""
     limits: AgentLimits = field(default_factory=AgentLimits)
     idle_limit_s: float = IDLE_LIMIT
     undumpable: bool = True
@@ -128,6 +130,7 @@ class ProcessProvisioner:
             protected=(*settings.protected, settings.agents),
             extra_env_names=settings.extra_env_names,
             sandbox=settings.sandbox,
+            piped_sandbox=settings.piped_sandbox,
             limits=settings.limits,
             startup_script=script,
             idle_limit_s=settings.idle_limit_s,

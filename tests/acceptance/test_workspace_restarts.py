@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from servers import JupyterServer
+from servers import ROOT, JupyterServer
 
 from .chats import PATIENCE, Chats, eventually
+from .test_cli import Terminal
 from .test_workspaces import agent_of, is_alive
 
 
@@ -138,14 +141,14 @@ def test_w1_an_agent_that_dies_during_a_call_leaves_nothing_running(desk: Desk) 
 
 
 def sleeping(nap: str) -> list[Path]:
-    return [file for file in Path("/proc").glob("[0-9]*/cmdline") if nap in words_of(file)]
+    return [file for file in Path("/proc").glob("[0-9]*/cmdline") if nap in _text(file).split("\0")]
 
 
-def words_of(file: Path) -> list[str]:
+def _text(file: Path) -> str:
     try:
-        return file.read_text().split("\0")
-    except (OSError, UnicodeDecodeError):
-        return []
+        return file.read_text("utf-8", "replace")
+    except OSError:  # it has ended meanwhile
+        return ""
 
 
 def test_w2_a_clone_that_fails_leaves_the_chat_a_workspace_that_says_so(desk: Desk) -> None:
@@ -154,3 +157,38 @@ def test_w2_a_clone_that_fails_leaves_the_chat_a_workspace_that_says_so(desk: De
     assert desk.row()["status"] == "broken"
     assert not desk.folder.exists()
     assert "could not be started" in desk.ask("run ls")["error"]
+
+
+def test_w1_servers_of_a_project_run_in_its_workspace_and_come_back_with_it(
+    desk: Desk, shared_server: JupyterServer
+) -> None:
+    """Once their file is trusted, for the workspace of this chat; the agent has them, not the server."""
+    desk.create()
+    write_project(desk.folder)
+    desk.ask("call old__echo with {}")
+    assert programs_of(agent_of(desk.dirs)) == []
+    terminal = Terminal(shared_server.dirs, shared_server.dirs.work)
+    trusted = terminal.run("mcp", "trust", "--yes", "--chat", desk.chat_id)
+    assert trusted.stdout.endswith("It is trusted.\n"), trusted.stderr
+    assert desk.ask('call old__echo with {"a": 1}') == {"a": 1}
+    (before,) = programs_of(agent_of(desk.dirs))
+    desk.build("stop")
+    assert not is_alive(before)
+    desk.build("start")
+    assert desk.ask('call old__echo with {"a": 2}') == {"a": 2}
+    assert before not in programs_of(agent_of(desk.dirs))
+
+
+def write_project(folder: Path) -> None:
+    program = ROOT / "tests" / "fakes" / "mcp_old_server.py"
+    entry = {"command": sys.executable, "args": ["-P", str(program)]}
+    (folder / ".mcp.json").write_text(json.dumps({"mcpServers": {"old": entry}}))
+
+
+def programs_of(agent: int) -> list[int]:
+    """The MCP servers that the agent with that process has started."""
+    return [
+        int(stat.parent.name)
+        for stat in Path("/proc").glob("[0-9]*/stat")
+        if f") S {agent} " in _text(stat) and "mcp_old_server" in _text(stat.with_name("cmdline"))
+    ]

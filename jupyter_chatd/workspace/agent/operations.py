@@ -19,6 +19,7 @@ from ..edits import EditError
 from ..file_errors import FileMissingError
 from ..guard import ProtectedPathError
 from ..kernels.protocol import KernelBusyError, KernelStartError, NoKernelError
+from ..piped import PipedError
 from ..protocol import (
     FileBytes,
     FileEdits,
@@ -337,6 +338,7 @@ _PLAIN: dict[str, type[WorkspaceError]] = {
         KernelBusyError,
         KernelStartError,
         NoKernelError,
+        PipedError,
     )
 }
 _OF_PATH: dict[str, type[FileMissingError] | type[ProtectedPathError]] = {

@@ -55,6 +55,7 @@ def make_agent(settings: AgentSettings) -> ServerAgent:
         protected=[*settings.protected, settings.folder],
         extra_env_names=[*settings.extra_env_names, MARK_VARIABLE],
         sandbox=settings.sandbox,
+        piped_sandbox=settings.piped_sandbox,
         limits=settings.limits,
     )
 

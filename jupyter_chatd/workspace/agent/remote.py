@@ -31,7 +31,9 @@ from ..protocol import (
 )
 from . import operations as ops
 from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS
+from .piped_operations import PIPED_OPERATIONS
 from .remote_kernels import RemoteKernels
+from .remote_piped import RemotePiped
 
 if TYPE_CHECKING:
     import ssl
@@ -106,7 +108,10 @@ class RemoteAgent:
         self._wait_piece_s = wait_piece_s
         base = httpx.URL(url.rstrip("/") + ops.PREFIX + "/")
         routes = (ops.HELLO, ops.SHUTDOWN, ops.FOLLOW, FOLLOW_CODE)
-        self._urls = {name: base.join(name) for name in (*routes, *ops.OPERATIONS, *KERNEL_OPERATIONS)}
+        self._urls = {
+            name: base.join(name)
+            for name in (*routes, *ops.OPERATIONS, *KERNEL_OPERATIONS, *PIPED_OPERATIONS)
+        }
         self._headers = [
             ("Host", base.netloc.decode("ascii")),
             ("Authorization", f"token {token}"),
@@ -117,6 +122,10 @@ class RemoteAgent:
             lambda operation, question, limit_s: self._ask(operation, question, limit_s=limit_s),
             self._follow,
             wait_piece_s=wait_piece_s,
+        )
+
+        self._piped = RemotePiped(
+            lambda operation, question, limit_s: self._ask(operation, question, limit_s=limit_s)
         )
 
     # The program
@@ -150,6 +159,11 @@ class RemoteAgent:
     def kernels(self) -> RemoteKernels:
         """The kernels that chats run code in."""
         return self._kernels
+
+    @property
+    def piped(self) -> RemotePiped:
+        """What runs programs that are spoken with over their pipes."""
+        return self._piped
 
     async def instructions(self) -> Sequence[InstructionFile]:
         """AGENTS.md of the working folder, if any."""

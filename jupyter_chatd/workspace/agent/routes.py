@@ -32,10 +32,11 @@ from .operations import (
     Refusal,
     refusal_of,
 )
+from .piped_operations import PIPED_OPERATIONS
 
 MAX_BODY = 128 * 1024 * 1024  # bytes: the largest edit there can be, and its escapes
 
-_OPERATIONS = {**OPERATIONS, **KERNEL_OPERATIONS}
+_OPERATIONS = {**OPERATIONS, **KERNEL_OPERATIONS, **PIPED_OPERATIONS}
 
 T = TypeVar("T")
 

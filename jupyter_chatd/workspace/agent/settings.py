@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..limits import AgentLimits
-from ..sandbox import SandboxSettings
+from ..sandbox import SandboxPolicy, SandboxSettings
 
 SOCKET = "s"
 """The socket's name in the agent's folder; short, because the path has few bytes to live in."""
@@ -33,6 +33,8 @@ class AgentSettings:
     protected: tuple[Path, ...] = ()
     extra_env_names: tuple[str, ...] = ()
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    piped_sandbox: SandboxPolicy = SandboxPolicy.OFF
+    """Of MCP servers that a project brings along."""
     limits: AgentLimits = field(default_factory=AgentLimits)
     startup_script: str | None = None
     startup_limit_s: float = STARTUP_LIMIT

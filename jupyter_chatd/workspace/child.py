@@ -1,7 +1,7 @@
-"""The programs of stdio servers: started with a scrubbed environment, ended with all that they started.
+"""Programs that are spoken with over their pipes: started scrubbed, ended with all that they started.
 
 Each leads a session of its own. The warden ends it when this process dies, the ledger tells the next server
-when the warden died too; see `workspace/DECISIONS.md`, "children die with the server".
+when the warden died too; see DECISIONS.md, "children die with the server".
 """
 
 from __future__ import annotations
@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from ..workspace.environment import PROCESS_ID_VARIABLE
-from ..workspace.group import ProcessGroup
-from ..workspace.ledger import Ledger
-from ..workspace.warden import Warden
-from .config import McpServerConfig
-from .confinement import Confinement
-from .errors import Failure, ServerUnavailableError
+from .environment import PROCESS_ID_VARIABLE
+from .group import ProcessGroup
+from .ledger import Ledger
+from .warden import Warden
 
 MESSAGE_BYTES = 8 * 1024 * 1024
-"""Of one message; a server that sends a longer one is ended."""
+"""Of one line; a program that writes a longer one is ended."""
 
 _STDERR_BYTES = 2048  # kept, from the end
 _EXIT_GRACE = 1.0  # seconds from the end of its input to SIGTERM
@@ -34,8 +33,17 @@ _DRAIN = 0.2  # seconds after the exit in which its last output is still read
 log = logging.getLogger(__name__)
 
 
+Wrap: TypeAlias = Callable[[str, Mapping[str, str]], Sequence[str]]
+"""Returns a command line, given the folder and the environment that it is run with. May block; raises
+`FileNotFoundError` when there is no such program."""
+
+
 class MessageTooLongError(Exception):
-    """A server sent more than `MESSAGE_BYTES` without a line end."""
+    """A program wrote more than `MESSAGE_BYTES` without a line end."""
+
+
+class ChildError(Exception):
+    """A program could not be started; the text says why."""
 
 
 class Child(asyncio.SubprocessProtocol):
@@ -52,6 +60,11 @@ class Child(asyncio.SubprocessProtocol):
         self._is_open = True
         self._can_write = asyncio.Event()
         self._can_write.set()
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether it has ended."""
+        return self.exited.is_set()
 
     @property
     def exit_code(self) -> int | None:
@@ -139,65 +152,55 @@ class Child(asyncio.SubprocessProtocol):
 
 
 class Children:
-    """Starts and ends the programs of all servers. Lives as long as the manager.
+    """Starts and ends programs that are spoken with over their pipes. Lives on one event loop.
 
     Args:
         env: What every program sees: the scrubbed environment.
         state_folder: The private folder of the ledger, which the workspace's agent sweeps at its start.
-        directory: Where a program starts when its config names no folder.
-        confinement: Which programs run in a sandbox; `None` for none.
+        directory: Where a program starts when nobody names a folder.
     """
 
-    def __init__(
-        self,
-        *,
-        env: Mapping[str, str],
-        state_folder: Path,
-        directory: str,
-        confinement: Confinement | None = None,
-    ) -> None:
+    def __init__(self, *, env: Mapping[str, str], state_folder: Path, directory: str) -> None:
         self._env = dict(env)
         self._directory = directory
-        self._confinement = confinement
         self._warden = Warden(self._env)
         self._ledger = Ledger(state_folder)
         self._starting = asyncio.Lock()
 
-    async def start(self, config: McpServerConfig) -> Child:
-        """Start the program of a stdio server.
+    async def start(self, wrap: Wrap, *, command: str, folder: str | None, env: Mapping[str, str]) -> Child:
+        """Start a program.
+
+        Args:
+            wrap: Makes the command line.
+            command: What error messages call it.
+            folder: Where it starts; `None` for where all do.
+            env: Added to what every program sees.
 
         Raises:
-            ServerUnavailableError: it could not be started.
+            ChildError: it could not be started.
         """
-        assert config.command is not None
         process_id = str(uuid.uuid4())
-        folder = config.cwd or self._directory
+        folder = folder or self._directory
         if not await asyncio.to_thread(os.path.isdir, folder):
-            raise _not_started(f"its folder {folder} does not exist; change cwd")
-        env = {**self._env, **config.env, PROCESS_ID_VARIABLE: process_id}
+            raise ChildError(f"its folder {folder} does not exist; change cwd")
+        whole_env = {**self._env, **env, PROCESS_ID_VARIABLE: process_id}
         # One after another: each start takes a millisecond or two of the event loop.
         async with self._starting:
             try:
                 _, child = await asyncio.get_running_loop().subprocess_exec(
                     Child,
-                    *await self._argv(config, folder, env),
+                    *await asyncio.to_thread(wrap, folder, whole_env),
                     cwd=folder,
-                    env=env,
+                    env=whole_env,
                     start_new_session=True,
                 )
             except FileNotFoundError:
-                raise _not_started(f"there is no program {config.command!r}; is it on the PATH?") from None
+                raise ChildError(f"there is no program {command!r}; is it on the PATH?") from None
             except (OSError, ValueError) as error:
-                raise _not_started(f"the system refuses it ({type(error).__name__}: {error})") from None
+                raise ChildError(f"the system refuses it ({type(error).__name__}: {error})") from None
         self._ledger.add(child.group.id, process_id)
         self._warden.add(child.group.id)
         return child
-
-    async def _argv(self, config: McpServerConfig, folder: str, env: Mapping[str, str]) -> Sequence[str]:
-        assert config.command is not None
-        if self._confinement is None:
-            return [config.command, *config.args]
-        return await asyncio.to_thread(self._confinement.argv, config, work_dir=folder, env=env)
 
     async def end(self, child: Child) -> None:
         """Close its input, wait a moment, then end the whole session of the program."""
@@ -211,7 +214,7 @@ class Children:
             self._warden.drop(child.group.id)
             self._ledger.drop(child.group.id)
         else:
-            log.error("The MCP server with process %d could not be ended", child.group.id)
+            log.error("The program with process %d could not be ended", child.group.id)
         child.transport.close()
 
     async def aclose(self) -> None:
@@ -220,5 +223,12 @@ class Children:
         self._ledger.close()
 
 
-def _not_started(why: str) -> ServerUnavailableError:
-    return ServerUnavailableError(Failure(reason=f"The server could not be started: {why}"))
+def require_program(command: str, *, folder: str, env: Mapping[str, str]) -> None:
+    """Make sure that it is there: a sandbox without its program would end like a program that fails.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    place = os.path.join(folder, command) if "/" in command else command
+    if shutil.which(place, path=env.get("PATH", os.defpath)) is None:
+        raise FileNotFoundError(place)
