@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from acceptance.hub import UserServer, why_no_hub
+from hub_agent import hub_server
 
 from jupyter_chatd.messages import CallKey
 from jupyter_chatd.tools.protocol import ToolContext, ToolOutput
 from jupyter_chatd.tools.registry import Toolbox, builtin_tools
 from jupyter_chatd.workspace.protocol import WorkspaceAgent
 
-from .places import OwnPlace, Place, SharedPlace, process_place, tidy
+from .places import HubPlace, OwnPlace, Place, ProcessPlace, process_place, tidy
 
 Call = Callable[..., Awaitable[ToolOutput]]
 
-SHARED: dict[str, Callable[[Path], AbstractContextManager[SharedPlace]]] = {"process": process_place}
+KINDS = [
+    "server",
+    "process",
+    pytest.param(
+        "hub",
+        marks=[
+            pytest.mark.slow,
+            pytest.mark.skipif(why_no_hub() is not None, reason=str(why_no_hub())),
+        ],
+    ),
+]
 
 
 @pytest.fixture(scope="session")
-def shared_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], SharedPlace]]:
-    """Returns the place of a kind, which is started when the first test wants it."""
-    with ExitStack() as stack:
-        started: dict[str, SharedPlace] = {}
-
-        def get(kind: str) -> SharedPlace:
-            if kind not in started:
-                started[kind] = stack.enter_context(SHARED[kind](tmp_path_factory.mktemp(kind)))
-            return started[kind]
-
-        yield get
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessPlace]:
+    """An agent in a program of its own, for all tests."""
+    with process_place(tmp_path_factory.mktemp("process")) as place:
+        yield place
 
 
-@pytest.fixture(params=["server", *SHARED])
-def place(
-    request: pytest.FixtureRequest, shared_places: Callable[[str], SharedPlace], tmp_path: Path
-) -> Place:
-    """Where the tools of a test act: one test after the other for each kind of workspaces."""
-    if request.param != "server":
-        return shared_places(request.param)
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserServer]:
+    """A named server of a real hub, for all tests."""
+    with hub_server(tmp_path_factory.mktemp("hub")) as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where the tools of a test act: the same tests for each kind of workspaces."""
+    if request.param == "process":
+        return request.getfixturevalue("process")
     folder = tmp_path / "work"
     folder.mkdir()
+    if request.param == "hub":
+        return HubPlace(folder=folder, protected=tmp_path / "state", server=request.getfixturevalue("hub"))
     return OwnPlace(folder=folder, protected=tmp_path / "state")
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from acceptance.hub import UserServer
+from hub_agent import agent_in
 from workspace.hosting import end
 
 from jupyter_chatd.workspace.agent.launch import start_program
@@ -62,24 +64,37 @@ class OwnPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharedPlace:
-    """Of a kind whose agent is somewhere else, and lives as long as the tests."""
+class ProcessPlace:
+    """Of the kind `process`: a program, which lives as long as the tests."""
 
     folder: Path
     protected: Path
-    url: str
     token: str
-    socket_path: str | None = None
+    socket_path: str
 
     @asynccontextmanager
     async def agent(self) -> AsyncIterator[WorkspaceAgent]:
-        agent = RemoteAgent(self.url, token=self.token, socket_path=self.socket_path)
+        agent = RemoteAgent("http://agent", token=self.token, socket_path=self.socket_path)
         yield agent
         await agent.aclose()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubPlace:
+    """Of the kind `hub`: another server, which lives as long as the tests, with an agent for each of them."""
+
+    folder: Path
+    protected: Path
+    server: UserServer
+
+    @asynccontextmanager
+    async def agent(self) -> AsyncIterator[WorkspaceAgent]:
+        async with agent_in(self.server, self.folder, self.folder.parent) as agent:
+            yield agent
+
+
 @contextmanager
-def process_place(home: Path) -> Iterator[SharedPlace]:
+def process_place(home: Path) -> Iterator[ProcessPlace]:
     """An agent in a program of its own, as workspaces of the kind `process` have."""
     folder = home / "work"
     folder.mkdir(parents=True)
@@ -95,12 +110,8 @@ def process_place(home: Path) -> Iterator[SharedPlace]:
             limits=LIMITS,
         )
         listening = asyncio.run(start_program(settings, env=scrubbed(os.environ)))
-        yield SharedPlace(
-            folder=folder,
-            protected=home / "state",
-            url="http://agent",
-            token=settings.token,
-            socket_path=settings.socket_path,
+        yield ProcessPlace(
+            folder=folder, protected=home / "state", token=settings.token, socket_path=settings.socket_path
         )
         assert asyncio.run(end(settings, listening))
 
