@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import httpx
@@ -63,6 +63,11 @@ class Chats:
 
     def patch(self, chat_id: str, **values: Any) -> None:
         self._http.patch(f"{self._base}/{chat_id}", json=values).raise_for_status()
+
+    def use_desktop(self, chat_id: str, *actions: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Do actions on the chat's desktop, and return what each gave."""
+        reply = self._http.post(f"{self._base}/{chat_id}/desktop/action", json={"actions": actions})
+        return reply.raise_for_status().json()["results"]
 
     def decide(self, chat_id: str, message_id: int, call_index: int, *, decision: str) -> httpx.Response:
         body = {"message_id": message_id, "call_index": call_index, "decision": decision}

@@ -6,6 +6,7 @@ scrolls there loses all windows.
 
 from __future__ import annotations
 
+import logging
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -19,16 +20,31 @@ _KEYS = {"Terminal": "t", "Browser": "b"}
 """Start a program, with ctrl+alt."""
 NAMES = ("openbox", "jwm", "matchbox-window-manager")
 """In the order in which they are taken."""
+_STARTERS = ("openbox", "jwm")
+
+log = logging.getLogger(__name__)
 
 
-def find_window_manager(
-    folder: Path, applications: Sequence[Application], *, path: str | None = None
-) -> tuple[str, ...] | None:
-    """Write the configuration of the first window manager that there is; return its command."""
+def desktop_commands(
+    folder: Path, applications: Sequence[Application], *, first: Application | None, path: str | None = None
+) -> list[tuple[str, ...]]:
+    """Return what is started on a new desktop: the first window manager that there is, and a program.
+
+    A window that comes while openbox starts may never be shown: openbox and jwm start the program themselves.
+
+    Args:
+        folder: Where the window manager's configuration is written.
+        applications: What its menu and keys offer.
+        first: The program that the desktop begins with.
+        path: Where to look for programs, default `PATH`.
+    """
+    opened = first.command if first else ()
     for name in NAMES:
         if program := shutil.which(name, path=path):
-            return (program, *_configure(name, folder, applications))
-    return None
+            manager = (program, *_configure(name, folder, applications, opened))
+            return [manager] if name in _STARTERS or not opened else [manager, opened]
+    log.warning("The desktop has no window manager: install openbox, jwm or matchbox-window-manager")
+    return [opened] if opened else []
 
 
 def find_background(*, path: str | None = None) -> tuple[str, ...] | None:
@@ -39,20 +55,27 @@ def find_background(*, path: str | None = None) -> tuple[str, ...] | None:
     return None
 
 
-def _configure(name: str, folder: Path, applications: Sequence[Application]) -> tuple[str, ...]:
+def _configure(
+    name: str, folder: Path, applications: Sequence[Application], opened: Sequence[str]
+) -> tuple[str, ...]:
     if name == "openbox":
         menu, settings = folder / "menu.xml", folder / "rc.xml"
         menu.write_text(_openbox_menu(applications), "utf-8")
         template = Path(__file__).with_name("openbox.xml").read_text("utf-8")
         text = template.replace("{menu}", escape(str(menu))).replace("{keys}", _openbox_keys(applications))
         settings.write_text(text, "utf-8")
-        return ("--config-file", str(settings), "--sm-disable")
+        startup = ("--startup", shlex.join(opened)) if opened else ()
+        return ("--config-file", str(settings), "--sm-disable", *startup)
     if name == "jwm":
         settings = folder / "jwm.xml"
-        template = Path(__file__).with_name("jwm.xml").read_text("utf-8")
-        text = template.replace("{programs}", _jwm_menu(applications)).replace(
-            "{keys}", _jwm_keys(applications)
-        )
+        text = Path(__file__).with_name("jwm.xml").read_text("utf-8")
+        filling = {
+            "{programs}": _jwm_menu(applications),
+            "{keys}": _jwm_keys(applications),
+            "{startup}": f"<StartupCommand>{escape(shlex.join(opened))}</StartupCommand>" if opened else "",
+        }
+        for place, content in filling.items():
+            text = text.replace(place, content)
         settings.write_text(text, "utf-8")
         return ("-f", str(settings))
     return ("-use_titlebar", "yes", "-use_desktop_mode", "plain")

@@ -21,7 +21,7 @@ from .cookie import Cookie
 from .folder import Folder
 from .launcher import Launched, Launcher
 from .programs import Programs, desktop_environment
-from .window_manager import find_background, find_window_manager
+from .window_manager import desktop_commands, find_background
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +86,12 @@ class XvncLauncher:
 
     async def _furnish(self, desktop: XvncDesktop, folder: Path) -> None:
         applications = find_applications(folder, path=self._path)
-        manager = find_window_manager(folder, applications, path=self._path)
-        if manager is None:
-            log.warning("The desktop has no window manager: install openbox, jwm or matchbox-window-manager")
-        first = applications[:1] if self._opens_application else ()
-        for command in (manager, find_background(path=self._path), *(each.command for each in first)):
-            if command:
-                await desktop.open(command, self._directory)
+        first = applications[0] if self._opens_application and applications else None
+        commands = desktop_commands(folder, applications, first=first, path=self._path)
+        if background := find_background(path=self._path):
+            commands.append(background)
+        for command in commands:
+            await desktop.open(command, self._directory)
 
 
 class XvncDesktop:
