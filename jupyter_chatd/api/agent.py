@@ -44,7 +44,7 @@ class _AgentHandler(ChatdHandler):
         try:
             await super().prepare()
         except UnavailableError:
-            if self.extension.is_stopping:
+            if self.extension.is_stopping or self.extension.problem is None:
                 raise
 
     @property

@@ -17,11 +17,12 @@ from urllib.parse import urljoin, urlsplit
 
 from ..workspace.agent.remote import AgentLostError, AgentUnreachableError, RemoteAgent
 from ..workspace.protocol import WorkspaceError, WorkspaceUnavailableError
-from .hub_api import HubAccount, HubApi, HubServer, HubUnavailableError, Refusal, lacks
+from .hub_api import ANSWER_LIMIT, HubAccount, HubApi, HubServer, HubUnavailableError, Refusal, lacks
 from .provisioner import ProvisionError, Say
 from .values import AgentAddress, Template, Workspace
 
 LOOKS = 0.5  # seconds between two looks at a server that starts or stops
+PATIENCE = 60.0  # seconds that a hub may be away while a server starts or stops: it is being restarted
 UNDO_LIMIT = 10.0  # seconds to have the hub stop what was given up while it started
 KNOWN_FOR = 60.0  # seconds that an answer about scopes counts
 WAIT_PIECE = 20.0  # seconds that one request waits for a command: proxies cut what is silent for a minute
@@ -47,10 +48,11 @@ class HubProvisioner:
     Args:
         account: Whose servers they are.
         proxy: Address of the hub's proxy as this server sees it; empty where the hub tells.
+        answer_limit_s: Seconds that the hub has for an answer.
     """
 
-    def __init__(self, account: HubAccount, *, proxy: str = "") -> None:
-        self._api = HubApi(account)
+    def __init__(self, account: HubAccount, *, proxy: str = "", answer_limit_s: float = ANSWER_LIMIT) -> None:
+        self._api = HubApi(account, answer_limit_s=answer_limit_s)
         self._proxy = proxy
         self._complete_until = 0.0
         self._said: str | None = None
@@ -116,17 +118,16 @@ class HubProvisioner:
         if refusal is None:
             return
         server = await self._api.find(name) if refusal.status == 400 else None
-        if server is not None and server.pending == "stop":
-            await self._until_stopped(name)
-            refusal = await self._api.start(name, template.options)
-        elif server is not None and server.is_active:
+        if server is not None and server.is_active and server.pending != "stop":
             say("It runs already")
-            return
-        if refusal is not None and refusal.status >= 500:  # why is told in the progress only
-            raise ProvisionError(
-                f"The hub could not start the server. {await self._listen(name, say)}".strip()
-            )
-        if refusal is not None:
+        elif server is not None and "pending" in refusal.message:
+            await self._until_stopped(name)
+            if again := await self._api.start(name, template.options):
+                raise ProvisionError(_why_not_started(again))
+        elif refusal.status >= 500:  # why is told in the progress only
+            why = await self._listen(name, say)
+            raise ProvisionError(f"The hub could not start the server. {why}".strip())
+        else:
             raise ProvisionError(_why_not_started(refusal))
 
     async def _until_ready(self, name: str, say: Say) -> HubServer:
@@ -137,12 +138,27 @@ class HubProvisioner:
         """
         failure = ""
         while True:
-            server = await self._api.find(name)
+            server = await self._look(name)
             if server is None or not server.is_active:
                 raise ProvisionError(f"The hub could not start the server {name}. {failure}".strip())
             if server.is_ready:
                 return server
             failure = await self._listen(name, say)
+            await asyncio.sleep(LOOKS)
+
+    async def _look(self, name: str) -> HubServer | None:
+        """Return how a server stands; a hub that is restarted meanwhile is waited for.
+
+        Raises:
+            HubUnavailableError: it does not come back.
+        """
+        give_up_at = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await self._api.find(name)
+            except HubUnavailableError:
+                if time.monotonic() > give_up_at:
+                    raise
             await asyncio.sleep(LOOKS)
 
     async def _listen(self, name: str, say: Say) -> str:
@@ -201,7 +217,7 @@ class HubProvisioner:
         await self._until_stopped(workspace.name)
 
     async def _until_stopped(self, name: str) -> None:
-        while (server := await self._api.find(name)) is not None and server.is_active:
+        while (server := await self._look(name)) is not None and server.is_active:
             if server.is_ready and server.pending is None:
                 await self._api.stop(name)  # a start that was under way had ended first
             await asyncio.sleep(LOOKS)

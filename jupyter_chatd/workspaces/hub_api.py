@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
 CONNECT_LIMIT = 5.0  # seconds
-ANSWER_LIMIT = 20.0  # seconds for what the hub only has to look up
+ANSWER_LIMIT = 10.0  # seconds for what the hub only has to look up
 
 SCOPES = ("servers!user", "delete:servers!user", "read:servers!user", "access:servers!user")
 """What a server's token of the hub must have, in the words of an admin's configuration."""
@@ -102,10 +102,14 @@ class HubApi:
 
     Every method raises `HubUnavailableError` when the hub does not answer, and `ProvisionError` when its
     answer makes no sense.
+
+    Args:
+        answer_limit_s: Seconds for what the hub only has to look up, or to begin.
     """
 
-    def __init__(self, account: HubAccount) -> None:
+    def __init__(self, account: HubAccount, *, answer_limit_s: float = ANSWER_LIMIT) -> None:
         self.account = account
+        self._answer_limit_s = answer_limit_s
         self._tls: ssl.SSLContext | None = None
 
     async def tls(self) -> ssl.SSLContext:
@@ -151,7 +155,7 @@ class HubApi:
 
     async def start(self, name: str, options: Mapping[str, JsonValue]) -> Refusal | None:
         """Begin to start a server; it may run then, or be about to. `None` when the hub does it."""
-        async with self._ask("POST", self._path(name), dict(options), limit_s=None) as reply:
+        async with self._ask("POST", self._path(name), dict(options), is_quick=False) as reply:
             return (
                 None if reply.status_code in (201, 202) else _refusal(reply.status_code, await _whole(reply))
             )
@@ -165,7 +169,7 @@ class HubApi:
 
     async def progress(self, name: str) -> AsyncGenerator[Progress, None]:
         """Yield what a starting server tells, until it runs or has failed, or the hub tells no more."""
-        async with self._ask("GET", f"{self._path(name)}/progress", limit_s=None) as reply:
+        async with self._ask("GET", f"{self._path(name)}/progress", is_quick=False) as reply:
             if reply.status_code != 200:
                 return
             async for line in reply.aiter_lines():
@@ -183,12 +187,12 @@ class HubApi:
 
     @asynccontextmanager
     async def _ask(
-        self, method: str, path: str, body: object = None, *, limit_s: float | None = ANSWER_LIMIT
+        self, method: str, path: str, body: object = None, *, is_quick: bool = True
     ) -> AsyncGenerator[httpx.Response]:
         import httpx
 
         account = self.account
-        limits = httpx.Timeout(limit_s, connect=CONNECT_LIMIT)
+        limits = httpx.Timeout(self._answer_limit_s if is_quick else None, connect=CONNECT_LIMIT)
         headers = {"Authorization": f"token {account.token}"}
         try:
             async with (

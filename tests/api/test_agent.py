@@ -1,12 +1,165 @@
-"""The server's agent as another server of the same user asks it: programs of project files there."""
+"""The server's own agent, asked as another server of the user asks it: over HTTP, behind Jupyter's doors."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from .client import Api
+from jupyter_chatd.extension import JupyterChatd
+from jupyter_chatd.workspace.agent.operations import VERSION_HEADER
+from jupyter_chatd.workspace.agent.remote import AgentUnreachableError, RemoteAgent
+from jupyter_chatd.workspace.kernels.protocol import CodeSpec
+from jupyter_chatd.workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceError
+from jupyter_chatd.workspaces.hub import AgentAbsentError, explain
 
+from .client import BASE, Api
+from .test_lifecycle import NOT_STARTED, make_newer, start, stop
+
+CHAT = "chat-of-another-server"
 CAT = {"command": "cat", "args": ["-"]}
+
+
+def connect(api: Api) -> RemoteAgent:
+    """Return what asks it, as a workspace of the kind `hub` does."""
+    token = api.headers["Authorization"].removeprefix("token ")
+    return RemoteAgent(api.url.removesuffix(BASE), token=token, explain=explain)
+
+
+async def run(agent: RemoteAgent, command: str) -> str:
+    """Run a command and return what it wrote, as live output tells it."""
+    process_id = await agent.start_process(ProcessSpec(command=command, chat_id=CHAT))
+    return "".join([piece async for piece in agent.follow_process(CHAT, process_id)])
+
+
+async def test_it_does_what_an_agent_does(api: Api, jp_root_dir: Path) -> None:
+    agent = connect(api)
+    assert (await agent.hello()).protocol_version == PROTOCOL_VERSION
+    path = str(jp_root_dir / "note")
+    await agent.write_file(path, "hello\n")
+    assert (await agent.read_file(path)).content == "1\thello\n2\t"
+    assert await run(agent, "pwd; cat note") == f"{jp_root_dir}\nhello\n"
+    with pytest.raises(WorkspaceError, match="does not exist"):
+        await agent.read_file(f"{path}s")
+    await agent.aclose()
+
+
+async def test_it_says_its_version_with_errors_too(api: Api) -> None:
+    for name, body, status in (("no_such", b"{}", 404), ("read_file", b"[1", 400), ("follow_code", b"", 400)):
+        reply = await api.call("POST", f"/agent/{name}", raw=body)
+        assert (reply.status, reply.headers[VERSION_HEADER]) == (status, str(PROTOCOL_VERSION))
+        assert json.loads(reply.text)["message"]
+
+
+async def test_a_stranger_is_told_that_he_is_one(api: Api) -> None:
+    agent = connect(api.with_headers(Authorization="token wrong"))
+    with pytest.raises(WorkspaceError, match="access:servers!user"):
+        await agent.hello()
+    await agent.aclose()
+
+
+@pytest.mark.parametrize("settings", [{"enabled": False}])
+async def test_where_it_is_forced_off_there_is_none(api: Api) -> None:
+    api.is_described = False
+    assert (await api.call("GET", "/agent/hello")).status == 404
+    agent = connect(api)
+    with pytest.raises(AgentAbsentError, match="switched off"):
+        await agent.hello()
+    await agent.aclose()
+
+
+async def refused(asking: Any) -> str:
+    with pytest.raises(WorkspaceError) as caught:
+        await asking
+    assert type(caught.value) is WorkspaceError
+    return str(caught.value)
+
+
+async def no_shell(agent: RemoteAgent, who: str) -> None:
+    told = f"Not possible in this workspace: shell is switched off {who}."
+    code = CodeSpec(execution_id="e", chat_id=CHAT, code="1")
+    assert await refused(agent.start_process(ProcessSpec(command="pwd", chat_id=CHAT))) == told
+    assert await refused(agent.kernels.run_code(code)) == told
+    assert await refused(agent.kernels.restart(CHAT)) == told
+
+
+@pytest.mark.parametrize("settings", [{"policy": {"shell": "off"}}])
+async def test_what_the_policy_forbids_here_nobody_does_from_elsewhere(api: Api, jp_root_dir: Path) -> None:
+    agent = connect(api)
+    await no_shell(agent, "by whoever runs this server")
+    await agent.write_file(str(jp_root_dir / "note"), "files may be written")
+    assert await agent.list_processes(CHAT) == []
+    await agent.aclose()
+
+
+async def test_what_the_user_switches_off_is_off_at_once(api: Api) -> None:
+    agent = connect(api)
+    assert await run(agent, "echo on") == "on\n"
+    assert (await api.call("PATCH", "/policy", {"shell": False})).status == 200
+    await no_shell(agent, "in the settings of this server")
+    await agent.aclose()
+
+
+@pytest.mark.parametrize("settings", [{"policy": {"file_writes": "off"}}])
+async def test_without_file_writes_commands_only_read(
+    api: Api, chatd: JupyterChatd, jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, told = connect(api), "Not possible in this workspace: file_writes is switched off"
+    path = str(jp_root_dir / "note")
+    assert told in await refused(agent.write_file(path, "x"))
+    assert told in await refused(agent.edit_files([]))
+    assert told in await refused(agent.kernels.run_code(CodeSpec(execution_id="e", chat_id=CHAT, code="1")))
+    specs: list[ProcessSpec] = []
+    started = chatd._agent.start_process
+
+    async def start_process(spec: ProcessSpec) -> str:
+        specs.append(spec)
+        return await started(spec)
+
+    monkeypatch.setattr(chatd._agent, "start_process", start_process)
+    await run(agent, "true")
+    assert [spec.read_only for spec in specs] == [True]
+    await agent.aclose()
+
+
+@NOT_STARTED
+async def test_it_works_where_the_chats_cannot_be_opened(
+    api: Api, jp_serverapp: Any, jp_data_dir: Path
+) -> None:
+    make_newer(jp_data_dir / "jupyter_chatd" / "chats.db")
+    await start(jp_serverapp)
+    assert (await api.call("GET")).status == 503
+    agent = connect(api)
+    assert await run(agent, "echo here") == "here\n"
+    await agent.aclose()
+
+
+async def test_a_server_that_stops_does_nothing_more(api: Api, jp_serverapp: Any) -> None:
+    agent = connect(api)
+    await agent.hello()
+    await stop(jp_serverapp)
+    with pytest.raises(AgentUnreachableError):
+        await agent.start_process(ProcessSpec(command="pwd", chat_id=CHAT))
+    await agent.aclose()
+
+
+async def test_who_uses_it_keeps_the_server(api: Api, chatd: JupyterChatd) -> None:
+    agent, extension = connect(api), chatd._running
+    process_id = await agent.start_process(ProcessSpec(command="sleep 60", chat_id=CHAT, background=True))
+    assert extension.agent_uses == 0
+    waiting = asyncio.create_task(agent.wait_process(CHAT, process_id, timeout_s=60))
+    while not extension.agent_uses:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+    await agent.kill_process(CHAT, process_id)
+    assert not (await waiting).running
+    assert extension.agent_uses == 0
+    await agent.aclose()
+
+
+# Programs of project files
 
 
 async def test_a_program_is_spoken_with_line_by_line(api: Api) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
@@ -23,15 +24,15 @@ TOKEN = "a-token-of-the-tests"
 
 
 @asynccontextmanager
-async def hosted(agent: WorkspaceAgent) -> AsyncIterator[tuple[RemoteAgent, Host]]:
-    """Serve *agent*, and give what asks it."""
+async def hosted(agent: WorkspaceAgent, **options: Any) -> AsyncIterator[tuple[RemoteAgent, Host]]:
+    """Serve *agent*, and give what asks it, made with *options*."""
     ended = asyncio.Event()
     host = Host(agent, token=TOKEN, on_shutdown=ended.set)
     server = HTTPServer(application(host))
     with tempfile.TemporaryDirectory(prefix="chatd") as folder:
         path = str(Path(folder) / "s")
         server.add_socket(bind_unix_socket(path))
-        remote = RemoteAgent("http://agent", token=TOKEN, socket_path=path)
+        remote = RemoteAgent("http://agent", token=TOKEN, socket_path=path, **options)
         try:
             yield remote, host
         finally:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -122,7 +123,7 @@ async def test_an_agent_that_is_not_there_did_nothing(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def answering(answer: bytes, folder: Path) -> AsyncIterator[RemoteAgent]:
+async def answering(answer: bytes, folder: Path, **options: Any) -> AsyncIterator[RemoteAgent]:
     """Something that listens like an agent and answers every request with *answer*, then hangs up."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +134,7 @@ async def answering(answer: bytes, folder: Path) -> AsyncIterator[RemoteAgent]:
 
     path = str(folder / "s")
     server = await asyncio.start_unix_server(serve, path)
-    agent = RemoteAgent("http://agent", token=TOKEN, socket_path=path)
+    agent = RemoteAgent("http://agent", token=TOKEN, socket_path=path, **options)
     yield agent
     await agent.aclose()
     server.close()
@@ -157,6 +158,32 @@ async def test_garbage_is_no_answer(answer: bytes, tmp_path: Path) -> None:
     async with answering(answer, tmp_path) as agent:
         with pytest.raises(AgentAnswerError, match="makes no sense"):
             await agent.read_file("/w/f")
+
+
+@pytest.mark.parametrize("head", [b"", b"X-Chatd-Agent-Protocol: 1\r\n"])
+async def test_whoever_stands_in_between_can_be_explained(head: bytes, tmp_path: Path) -> None:
+    told = AgentUnreachableError("the proxy knows no such server")
+    answer = http(b"<html>", head=head, status=b"404 None")
+    async with answering(answer, tmp_path, explain={404: told}.get) as agent:
+        with pytest.raises(AgentUnreachableError, match="knows no such server"):
+            await agent.read_file("/w/f")
+
+
+async def test_an_agent_that_is_starting_or_ending_did_nothing(tmp_path: Path) -> None:
+    async with answering(http(b"{}", status=b"503 Later"), tmp_path) as agent:
+        with pytest.raises(AgentUnreachableError, match="nothing was done"):
+            await agent.write_file("/w/f", "x")
+
+
+async def test_a_long_wait_can_be_many_requests(server_agent: ServerAgent) -> None:
+    async with hosted(server_agent, wait_piece_s=0.05) as (agent, host):
+        changes: list[int] = []
+        host.on_use = changes.append
+        process_id = await start(agent, "sleep 60", background=True)
+        assert (await agent.wait_process(CHAT, process_id, timeout_s=0.2)).running
+        assert changes.count(1) > 3
+        await agent.kill_process(CHAT, process_id)
+        assert not (await agent.wait_process(CHAT, process_id, timeout_s=60)).running
 
 
 @pytest.mark.parametrize("answer", [b"", http(b"x" * 50)[:-20], b"SSH-2.0\r\n"])
