@@ -133,8 +133,7 @@ class ProgressHandler(HubHandler):
         if self.hub.breaks_off:
             self.hub.breaks_off = False
             self.hub.put(name, "ready")
-            assert self.request.connection is not None
-            self.request.connection.stream.close()
+            self.detach().close()
         elif self.hub.servers.get(name, {}).get("pending") == "spawn":
             if self.hub.events:
                 self.hub.put(name, "ready")
