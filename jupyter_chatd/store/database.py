@@ -1,7 +1,4 @@
-"""Opening the file: where it lies, how it is journalled, and whether it may be opened at all.
-
-sqlite-utils is loaded by what opens a file, off the loop, not when the server starts.
-"""
+"""Opening the file: where it lies, how it is journalled, and whether it may be opened at all."""
 
 from __future__ import annotations
 
@@ -9,12 +6,12 @@ import fcntl
 import logging
 import os
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from ..errors import NewerSchemaError, StoreError
+from .schema import MIGRATIONS, NAME, RECORDS, migrate
 
 log = logging.getLogger(__name__)
 
@@ -107,14 +104,13 @@ def check_schema(path: Path) -> None:
     """
     if not path.exists() or path.stat().st_size == 0:
         return
-    known = _known_migrations()
     applied = _applied_migrations(path)
     if applied is None:
         raise StoreError(
             f"{path} is an SQLite database of another program. Point JupyterChatd.data_dir elsewhere. "
             "The file was not changed."
         )
-    if unknown := sorted(applied - known):
+    if unknown := sorted(applied - MIGRATIONS.keys()):
         raise NewerSchemaError(
             f"{path} was written by a newer release of jupyter_chatd (it has {', '.join(unknown)}). "
             "Upgrade jupyter_chatd, or point JupyterChatd.data_dir elsewhere. The file was not changed."
@@ -127,43 +123,31 @@ def pending_migrations(path: Path) -> set[str]:
     Raises:
         StoreError: the file is not a database.
     """
-    return _known_migrations() - (_applied_migrations(path) or set())
-
-
-def _known_migrations() -> set[str]:
-    """Return the names of all migrations of this release: those that an empty database lacks."""
-    from sqlite_utils.db import Database
-
-    from .schema import migrations
-
-    with closing(sqlite3.connect(":memory:")) as conn:
-        return {migration.name for migration in migrations.pending(Database(conn))}
+    return MIGRATIONS.keys() - (_applied_migrations(path) or set())
 
 
 def _applied_migrations(path: Path) -> set[str] | None:
     """Return the names of our migrations that the file has; `None` when it has tables but none of ours."""
-    from .schema import migrations
-
     # Without a journal beside it the file is all there is: `immutable` keeps SQLite from making any.
     mode = "mode=ro" if has_journal(path) else "immutable=1"
     conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
     try:
         conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
-        tables = {
-            str(name) for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
-        if migrations.migrations_table not in tables:
-            return None if tables else set()
-        rows = conn.execute(
-            f"SELECT name FROM {migrations.migrations_table} WHERE migration_set = ?",  # noqa: S608
-            [migrations.name],
-        )
-        names = {str(name) for (name,) in rows}
+        return _recorded_migrations(conn)
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is not a usable SQLite database: {error}. Restore a backup.") from error
     finally:
         conn.close()
-    return names if names or tables == {migrations.migrations_table} else None
+
+
+def _recorded_migrations(conn: sqlite3.Connection) -> set[str] | None:
+    """Return what `_applied_migrations` does, of an open file."""
+    tables = {str(name) for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if RECORDS not in tables:
+        return None if tables else set()
+    rows = conn.execute(f"SELECT name FROM {RECORDS} WHERE migration_set = ?", [NAME])  # noqa: S608
+    names = {str(name) for (name,) in rows}
+    return names if names or tables == {RECORDS} else None
 
 
 def lock_exclusively(path: Path) -> IO[bytes]:
@@ -201,10 +185,6 @@ def prepare(path: Path, *, journal: Literal["wal", "delete"]) -> None:
     Raises:
         NewerSchemaError, StoreError: see `check_schema`.
     """
-    from sqlite_utils.db import Database
-
-    from .schema import migrations
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     check_schema(path)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -212,9 +192,10 @@ def prepare(path: Path, *, journal: Literal["wal", "delete"]) -> None:
     try:
         conn.execute(f"PRAGMA journal_mode = {journal}")
         conn.execute("PRAGMA synchronous = FULL")
-        conn.execute("BEGIN EXCLUSIVE")  # of two servers that start at once, one migrates
-        migrations.apply(Database(conn))
-        conn.execute("COMMIT")
+        if MIGRATIONS.keys() - (_recorded_migrations(conn) or set()):
+            conn.execute("BEGIN EXCLUSIVE")  # of two servers that start at once, one migrates
+            migrate(conn)
+            conn.execute("COMMIT")
     finally:
         conn.close()
 

@@ -2,14 +2,52 @@
 
 Forward only: a file that records a migration unknown to this release is refused untouched (`database.py`).
 Times are UTC seconds, JSON columns are TEXT, booleans are 0 or 1.
+
+sqlite-utils runs and records them. It imports pandas and NumPy where they are installed, which takes longer
+than the start of a server and 60 MB, so it is loaded only when a file has to be made or migrated.
 """
 
 from __future__ import annotations
 
-from sqlite_utils.db import Database
-from sqlite_utils.migrations import Migrations
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-migrations = Migrations("jupyter_chatd")
+if TYPE_CHECKING:
+    from sqlite_utils.db import Database
+
+NAME = "jupyter_chatd"
+"""Of our set of migrations."""
+RECORDS = "_sqlite_migrations"
+"""The table of sqlite-utils that tells which ran."""
+
+MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {}
+"""All of this release by name, in their order."""
+
+
+def migration(function: Callable[[sqlite3.Connection], None]) -> Callable[[sqlite3.Connection], None]:
+    """Add *function* to the migrations, under its own name."""
+    MIGRATIONS[function.__name__] = function
+    return function
+
+
+def migrate(conn: sqlite3.Connection) -> None:
+    """Run what the file lacks, each in one transaction (or savepoint) with its record."""
+    from sqlite_utils.db import Database
+    from sqlite_utils.migrations import Migrations
+
+    chosen = Migrations(NAME)
+    for name, function in MIGRATIONS.items():
+        chosen(name=name)(_on_connection(function))
+    chosen.apply(Database(conn))
+
+
+def _on_connection(function: Callable[[sqlite3.Connection], None]) -> Callable[[Database], None]:
+    def run(db: Database) -> None:
+        function(db.conn)
+
+    return run
+
 
 _CHATS = """
 CREATE TABLE chats (
@@ -340,8 +378,8 @@ CREATE UNIQUE INDEX builds_running ON builds (workspace_id) WHERE status = 'runn
 _SEARCH = "CREATE VIRTUAL TABLE message_search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
 
 
-@migrations()
-def m001_chats(db: Database) -> None:
+@migration
+def m001_chats(conn: sqlite3.Connection) -> None:
     """Chats, messages, queue, journal, workers, providers, and the search index."""
     tables = (
         _CHATS,
@@ -356,55 +394,55 @@ def m001_chats(db: Database) -> None:
     )
     for statement in (*tables, *_INDEXES.split(";")):
         if statement.strip():
-            db.conn.execute(statement)
-    db.conn.execute("INSERT INTO counters (name, value) VALUES ('change', 0)")
+            conn.execute(statement)
+    conn.execute("INSERT INTO counters (name, value) VALUES ('change', 0)")
 
 
-@migrations()
-def m002_files(db: Database) -> None:
+@migration
+def m002_files(conn: sqlite3.Connection) -> None:
     """Files that chats hold; their bytes lie in the folder `files` beside the database."""
     for statement in (_FILES, _CHAT_FILE_LINKS, *_FILE_INDEXES.split(";")):
         if statement.strip():
-            db.conn.execute(statement)
+            conn.execute(statement)
 
 
-@migrations()
-def m003_usage(db: Database) -> None:
+@migration
+def m003_usage(conn: sqlite3.Connection) -> None:
     """What model calls used, summed per chat, day and model; with what was stored before."""
     for statement in (_USAGE, *_USAGE_INDEXES.split(";"), _USAGE_SO_FAR):
         if statement.strip():
-            db.conn.execute(statement)
+            conn.execute(statement)
 
 
-@migrations()
-def m004_mcp_servers(db: Database) -> None:
+@migration
+def m004_mcp_servers(conn: sqlite3.Connection) -> None:
     """MCP servers that were set up over REST."""
-    db.conn.execute(_MCP_SERVERS)
+    conn.execute(_MCP_SERVERS)
 
 
-@migrations()
-def m005_settings(db: Database) -> None:
+@migration
+def m005_settings(conn: sqlite3.Connection) -> None:
     """What people set while the server runs: prompts, so far."""
-    db.conn.execute(_SETTINGS)
+    conn.execute(_SETTINGS)
 
 
-@migrations()
-def m006_allowed_calls(db: Database) -> None:
+@migration
+def m006_allowed_calls(conn: sqlite3.Connection) -> None:
     """Find what was allowed in a chat without reading its whole journal."""
-    db.conn.execute("CREATE INDEX tool_runs_allowed ON tool_runs (chat_id) WHERE approval = 'allowed'")
+    conn.execute("CREATE INDEX tool_runs_allowed ON tool_runs (chat_id) WHERE approval = 'allowed'")
 
 
-@migrations()
-def m007_approval_scope(db: Database) -> None:
+@migration
+def m007_approval_scope(conn: sqlite3.Connection) -> None:
     """Keep how far an approval goes."""
-    db.conn.execute(
+    conn.execute(
         "ALTER TABLE tool_runs ADD COLUMN approval_scope TEXT CHECK (approval_scope IN ('once', 'chat'))"
     )
 
 
-@migrations()
-def m008_workspaces(db: Database) -> None:
+@migration
+def m008_workspaces(conn: sqlite3.Connection) -> None:
     """Workspaces, their starts and stops, and where the agents of these are."""
     for statement in (_WORKSPACES, _BUILDS, _WORKSPACE_AGENTS, *_WORKSPACE_INDEXES.split(";")):
         if statement.strip():
-            db.conn.execute(statement)
+            conn.execute(statement)
