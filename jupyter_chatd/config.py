@@ -1,32 +1,31 @@
 """Every setting, with unit, default and help: `c.JupyterChatd.<name>` in a Jupyter config file.
 
-Only the extension reads these; parts receive plain values, so they work without a server.
+Only the extension reads these; parts receive plain values, so they work without a server. A server loads this
+before it answers, so what is checked only when somebody sets it is loaded by the check.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Config
 
+from . import defaults
 from .capabilities import ENABLED_VARIABLE, Policy, enabled_by_environment, policy_of_environment, read_policy
-from .desktop import defaults
+from .desktop import defaults as desktops
 from .desktop.geometry import Size, parse_size
-from .files import library
-from .loop import answer, compaction, decide, engine, retry, worker
-from .loop.approvals import ApprovalPolicy, parse_rule
-from .store.conversation import QUEUE_LIMIT
-from .subagents.catalog import Catalog, SubagentType
-from .subagents.manager import SUBAGENTS
 from .workspace.kernels.settings import KernelSettings
 from .workspace.limits import OutputLimits
 from .workspace.sandbox import SandboxPolicy, SandboxSettings
-from .workspaces.hub_api import account_of
-from .workspaces.templates import TemplateCatalog, parse_template
+
+if TYPE_CHECKING:  # loaded after the start
+    from .loop.approvals import ApprovalPolicy
+    from .subagents.catalog import Catalog
+    from .workspaces.templates import TemplateCatalog
 
 _LONGEST_DAYS = 3650
 
@@ -140,9 +139,9 @@ class Settings(HasTraits):
     forced_approval_rules = List(
         Dict(), help="Rules like these that hold in all chats, whatever their approval mode is."
     ).tag(config=True)
-    subagent_limit = Int(SUBAGENTS, min=1, help="Subagents of one chat that may work at the same time.").tag(
-        config=True
-    )
+    subagent_limit = Int(
+        defaults.SUBAGENTS, min=1, help="Subagents of one chat that may work at the same time."
+    ).tag(config=True)
     subagent_models = Dict(
         help="Models of subagents by type (general, explore, computer_use), as provider:model; others take "
         "their parent's."
@@ -171,8 +170,8 @@ class Settings(HasTraits):
     ).tag(config=True)
 
     desktop_launcher = Enum(
-        list(defaults.LAUNCHERS),
-        defaults.AUTO,
+        list(desktops.LAUNCHERS),
+        desktops.AUTO,
         help="How chats get a desktop: xvnc (TigerVNC), portabledesktop, socket (desktop_socket), fake (for "
         "tests), or auto: socket when one is set, else xvnc, else portabledesktop.",
     ).tag(config=True)
@@ -180,16 +179,16 @@ class Settings(HasTraits):
         "", help="Unix socket of an RFB (VNC) server without password that all chats share as their desktop."
     ).tag(config=True)
     desktop_size = Unicode(
-        str(defaults.DEFAULT_SIZE),
+        str(desktops.DEFAULT_SIZE),
         help="Width and height of new desktops, in pixels. Models read the default as it is.",
     ).tag(config=True)
     desktop_idle_timeout = Float(
-        defaults.IDLE_LIMIT,
+        desktops.IDLE_LIMIT,
         min=1.0,
         help="Seconds after which a desktop that nobody used is stopped; looking at it is no use.",
     ).tag(config=True)
     desktop_limit = Int(
-        defaults.MOST_DESKTOPS,
+        desktops.MOST_DESKTOPS,
         min=1,
         help="Desktops that may run at the same time; each takes 100 MB and more.",
     ).tag(config=True)
@@ -198,24 +197,24 @@ class Settings(HasTraits):
         help="Whether portabledesktop may be used where other people have accounts; they reach its desktops.",
     ).tag(config=True)
 
-    step_limit = Int(decide.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
+    step_limit = Int(defaults.STEP_LIMIT, min=1, help="Model calls in one turn.").tag(config=True)
     attempt_limit = Int(
-        decide.ATTEMPT_LIMIT, min=1, help="Model calls for the same history before giving up."
+        defaults.ATTEMPT_LIMIT, min=1, help="Model calls for the same history before giving up."
     ).tag(config=True)
     retry_first_delay = Float(
-        retry.FIRST_DELAY,
+        defaults.FIRST_RETRY_DELAY,
         min=0.0,
         help="Seconds until a failed model call is tried again; doubled each time.",
     ).tag(config=True)
     retry_longest_delay = Float(
-        retry.LONGEST_DELAY,
+        defaults.LONGEST_RETRY_DELAY,
         min=0.0,
         help="Seconds that the delay grows to. A vendor's Retry-After may be longer.",
     ).tag(config=True)
     compaction_threshold = Int(
-        compaction.THRESHOLD,
+        defaults.COMPACTION_THRESHOLD,
         min=0,
-        max=compaction.OFF,
+        max=defaults.COMPACTION_OFF,
         help="Percent of a model's context at which older history is summarised; 100 is never.",
     ).tag(config=True)
     compaction_model = Unicode(
@@ -224,7 +223,7 @@ class Settings(HasTraits):
         "A model config may name another.",
     ).tag(config=True)
     compaction_timeout = Float(
-        compaction.TIMEOUT, min=1.0, help="Seconds that a model may take for a summary."
+        defaults.COMPACTION_TIMEOUT, min=1.0, help="Seconds that a model may take for a summary."
     ).tag(config=True)
     generate_titles = Bool(
         True, help="Whether a model writes the titles of new chats. When off they keep their first words."
@@ -234,17 +233,19 @@ class Settings(HasTraits):
         help="Model that writes titles, as provider:model. Empty: a small one of the chat's provider, where "
         "that is the vendor itself, else the chat's own.",
     ).tag(config=True)
-    queue_limit = Int(QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(config=True)
+    queue_limit = Int(defaults.QUEUE_LIMIT, min=1, help="Messages that may wait in a chat's queue.").tag(
+        config=True
+    )
     max_model_calls = Int(
-        engine.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."
+        defaults.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."
     ).tag(config=True)
     first_part_timeout = Float(
-        answer.FIRST_PART_TIMEOUT,
+        defaults.FIRST_PART_TIMEOUT,
         min=0.1,
         help="Seconds until a model must have sent the first part of its answer.",
     ).tag(config=True)
     silence_timeout = Float(
-        answer.SILENCE_TIMEOUT,
+        defaults.SILENCE_TIMEOUT,
         min=0.1,
         help="Seconds that a model may be silent in the middle of its answer.",
     ).tag(config=True)
@@ -265,21 +266,21 @@ class Settings(HasTraits):
         max=_LONGEST_DAYS,
         help="Days after which an archived chat is deleted for good; 0 is never.",
     ).tag(config=True)
-    upload_limit = Int(library.MAX_BYTES, min=1, help="Bytes that a file in a chat may have.").tag(
+    upload_limit = Int(defaults.MAX_UPLOAD, min=1, help="Bytes that a file in a chat may have.").tag(
         config=True
     )
     action_timeout = Float(
-        engine.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."
+        defaults.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."
     ).tag(config=True)
     acquire_tick = Float(
-        worker.ACQUIRE_TICK, min=0.05, help="Seconds between looks for chats that need work."
+        defaults.ACQUIRE_TICK, min=0.05, help="Seconds between looks for chats that need work."
     ).tag(config=True)
-    acquire_batch = Int(worker.ACQUIRE_BATCH, min=1, help="Chats taken in one look.").tag(config=True)
+    acquire_batch = Int(defaults.ACQUIRE_BATCH, min=1, help="Chats taken in one look.").tag(config=True)
     heartbeat = Float(
-        worker.HEARTBEAT, min=1.0, help="Seconds between heartbeats of this server in the database."
+        defaults.HEARTBEAT, min=1.0, help="Seconds between heartbeats of this server in the database."
     ).tag(config=True)
     stale_after = Float(
-        worker.STALE_AFTER,
+        defaults.STALE_AFTER,
         min=1.0,
         help="Seconds without heartbeat until a server on another host counts as dead.",
     ).tag(config=True)
@@ -287,6 +288,11 @@ class Settings(HasTraits):
     @default("data_dir")
     def _default_data_dir(self) -> str:
         return str(Path(jupyter_data_dir()) / "jupyter_chatd")
+
+    @property
+    def folder(self) -> Path:
+        """Where the agent keeps its data."""
+        return Path(self.data_dir).expanduser().resolve()
 
     @property
     def is_forced_off(self) -> bool:
@@ -307,6 +313,8 @@ class Settings(HasTraits):
 
     @validate("approval_rules", "forced_approval_rules")
     def _check_rules(self, proposal: Config) -> list[dict[str, Any]]:
+        from .loop.approvals import parse_rule
+
         try:
             return [value for value in proposal["value"] if parse_rule(value)]
         except ValueError as error:
@@ -314,6 +322,8 @@ class Settings(HasTraits):
 
     @validate("workspace_templates")
     def _check_templates(self, proposal: Config) -> list[dict[str, Any]]:
+        from .workspaces.templates import parse_template
+
         try:
             return [value for value in proposal["value"] if parse_template(value)]
         except ValueError as error:
@@ -322,6 +332,9 @@ class Settings(HasTraits):
     @property
     def template_catalog(self) -> TemplateCatalog:
         """What workspaces can be made from."""
+        from .workspaces.hub_api import account_of
+        from .workspaces.templates import TemplateCatalog, parse_template
+
         return TemplateCatalog(
             tuple(map(parse_template, self.workspace_templates)),
             allowed=self.allowed_templates,
@@ -330,6 +343,8 @@ class Settings(HasTraits):
 
     @validate("subagent_models")
     def _check_subagent_models(self, proposal: Config) -> dict[str, str]:
+        from .subagents.catalog import SubagentType
+
         models = dict(proposal["value"])
         types = [kind.value for kind in SubagentType]
         if wrong := sorted(set(models) - set(types)):
@@ -351,6 +366,8 @@ class Settings(HasTraits):
     @property
     def approval_policy(self) -> ApprovalPolicy:
         """Which calls wait until somebody allows them."""
+        from .loop.approvals import ApprovalPolicy, parse_rule
+
         return ApprovalPolicy(
             rules=tuple(map(parse_rule, self.approval_rules)),
             forced=tuple(map(parse_rule, self.forced_approval_rules)),
@@ -359,6 +376,8 @@ class Settings(HasTraits):
     @property
     def subagent_catalog(self) -> Catalog:
         """The kinds of subagents that chats can have."""
+        from .subagents.catalog import Catalog, SubagentType
+
         return Catalog(models={SubagentType(kind): ref for kind, ref in self.subagent_models.items()})
 
     @property

@@ -24,8 +24,10 @@ and what to try. Only `api/` turns these into HTTP statuses.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .messages import ErrorDetail
+if TYPE_CHECKING:
+    from .messages import ErrorDetail
 
 
 class ChatdError(Exception):

@@ -35,6 +35,7 @@ from ..providers.catalog import ModelCatalog, find_config
 from ..runtime import Runtime
 from ..store.configs import stored_models
 from ..workspace.protocol import WorkspaceAgent
+from .late import BASE
 from .sockets import Sockets
 
 START_WAIT = 30.0  # seconds that a request waits for the agent to start
@@ -42,7 +43,6 @@ START_WAIT = 30.0  # seconds that a request waits for the agent to start
 LOCAL_OWNER = "local"
 """The owner of all chats on a plain server, where a token's user has a new random name on every request."""
 
-BASE = r"/api/experimental/chats"
 CHAT = BASE + r"/(?P<chat_id>[^/]+)"
 
 F = TypeVar("F", bound=Callable[..., Any])

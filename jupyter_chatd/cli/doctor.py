@@ -22,9 +22,9 @@ from ..desktop.defaults import AUTO
 from ..desktop.launchers.choice import choose_launcher
 from ..desktop.recording.ffmpeg import find_ffmpeg
 from ..errors import ChatdError
-from ..extension import KEY_FILE
 from ..mcp.secret_file import FILE_NAME as SECRETS_FILE
 from ..mcp.status import ServerState
+from ..providers.credentials import FILE_NAME as KEY_FILE
 from ..providers.presets import MODEL_VARIABLES
 from ..store.database import NETWORK_FILESYSTEMS, check_schema, connect, filesystem_of, quick_check
 from ..workspace.sandbox import Sandbox, SandboxPolicy, SandboxSettings

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from .. import defaults
 from ..errors import FileTooLargeError, NotFoundError, StoreError
 from ..messages import FilePart
 from ..store import Store, reads
@@ -26,7 +27,7 @@ from .blobs import BlobFolder, BlobMissingError, digest_of
 from .kind import check_attachment, check_upload
 from .names import clean_name
 
-MAX_BYTES = 10 * 1024 * 1024
+MAX_BYTES = defaults.MAX_UPLOAD
 """Most bytes of one file."""
 
 UNSENT_S = 7 * 86_400.0

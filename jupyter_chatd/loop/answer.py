@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
+from .. import defaults
 from ..errors import ModelError
 from ..messages import (
     ErrorDetail,
@@ -34,8 +35,8 @@ from ..providers.protocol import (
     ToolCallDelta,
 )
 
-FIRST_PART_TIMEOUT = 60.0  # seconds until the vendor must have sent something
-SILENCE_TIMEOUT = 600.0  # seconds between parts after that
+FIRST_PART_TIMEOUT = defaults.FIRST_PART_TIMEOUT
+SILENCE_TIMEOUT = defaults.SILENCE_TIMEOUT
 REARM = 0.1  # share of the silence after which its guard is moved on: per delta that is too costly
 
 Publish = Callable[[Role, Part, int], None]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 
+from .. import defaults
 from ..errors import ModelError
 from ..messages import (
     ErrorDetail,
@@ -29,9 +30,9 @@ from .answer import Answer, Patience, read_answer
 from .history import History
 from .prompt import PromptBuilder, prompt_rows
 
-THRESHOLD = 70  # percent of the model's context; 100 switches automatic compaction off
-OFF = 100
-TIMEOUT = 90.0  # seconds for the summary
+THRESHOLD = defaults.COMPACTION_THRESHOLD
+OFF = defaults.COMPACTION_OFF
+TIMEOUT = defaults.COMPACTION_TIMEOUT
 TOOL_NAME = "chat_summarized"
 
 SUMMARY_PREFIX = "The conversation so far was replaced by this summary of it:\n\n"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from .. import defaults
 from ..messages import (
     ActionKind,
     Approval,
@@ -26,8 +27,8 @@ from ..messages import (
 from ..store.calls import UNKNOWN_OUTCOME, error_result
 from .history import History
 
-STEP_LIMIT = 1200  # model calls in one turn
-ATTEMPT_LIMIT = 25  # model calls for one history
+STEP_LIMIT = defaults.STEP_LIMIT
+ATTEMPT_LIMIT = defaults.ATTEMPT_LIMIT
 
 EXCLUSIVE_ALONE = "{name} must be called alone: no call of this step was run. Call it again by itself."
 STEP_LIMIT_NOTE = "The turn was ended after {steps} steps, which is its limit. Send a message to go on."

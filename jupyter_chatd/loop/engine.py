@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .. import defaults
 from ..capabilities import CapabilitySource, Unrestricted
 from ..files import FileLibrary
 from ..messages import Chat, Message
@@ -25,9 +26,9 @@ from .elsewhere import Elsewhere
 from .retry import RetryPolicy
 from .turnstile import Turnstile
 
-ACTION_TIMEOUT = 300.0  # seconds that a client-side tool has
+ACTION_TIMEOUT = defaults.ACTION_TIMEOUT
 INSTRUCTIONS_TIMEOUT = 5.0  # seconds for looking at the workspace before a turn
-MODEL_CALLS = 32  # model calls in flight at once
+MODEL_CALLS = defaults.MODEL_CALLS
 
 
 class Models(Protocol):

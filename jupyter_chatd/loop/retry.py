@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .. import defaults
 from ..errors import ModelError
 from ..messages import RetryState
 
-FIRST_DELAY = 1.0  # seconds, doubled for each further attempt
-LONGEST_DELAY = 60.0  # seconds; a vendor's Retry-After may be longer
+FIRST_DELAY = defaults.FIRST_RETRY_DELAY
+LONGEST_DELAY = defaults.LONGEST_RETRY_DELAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

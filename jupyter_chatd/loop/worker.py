@@ -14,6 +14,7 @@ import socket
 import uuid
 from pathlib import Path
 
+from .. import defaults
 from ..errors import ConflictError
 from ..events import Change
 from ..messages import Chat, ChatStatus
@@ -35,10 +36,10 @@ from .runner import Runner
 
 OTHERS_GRACE = 3.0
 """Seconds that another living server has to take a chat of its own: its folder and models were meant."""
-ACQUIRE_TICK = 1.0  # seconds between looks for work that nobody announced
-ACQUIRE_BATCH = 10  # chats taken at once
-HEARTBEAT = 60.0  # seconds
-STALE_AFTER = 300.0  # seconds without heartbeat until a worker on another host counts as dead
+ACQUIRE_TICK = defaults.ACQUIRE_TICK
+ACQUIRE_BATCH = defaults.ACQUIRE_BATCH
+HEARTBEAT = defaults.HEARTBEAT
+STALE_AFTER = defaults.STALE_AFTER
 STOP_GRACE = 10.0  # seconds that runners have to give their chats up
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,8 @@ from pathlib import Path
 from ..private_file import PrivateFile
 from .endpoint import check_api_key
 
+FILE_NAME = "keys.json"
+
 
 class Credentials:
     """Keys by provider name, in a file of mode 0600.

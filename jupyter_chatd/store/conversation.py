@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from .. import defaults
 from ..errors import InvalidInputError, NotFoundError, QueueFullError
 from ..messages import (
     ActionKind,
@@ -34,7 +35,7 @@ from .rows import message_from_row, result_to_json
 from .settle import settle
 from .transaction import Claim, Transaction
 
-QUEUE_LIMIT = 20
+QUEUE_LIMIT = defaults.QUEUE_LIMIT
 CLEARED = "chat_cleared"
 """Name of the call that stands where the context was cleared; no tool has it."""
 

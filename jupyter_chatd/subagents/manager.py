@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from .. import defaults
 from ..errors import ChatdError, ChatNotFoundError, StaleWorkError, TooManySubagentsError
 from ..loop.service import ChatService
 from ..messages import CallKey, Chat, ChatStatus, NewMessage, Role, TextPart, TurnOptions, Visibility
@@ -25,9 +26,7 @@ from ..tools.protocol import Caller
 from .catalog import Catalog, SubagentType
 from .waiting import Bell, Bells, Seen
 
-SUBAGENTS = 24
-"""Children of one chat that may work at the same time: fewer than the model calls in flight, so that the
-children of one chat cannot keep all others waiting."""
+SUBAGENTS = defaults.SUBAGENTS
 SPAWNS = 8
 """Children that are made at once, in the order of the calls: a step with hundreds of calls must not hold up
 the loop when their commit wakes them all."""

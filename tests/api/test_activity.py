@@ -35,6 +35,7 @@ async def test_looking_is_no_activity(api: Api, jp_serverapp: Any) -> None:
 
 @pytest.mark.parametrize("is_started", [False])
 async def test_a_running_turn_is_activity_for_server_and_hub(api: Api, chatd: Any, jp_serverapp: Any) -> None:
+    await chatd._load()
     chatd._activity._mark_s = 0.02
     await jp_serverapp.extension_manager.start_all_extensions()
     assert chatd.current_activity() is None

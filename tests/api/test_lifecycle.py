@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from jupyter_chatd.api import base
-from jupyter_chatd.extension import JupyterChatd
+from jupyter_chatd.extension import NOT_LOADED, JupyterChatd
 from jupyter_chatd.store.database import open_file
 
-from .client import AT_REST, Api, eventually
+from .client import AT_REST, PATIENCE, Api, eventually
 from .test_permissions import path_of, routes
 
 NOT_STARTED = pytest.mark.parametrize("is_started", [False])
@@ -120,6 +120,43 @@ async def test_requests_that_come_too_early_wait(api: Api, jp_serverapp: Any) ->
     await start(jp_serverapp)
     assert await early == []
     assert (await follow).status == 404
+
+
+@NOT_STARTED
+async def test_an_early_message_is_read_when_somebody_can(api: Api, jp_serverapp: Any) -> None:
+    """Its body comes before the handlers are loaded."""
+    text = " ".join(["long"] * 50_000)
+    early = asyncio.create_task(api.create(text))
+    await asyncio.sleep(0)
+    await start(jp_serverapp)
+    (message, *_) = await api.messages((await early)["id"])
+    assert message["content"] == [{"type": "text", "text": text}]
+
+
+@NOT_STARTED
+async def test_an_early_socket_is_served(api: Api, jp_serverapp: Any) -> None:
+    starting = asyncio.create_task(start(jp_serverapp))
+    async with api.socket("/watch") as watch:
+        await starting
+        chat_id = await api.create_id()
+        async with asyncio.timeout(PATIENCE):
+            while chat_id not in (frame := str(await watch.read_message())):
+                assert '"ping"' in frame
+
+
+@NOT_STARTED
+async def test_a_package_that_cannot_be_loaded_is_told(
+    api: Api, chatd: JupyterChatd, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """All else works, and the log has the traceback."""
+    monkeypatch.setattr(chatd, "_make_assembly", lambda: 1 // 0)
+    await start(jp_serverapp)
+    for method, path in (("GET", ""), ("POST", "/x/messages"), ("GET", "/x/stream")):
+        reply = await api.call(method, path, {} if method == "POST" else None)
+        assert (reply.status, reply.json["message"]) == (503, NOT_LOADED)
+    assert await is_fine(api)
+    assert "ZeroDivisionError" in caplog.text
+    await stop(jp_serverapp)
 
 
 @NOT_STARTED
@@ -306,7 +343,6 @@ async def test_a_chat_goes_on_in_the_next_server(
         await stream.part("tool-result")
     await stop(jp_serverapp)
     chatd.initialize_settings()
-    jp_serverapp.web_app.settings["jupyter_chatd_extension"] = chatd._running
     await start(jp_serverapp)
     async with api.follow(chat_id) as stream:
         assert await stream.status(*AT_REST) == "waiting"

@@ -300,13 +300,18 @@ async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
 # Jupyter's own checks
 
 
+def test_all_routes_are_below_the_one_that_loads_them() -> None:
+    assert [pattern for pattern, _ in ROUTES if not pattern.startswith(BASE_PATTERN)] == []
+
+
 def test_jupyter_finds_no_route_that_lets_strangers_in(
     jp_configurable_serverapp: Any, jp_server_config: Any
 ) -> None:
     jp_server_config.ServerApp.allow_unauthenticated_access = False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        jp_configurable_serverapp(config=jp_server_config)
+        app = jp_configurable_serverapp(config=jp_server_config)
+        app.web_app.add_handlers(".*$", list(ROUTES))  # which does not happen in a server: they come late
     told = [str(warning.message) for warning in caught if warning.category is JupyterServerAuthWarning]
     assert not [text for text in told if BASE in text]
 

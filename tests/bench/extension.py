@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+from jupyter_chatd.assembly import Assembly
 from jupyter_chatd.extension import JupyterChatd
 from jupyter_chatd.messages import Role, TextPart
 from jupyter_chatd.providers.bridge import BridgeModel
@@ -87,11 +88,18 @@ class BenchCatalog:
         await self._catalog.aclose()
 
 
-class BenchChatd(JupyterChatd):
-    """The extension over `BenchCatalog`."""
+class BenchAssembly(Assembly):
+    """The parts, over `BenchCatalog`."""
 
     def _build_catalog(self) -> Any:
         return BenchCatalog(super()._build_catalog())
+
+
+class BenchChatd(JupyterChatd):
+    """The extension with these parts."""
+
+    def _make_assembly(self) -> Assembly:
+        return BenchAssembly(self, self.serverapp, self._policy)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ import logging
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,19 @@ async def test_file_folder_and_journals_are_private(path: Path) -> None:
         os.umask(old)
     assert modes == {"chats.db": 0o600, "chats.db-wal": 0o600, "chats.db-shm": 0o600}
     assert mode(path.parent) == 0o700
+
+
+def test_only_a_file_that_is_migrated_needs_sqlite_utils(path: Path) -> None:
+    """It imports pandas, where that is installed: too much for a server that merely starts."""
+    script = f"""
+import pathlib, sys
+from jupyter_chatd.store.database import open_file
+open_file(pathlib.Path({str(path)!r})).close()
+print("sqlite_utils" in sys.modules)
+"""
+    for expected in ("True", "False"):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
 
 
 async def test_closed_file_stands_alone(path: Path) -> None:
