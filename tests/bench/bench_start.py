@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.servers import ROOT, Dirs, free_port
+from tests.servers import CHATS, ROOT, Dirs, free_port
 
 from .harness import Bench, Case, Measured, Plan, at_most, cpu_of, interleave
 from .machine import scratch
@@ -24,6 +24,7 @@ BESIDE = "jupyter-server-proxy==4.6.0"
 MORE_ROUNDS = 2
 POLL = 0.01  # seconds between looks whether the server answers
 START_TIMEOUT = 60.0  # seconds
+HEADERS = {"Authorization": "token t"}
 MODEL_LIBRARIES = ("pydantic_ai", "openai", "anthropic", "google.genai", "boto3", "mcp")
 """What is imported when a model is first used, and not before."""
 
@@ -75,6 +76,9 @@ def start_case(name: str, dirs: Dirs, *, with_chatd: bool, beside: Path | None) 
             async with httpx.AsyncClient(base_url=url) as client:
                 await _until_it_answers(client)
                 measured = {f"{name} wall": time.perf_counter() - began, f"{name} cpu": cpu_of(pid)}
+                if with_chatd:
+                    await _until_the_agent_answers(client)
+                    measured |= {"agent wall": time.perf_counter() - began, "agent cpu": cpu_of(pid)}
                 imported = await _modules(client)
         assert ("jupyter_chatd.runtime" in imported) == with_chatd, "the servers are not what they should be"
         if with_chatd:
@@ -95,8 +99,14 @@ async def _until_it_answers(client: httpx.AsyncClient) -> None:
                 return
 
 
+async def _until_the_agent_answers(client: httpx.AsyncClient) -> None:
+    """A request waits while the agent is loaded."""
+    reply = await client.get(CHATS, headers=HEADERS, timeout=START_TIMEOUT)
+    reply.raise_for_status()
+
+
 async def _modules(client: httpx.AsyncClient) -> set[str]:
-    reply = await client.get("bench/modules", headers={"Authorization": "token t"})
+    reply = await client.get("bench/modules", headers=HEADERS)
     return set(reply.raise_for_status().json()["modules"])
 
 
@@ -125,6 +135,16 @@ async def measure(plan: Plan) -> Sequence[Measured]:
             goal=at_most(0),
         ),
         Measured(what="CPU time added", values=samples.differences("with cpu", "without cpu"), unit="s"),
+        Measured(
+            what="time added until the agent answers",
+            values=samples.differences("agent wall", "without wall"),
+            unit="s",
+        ),
+        Measured(
+            what="CPU time added until the agent answers",
+            values=samples.differences("agent cpu", "without cpu"),
+            unit="s",
+        ),
         Measured(what="start without the extension", values=samples["without wall"], unit="s"),
     ]
 
@@ -133,7 +153,8 @@ BENCH = Bench(
     title="Time that the extension adds to the start of a server that already loads jupyter-server-proxy",
     method=f"""
         Jupyter servers with and without the extension are started in turn on the same folders; the time is
-        from the start of the process until `api` answers. Model libraries: {", ".join(MODEL_LIBRARIES)}.
+        from the start of the process until `api` answers; the agent itself, which is loaded in a thread
+        after that, is asked for next. Model libraries: {", ".join(MODEL_LIBRARIES)}.
     """,
     run=measure,
 )
