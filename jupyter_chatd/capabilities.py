@@ -76,7 +76,9 @@ class AllowList(StrEnum):
     WORKSPACE_KINDS = "workspace_kinds"
 
 
-WORKSPACE_KINDS = ("server", "process", "hub")
+SERVER_KIND = "server"
+"""The server's own folder, which is neither made nor started."""
+WORKSPACE_KINDS = (SERVER_KIND, "process", "hub")
 
 _STRICTEST = (Rule.OFF, Rule.ON, Rule.USER)
 
@@ -173,7 +175,7 @@ class Capabilities:
 
     def allows_workspace_kind(self, kind: str) -> bool:
         """Whether a chat may have a workspace of that kind; the server's own folder needs no capability."""
-        is_possible = kind == "server" or self.has(Capability.WORKSPACES)
+        is_possible = kind == SERVER_KIND or self.has(Capability.WORKSPACES)
         return is_possible and self.policy.allows(AllowList.WORKSPACE_KINDS, kind)
 
 

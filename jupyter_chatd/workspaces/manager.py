@@ -111,17 +111,24 @@ class WorkspaceManager:
         """
         found = self._provisioners.get(workspace.kind)
         if found is None:
-            raise ProvisionError(f"Workspaces of the kind {workspace.kind} are not available on this server.")
+            raise ProvisionError(_not_available(workspace.kind))
         return found
 
     # Looking
 
     async def offered(self) -> tuple[Template, ...]:
         """Return the templates from which workspaces can be made now, in a stable order."""
-        kinds = [kind for kind in self._provisioners if self._allows(kind)]
-        reasons = await asyncio.gather(*(self._provisioners[kind].why_not() for kind in kinds))
-        possible = {kind for kind, reason in zip(kinds, reasons, strict=True) if reason is None}
+        reasons = await asyncio.gather(*map(self.why_not, self._provisioners))
+        possible = {kind for kind, reason in zip(self._provisioners, reasons, strict=True) if reason is None}
         return tuple(template for template in self.templates.list() if template.kind in possible)
+
+    async def why_not(self, kind: str) -> str | None:
+        """Return why no workspace of that kind can be made now, `None` when one can."""
+        if not self._allows(kind):
+            return _switched_off(kind)
+        if kind not in self._provisioners:
+            return _not_available(kind)
+        return await self._provisioners[kind].why_not()
 
     async def find(self, workspace_id: str) -> Standing | None:
         """Return how a workspace stands, `None` when it does not exist or was deleted."""
@@ -296,10 +303,7 @@ class WorkspaceManager:
 
     def _require_allowed(self, workspace: Workspace) -> None:
         if not self._allows(workspace.kind):
-            raise ProvisionError(
-                f"Workspaces of the kind {workspace.kind} are switched off on this server, by whoever runs "
-                "it or in its settings. What runs can be stopped and deleted."
-            )
+            raise ProvisionError(f"{_switched_off(workspace.kind)} What runs can be stopped and deleted.")
 
     # Builds
 
@@ -434,6 +438,17 @@ class WorkspaceManager:
             await agent.hello()
         finally:
             await agent.aclose()
+
+
+def _switched_off(kind: str) -> str:
+    return (
+        f"Workspaces of the kind {kind} are switched off on this server, by whoever runs it or in its "
+        "settings."
+    )
+
+
+def _not_available(kind: str) -> str:
+    return f"Workspaces of the kind {kind} are not available on this server."
 
 
 def _name_taken(name: str) -> ConflictError:

@@ -13,6 +13,7 @@ from fakes.vendor import FakeVendor
 
 from jupyter_chatd.capabilities import CAPABILITY_OF, read_policy
 from jupyter_chatd.extension import JupyterChatd
+from jupyter_chatd.workspaces.templates import TemplateCatalog
 
 from .client import PATIENCE, Api, Json
 from .conftest import KEY, Serve
@@ -40,8 +41,17 @@ def told(vendor: FakeVendor) -> set[str]:
 
 async def test_without_a_policy_the_user_decides_everything(api: Api) -> None:
     told = await api.get("/policy")
-    assert set(map(str, told["capabilities"].values())) == {"{'policy': 'user', 'enabled': True}"}
+    assert list(told["capabilities"].values()) == [{"policy": "user", "enabled": True, "reason": None}] * 7
     assert told["allowed"] == {"providers": [], "models": [], "mcp_servers": [], "workspace_kinds": []}
+
+
+async def test_which_workspaces_there_can_be_is_told_with_reasons(api: Api) -> None:
+    kinds = (await api.get("/policy"))["workspace_kinds"]
+    assert kinds["process"] == {"enabled": True, "reason": None}
+    assert kinds["hub"]["enabled"] is False
+    assert "not available on this server" in kinds["hub"]["reason"]
+    kinds = (await api.patch("/policy", {"workspaces": False}))["workspace_kinds"]
+    assert "switched off" in kinds["process"]["reason"]
 
 
 @pytest.fixture
@@ -92,7 +102,11 @@ def test_a_policy_that_cannot_be_read_ends_the_server(
 @policy(shell="off", mcp="on")
 async def test_the_user_chooses_within_the_policy(api: Api) -> None:
     told = await api.patch("/policy", {"subagents": False, "shell": False, "mcp": True}, status=200)
-    assert told["capabilities"]["subagents"] == {"policy": "user", "enabled": False}
+    assert told["capabilities"]["subagents"] == {
+        "policy": "user",
+        "enabled": False,
+        "reason": "subagents is switched off in the settings of this server",
+    }
     for forced in ({"shell": True}, {"mcp": False}, {"file_writes": False, "shell": True}):
         refused = await api.call("PATCH", "/policy", forced)
         assert refused.status == 409
@@ -272,8 +286,10 @@ async def test_only_allowed_servers_are_connected_whatever_they_are_called(api: 
     ],
 )
 async def test_a_kind_that_is_off_is_not_made(api: Api) -> None:
-    templates = await api.get("/workspaces/templates")
-    refused = await api.call("POST", "/workspaces", {"template_id": templates[0]["id"]})
+    """Nor is it offered."""
+    assert await api.get("/workspaces/templates") == []
+    (empty,) = (template.id for template in TemplateCatalog().list() if template.name == "empty")
+    refused = await api.call("POST", "/workspaces", {"template_id": empty})
     assert refused.status == 409
     assert refused.json["message"].startswith(
         "Workspaces of the kind process are switched off on this server"
