@@ -8,6 +8,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { showAbout } from './about.js';
 import { fetchFrom } from './client/connection.js';
 import { addCellCommands } from './notebook/index.js';
+import { offerNotebookTools } from './notebook/offer.js';
 import { addWidgetOutput } from './notebook/output.js';
 import { createPanel } from './panel/index.js';
 import { sideFrom } from './panel/settings.js';
@@ -106,4 +107,17 @@ const outputs: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [about, panel, cells, outputs];
+/** What the agent can do in notebooks; whoever does not want it disables this plugin. */
+const tools: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chatd:notebook-tools',
+  description: 'Lets the agent read, change and run the notebooks of this page.',
+  autoStart: true,
+  requires: [IAgentPanel, INotebookTracker],
+  activate: (app: JupyterFrontEnd, agent: IAgentPanel | null, tracker: INotebookTracker): void => {
+    if (agent) {
+      offerNotebookTools(app, agent, tracker);
+    }
+  }
+};
+
+export default [about, panel, cells, outputs, tools];

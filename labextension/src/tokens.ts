@@ -1,5 +1,8 @@
 import { Token } from '@lumino/coreutils';
 
+import type { ICells } from './components/host.js';
+import type { IToolSet } from './model/toolwork.js';
+
 /** Something to talk about. */
 export interface ISubject {
   /** What is put into the input; it is not sent. */
@@ -27,6 +30,10 @@ export interface IAgentPanel {
   compose(text?: string): void;
   /** Brings the panel into sight and attaches *subject* to what is being written there. */
   discuss(subject: ISubject): void;
+  /** Offers tools of this page to the model, with each message from here, until the returned function is called. */
+  offer(tools: IToolSet): () => void;
+  /** Lets cards of calls show the cells that they are about. */
+  showCells(cells: ICells): void;
 }
 
 /** Not provided where an admin switched the agent off. */

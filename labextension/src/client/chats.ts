@@ -62,12 +62,40 @@ export interface IListQuery {
   readonly archived?: boolean;
 }
 
+/** A tool that a page runs, as the model is told of it. */
+export interface IToolDeclaration {
+  /** 1-64 letters, digits, `_` or `-`. */
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments, an object's. */
+  readonly inputSchema: object;
+}
+
+/** What a tool of a page gave back. */
+export interface IOutcome {
+  /** JSON; of a failure `{error}`. */
+  readonly result: unknown;
+  readonly isError?: boolean;
+  /** The result is `{data, mime_type, text, more?}`: pictures for the model to look at. */
+  readonly isMedia?: boolean;
+}
+
+/** The tools that go with what is sent from this page. */
+export interface IOffer {
+  declarations(): readonly IToolDeclaration[];
+  /** Hears that a message was sent from here, or a chat made. */
+  sent(chatId: string): void;
+}
+
 /**
  * The chats of one server. Every method throws `ResponseError` when the server refuses, `MalformedReplyError`
  * when it answers with something else than the API promises, and what `fetch` throws when it cannot be reached.
  */
 export class ChatAPI {
-  constructor(private readonly fetch: Fetch) {}
+  constructor(
+    private readonly fetch: Fetch,
+    private readonly offer?: IOffer
+  ) {}
 
   /** Returns chats that are no subagents', newest change first. */
   async list({ limit = 50, words = '', archived = false }: IListQuery = {}): Promise<IChat[]> {
@@ -90,9 +118,12 @@ export class ChatAPI {
       ...(options.model && { model: options.model }),
       ...(options.effort && { reasoning_effort: options.effort }),
       ...(options.planMode && { plan_mode: 'plan' }),
-      ...(options.asks !== undefined && { approval_mode: approvalMode(options.asks) })
+      ...(options.asks !== undefined && { approval_mode: approvalMode(options.asks) }),
+      ...this.offered()
     };
-    return decodeChat(await requestJSON(this.fetch, 'POST', CHATS, body), 'the reply');
+    const chat = decodeChat(await requestJSON(this.fetch, 'POST', CHATS, body), 'the reply');
+    this.offer?.sent(chat.id);
+    return chat;
   }
 
   async change(chatId: string, changes: IChatChanges): Promise<void> {
@@ -115,8 +146,14 @@ export class ChatAPI {
     content: readonly InputPart[],
     { effort, busyBehavior = 'queue' }: ISendOptions = {}
   ): Promise<ISent> {
-    const body = { content, busy_behavior: busyBehavior, ...(effort && { reasoning_effort: effort }) };
+    const body = {
+      content,
+      busy_behavior: busyBehavior,
+      ...(effort && { reasoning_effort: effort }),
+      ...this.offered()
+    };
     const reply = await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/messages`, body);
+    this.offer?.sent(chatId);
     return decodeSent(reply);
   }
 
@@ -153,6 +190,29 @@ export class ChatAPI {
     await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/tool-results`, body);
   }
 
+  /** Takes calls on, all or none; throws `ResponseError` when another client has one of them. */
+  async claim(chatId: string, calls: readonly ICallKey[], client: string): Promise<void> {
+    await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/tool-results`, {
+      client,
+      claim: calls.map(callRef)
+    });
+  }
+
+  /** Gives the result of a call that *client* has taken on; the page may be *leaving* meanwhile. */
+  async finish(
+    chatId: string,
+    call: ICallKey,
+    outcome: IOutcome,
+    client: string,
+    leaving = false
+  ): Promise<void> {
+    const { result, isError = false, isMedia = false } = outcome;
+    const given = { ...callRef(call), result, is_error: isError, is_media: isMedia };
+    const path = `${pathOf(chatId)}/tool-results`;
+    const body = JSON.stringify({ client, results: [given] });
+    await readJSON(await this.fetch(path, { method: 'POST', body, keepalive: leaving }), `POST ${path}`);
+  }
+
   /** Returns what the chat and its children used and cost so far. */
   async usage(chatId: string): Promise<IUsageTotals> {
     return decodeTotals(await getJSON(this.fetch, `${pathOf(chatId)}/usage`), 'the reply');
@@ -177,6 +237,16 @@ export class ChatAPI {
       throw refusal(response, await response.text(), `GET ${path}`);
     }
     return response.text();
+  }
+
+  private offered(): object {
+    const tools = this.offer?.declarations() ?? [];
+    const declared = tools.map(({ name, description, inputSchema }) => ({
+      name,
+      description,
+      input_schema: inputSchema
+    }));
+    return tools.length > 0 ? { client_tools: declared } : {};
   }
 }
 

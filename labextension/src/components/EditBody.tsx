@@ -33,7 +33,8 @@ export function EditBody(props: IToolBodyProps): React.ReactElement {
   );
 }
 
-function Diff({
+/** Lines that stay, go and come; many of them folded. */
+export function Diff({
   lines,
   note
 }: {

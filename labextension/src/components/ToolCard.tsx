@@ -1,9 +1,10 @@
 import * as React from 'react';
-
+import { cellTitle } from '../model/celltools.js';
 import type { ChatModel } from '../model/chat.js';
 import { errorOf, kindOf, numberField, type ToolKind, textField, titleOf } from '../model/tools.js';
 import type { CallState, IToolEntry } from '../model/transcript.js';
 import { ApprovalBar } from './ApprovalBar.js';
+import { CellBody } from './CellBody.js';
 import { DefaultBody } from './DefaultBody.js';
 import { DesktopBody } from './DesktopBody.js';
 import { EditBody } from './EditBody.js';
@@ -29,6 +30,7 @@ const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = 
   desktop: DesktopBody,
   plan: PlanBody,
   question: QuestionBody,
+  cell: CellBody,
   other: DefaultBody
 };
 
@@ -40,6 +42,7 @@ const ICONS: Readonly<Record<ToolKind, IconName>> = {
   desktop: 'desktop',
   plan: 'plan',
   question: 'question',
+  cell: 'notebook',
   other: 'tool'
 };
 
@@ -60,6 +63,7 @@ export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): Rea
   const [chosen, choose] = React.useState<boolean>();
   const isOpen = chosen ?? opensItself(entry, kind);
   const Body = BODIES[kind];
+  const title = kind === 'cell' ? cellTitle(entry.call) : titleOf(entry.call);
   return (
     <div
       className={`jp-chatd-card jp-mod-${entry.state}`}
@@ -71,12 +75,10 @@ export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): Rea
         className="jp-chatd-cardHeader"
         aria-expanded={isOpen}
         onClick={() => choose(!isOpen)}
-        title={titleOf(entry.call)}
+        title={title}
       >
         <Icon name={ICONS[kind]} />
-        <span className={`jp-chatd-cardTitle ${kind === 'shell' ? 'jp-mod-code' : ''}`}>
-          {titleOf(entry.call)}
-        </span>
+        <span className={`jp-chatd-cardTitle ${kind === 'shell' ? 'jp-mod-code' : ''}`}>{title}</span>
         <StateMark entry={entry} />
       </button>
       {isOpen && (

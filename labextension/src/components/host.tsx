@@ -14,6 +14,7 @@ export type IconName =
   | 'file'
   | 'fit'
   | 'full'
+  | 'notebook'
   | 'pin'
   | 'plan'
   | 'question'
@@ -37,6 +38,14 @@ export interface ICodeAction {
   run(code: string): void;
 }
 
+/** The cells of notebooks that calls are about; *path* is left out for the notebook of the chat's turn. */
+export interface ICells {
+  /** Returns the source of a cell of an open notebook. */
+  source(chatId: string, path: string | undefined, cell: string): string | undefined;
+  /** Brings a cell into sight, and opens its notebook for that. */
+  show(chatId: string, path: string | undefined, cell: string): void;
+}
+
 /** What the components need of where they are shown: JupyterLab, or the output of a cell. */
 export interface IHost {
   readonly Icon: React.ComponentType<{ readonly name: IconName }>;
@@ -48,6 +57,8 @@ export interface IHost {
   readonly openBeside?: ((chatId: string) => void) | undefined;
   /** Shows the desktop of a chat; where there is a place for it. */
   readonly openDesktop?: ((chatId: string) => void) | undefined;
+  /** Notebooks, where the page has them. */
+  readonly cells?: () => ICells | undefined;
   /** Returns the address of a stored file. */
   fileURL(fileId: string): string;
   /** Returns the text of a stored file. */

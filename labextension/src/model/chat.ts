@@ -8,6 +8,7 @@ import type { Chats } from './chats.js';
 import { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
 import { sentenceFor } from './problem.js';
+import type { ToolWork } from './toolwork.js';
 import { type Entry, Transcript } from './transcript.js';
 
 const SHORTEST_PAUSE = 80; // ms between two pictures of a stream: more often costs time and shows nothing more
@@ -32,9 +33,11 @@ export class ChatModel extends Emitter {
   constructor(
     readonly id: string,
     readonly chats: Chats,
-    open: OpenSocket
+    open: OpenSocket,
+    private readonly work?: ToolWork
   ) {
     super();
+    this.unattend = work?.attend(id);
     this.api = chats.api;
     this.draft = new Draft(this.api);
     this.socket = new ResumableSocket({
@@ -156,6 +159,7 @@ export class ChatModel extends Emitter {
     if (!this.isDisposed) {
       this.chats.markRead(this.id); // the server does the same when the stream ends
     }
+    this.unattend?.();
     this.socket.dispose();
   }
 
@@ -167,6 +171,7 @@ export class ChatModel extends Emitter {
   private receive(text: string): void {
     const before = this.view;
     this.view = apply(before, decodeStreamFrame(text));
+    this.work?.look(this.id, this.view);
     if (isAtRest(this.view) && !isAtRest(before)) {
       void this.loadUsage();
       this.chats.markRead(this.id);
@@ -238,6 +243,7 @@ export class ChatModel extends Emitter {
   }
 
   private readonly api: ChatAPI;
+  private readonly unattend: (() => void) | undefined;
   private readonly socket: ResumableSocket;
   private readonly transcript = new Transcript();
   private view = EMPTY_VIEW;

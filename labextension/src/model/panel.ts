@@ -7,6 +7,7 @@ import { Chats } from './chats.js';
 import { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
 import { sentenceFor } from './problem.js';
+import type { ToolWork } from './toolwork.js';
 
 export interface IPanelState {
   /** The chat that is looked at; without one, the list and the input for a new chat. */
@@ -28,7 +29,8 @@ export class PanelModel extends Emitter {
   constructor(
     private readonly api: ChatAPI,
     private readonly openSocket: OpenSocket,
-    private readonly getCatalog: () => Promise<ICatalog>
+    private readonly getCatalog: () => Promise<ICatalog>,
+    private readonly work?: ToolWork
   ) {
     super();
     this.chats = new Chats(api, openSocket);
@@ -46,7 +48,7 @@ export class PanelModel extends Emitter {
   open(chatId: string): void {
     if (this.state.chat?.id !== chatId) {
       this.state.chat?.dispose();
-      this.set({ chat: new ChatModel(chatId, this.chats, this.openSocket), problem: undefined });
+      this.set({ chat: new ChatModel(chatId, this.chats, this.openSocket, this.work), problem: undefined });
     }
   }
 

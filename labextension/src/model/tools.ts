@@ -2,7 +2,16 @@
 
 import type { IToolCallPart, IToolResultPart } from '../client/values.js';
 
-export type ToolKind = 'shell' | 'edit' | 'read' | 'subagent' | 'desktop' | 'plan' | 'question' | 'other';
+export type ToolKind =
+  | 'shell'
+  | 'edit'
+  | 'read'
+  | 'subagent'
+  | 'desktop'
+  | 'plan'
+  | 'question'
+  | 'cell'
+  | 'other';
 
 const KINDS: Readonly<Record<string, ToolKind>> = {
   execute: 'shell',
@@ -22,7 +31,18 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
   list_agents: 'subagent',
   computer: 'desktop',
   propose_plan: 'plan',
-  ask_user_question: 'question'
+  ask_user_question: 'question',
+  list_notebooks: 'cell',
+  read_notebook: 'cell',
+  read_cell: 'cell',
+  insert_cell: 'cell',
+  edit_cell: 'cell',
+  delete_cell: 'cell',
+  move_cell: 'cell',
+  run_cells: 'cell',
+  notebook_variables: 'cell',
+  interrupt_notebook_kernel: 'cell',
+  restart_notebook_kernel: 'cell'
 };
 
 export function kindOf(toolName: string): ToolKind {

@@ -184,7 +184,8 @@ function withOpenCalls(entries: readonly Entry[], view: IChatView): readonly Ent
     const index = results.findIndex(part => part.callId === entry.call.callId);
     const [result] = index < 0 ? [] : results.splice(index, 1);
     const action = view.actions.find(one => isSameCall(one, entry.callKey));
-    return { ...entry, result, action, state: action ? 'asking' : stateOf(result) };
+    const asks = action !== undefined && action.kind !== 'client_tool'; // pages run those by themselves
+    return { ...entry, result, action, state: asks ? 'asking' : stateOf(result) };
   });
 }
 

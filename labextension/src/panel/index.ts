@@ -1,35 +1,59 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { UUID } from '@lumino/coreutils';
 
 import { ChatAPI } from '../client/chats.js';
 import { fetchFrom, openSocketFrom } from '../client/connection.js';
 import { DesktopAPI } from '../client/desktops.js';
 import { getCatalog } from '../client/restapi.js';
 import { isStoppable } from '../client/view.js';
+import type { ICells } from '../components/host.js';
 import { DesktopModel } from '../desktop/model.js';
 import { openScreenWith } from '../desktop/screen.js';
 import type { Draft } from '../model/draft.js';
+import { Follower } from '../model/follower.js';
 import { PanelModel } from '../model/panel.js';
+import { ToolWork } from '../model/toolwork.js';
 import type { IAgentPanel, ISubject } from '../tokens.js';
 import { Desktops, OPEN_DESKTOP } from './desktop.js';
 import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
 import { AgentPanelWidget } from './widget.js';
 
+/** What all views of a page have in common. */
+interface IPage {
+  readonly work: ToolWork;
+  cells: ICells | undefined;
+}
+
 /** Makes a view of the chats, with connections of its own. */
-function createView(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): AgentPanelWidget {
+function createView(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, page: IPage): AgentPanelWidget {
   const { serverSettings } = app.serviceManager;
   const fetch = fetchFrom(serverSettings);
-  const chats = new ChatAPI(fetch);
-  const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch));
-  const openBeside = (chatId: string) => openInMain(app, rendermime, chatId);
-  return new AgentPanelWidget(model, hostFrom(app, chats, rendermime, openBeside));
+  const chats = new ChatAPI(fetch, page.work);
+  const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch), page.work);
+  const openBeside = (chatId: string) => openInMain(app, rendermime, page, chatId);
+  const host = hostFrom(app, chats, rendermime, openBeside);
+  return new AgentPanelWidget(model, { ...host, cells: () => page.cells });
+}
+
+/** Makes what runs the tools of this page, for all of its views; says what is lost when the page goes away. */
+function createWork(app: JupyterFrontEnd): ToolWork {
+  const api = new ChatAPI(fetchFrom(app.serviceManager.serverSettings));
+  const work = new ToolWork(api, `jupyterlab-${UUID.uuid4()}`);
+  window.addEventListener('pagehide', () => work.leave());
+  return work;
 }
 
 /** Shows a chat, or the list, in the main area. */
-function openInMain(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, chatId: string | undefined): void {
-  const view = new MainAreaWidget({ content: createView(app, rendermime) });
+function openInMain(
+  app: JupyterFrontEnd,
+  rendermime: IRenderMimeRegistry,
+  page: IPage,
+  chatId: string | undefined
+): void {
+  const view = new MainAreaWidget({ content: createView(app, rendermime, page) });
   view.title.label = 'Agent';
   view.title.icon = agentIcon;
   view.title.closable = true;
@@ -49,9 +73,12 @@ export interface IPanelParts {
 
 /** Makes the side panel and adds its commands; the caller puts it somewhere. */
 export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): IPanelParts {
-  const widget = createView(app, rendermime);
+  const page: IPage = { work: createWork(app), cells: undefined };
+  const widget = createView(app, rendermime, page);
   widget.id = 'jupyter-chatd-panel';
   const { model } = widget;
+  const follower = new Follower(model.chats, openSocketFrom(app.serviceManager.serverSettings), page.work);
+  widget.disposed.connect(() => follower.dispose());
   const show = () => app.shell.activateById(widget.id);
   const api: IAgentPanel = {
     get chatId() {
@@ -73,9 +100,13 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
       put(subject, chat?.draft ?? model.draft);
       chat?.askForInput();
       show();
+    },
+    offer: tools => page.work.add(tools),
+    showCells: cells => {
+      page.cells = cells;
     }
   };
-  const inMain = () => openInMain(app, rendermime, api.chatId);
+  const inMain = () => openInMain(app, rendermime, page, api.chatId);
   const desktops = createDesktops(app, widget, () => api.chatId);
   const commands = [...addCommands(app, model, api, show, inMain), OPEN_DESKTOP];
   return { widget, api, desktops, commands };

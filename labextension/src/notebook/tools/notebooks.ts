@@ -1,0 +1,88 @@
+import { PageConfig } from '@jupyterlab/coreutils';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { Contents } from '@jupyterlab/services';
+
+import { selectionOf } from '../subject.js';
+import { ToolProblem } from './arguments.js';
+import type { INotebook } from './cells.js';
+import { OpenNotebook } from './live.js';
+import { SavedNotebook } from './saved.js';
+
+/** The notebooks of this page, and those that lie on the server. */
+export class Notebooks {
+  constructor(
+    private readonly tracker: INotebookTracker,
+    private readonly contents: Contents.IManager
+  ) {}
+
+  /** The path of the notebook in front. */
+  get inFront(): string | undefined {
+    return this.tracker.currentWidget?.context.path;
+  }
+
+  /** Returns the notebook of that path, open or not. Throws `ToolProblem` when it cannot be one. */
+  at(path: string): INotebook {
+    const panel = this.find(path);
+    if (panel) {
+      return new OpenNotebook(panel);
+    }
+    if (!path.endsWith('.ipynb')) {
+      throw new ToolProblem(
+        `path: expected a notebook, *.ipynb, came ${path}. list_notebooks tells which are open.`
+      );
+    }
+    return new SavedNotebook(relative(path), this.contents);
+  }
+
+  /** Returns the open notebook of that path. Throws `ToolProblem` when it is not open. */
+  open(path: string): NotebookPanel {
+    const panel = this.find(path);
+    if (!panel) {
+      throw new ToolProblem(`${path} is not open in JupyterLab. Ask the user to open it, then try again.`);
+    }
+    return panel;
+  }
+
+  /** Models name files by the workspace's folder, too. */
+  find(path: string): NotebookPanel | undefined {
+    const wanted = relative(path);
+    return (
+      this.tracker.find(({ context }) => context.path === wanted) ??
+      this.tracker.find(({ context }) => path.startsWith('/') && path.endsWith(`/${context.path}`))
+    );
+  }
+
+  /** Returns what the model is told of each open notebook; *pinned* is that of its turn. */
+  list(pinned: string | undefined): readonly object[] {
+    const panels: NotebookPanel[] = [];
+    this.tracker.forEach(panel => void panels.push(panel));
+    return panels.map(panel => this.told(panel, pinned));
+  }
+
+  private told(panel: NotebookPanel, pinned: string | undefined): object {
+    const { context, content, sessionContext } = panel;
+    const { activeCell } = content;
+    const selected = activeCell ? selectionOf(activeCell) : '';
+    const kernel = sessionContext.session?.kernel;
+    return {
+      path: context.path,
+      ...(context.path === pinned && { in_front_when_asked: true }),
+      ...(context.path === this.inFront && { in_front_now: true }),
+      cells: content.widgets.length,
+      kernel: kernel ? `${kernel.name} (${kernel.status})` : 'none',
+      unsaved_changes: context.model.dirty,
+      ...(activeCell && {
+        active_cell: activeCell.model.id,
+        active_cell_number: content.activeCellIndex + 1
+      }),
+      ...(selected && { selected_text: selected.slice(0, 2_000) })
+    };
+  }
+}
+
+/** Returns a path as the server's contents have it: below its root, without a slash before it. */
+function relative(path: string): string {
+  const root = PageConfig.getOption('serverRoot').replace(/\/+$/, '');
+  const below = root && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
+  return below.replace(/^(?:\.?\/)+/, '');
+}

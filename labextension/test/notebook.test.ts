@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { cellDiffs, cellOutputs, cellTitle, picturesOf, resultFields } from '../src/model/celltools.js';
+import { errorOfOutputs, pictureOf, textOfAll } from '../src/notebook/outputs.js';
+import { type ICell, page, placeOf, told, WHOLE } from '../src/notebook/tools/cells.js';
+import { changedRange, edited } from '../src/notebook/tools/edits.js';
+import { Pins } from '../src/notebook/tools/pins.js';
+import { SavedNotebook } from '../src/notebook/tools/saved.js';
+import { call, result } from './build.js';
+
+const PLOT = {
+  output_type: 'display_data',
+  data: { 'image/png': 'iVBORw0K\n', 'text/plain': '<Figure size 640x480 with 1 Axes>' },
+  metadata: {}
+};
+const PRINTED = { output_type: 'stream', name: 'stdout', text: ['a\n', 'b\n'] };
+const FAILED = {
+  output_type: 'error',
+  ename: 'NameError',
+  evalue: "name 'x' is not defined",
+  traceback: ['\u001b[31mTraceback\u001b[0m', 'NameError']
+};
+
+function cell(fields: Partial<ICell> = {}): ICell {
+  return {
+    id: 'a',
+    type: 'code',
+    source: 'x = 1',
+    outputs: [],
+    executionCount: undefined,
+    isRunning: false,
+    isEditable: true,
+    isDeletable: true,
+    ...fields
+  };
+}
+
+describe('outputs', () => {
+  test('Words come without colours, and figures without their names.', () => {
+    assert.equal(textOfAll([PRINTED, PLOT, FAILED]), 'a\nb\nTraceback\nNameError');
+    assert.equal(errorOfOutputs([PRINTED, FAILED]), "NameError: name 'x' is not defined");
+    assert.equal(errorOfOutputs([PRINTED]), undefined);
+  });
+
+  test('A raster picture goes before a drawing.', () => {
+    const svg = { output_type: 'display_data', data: { 'image/svg+xml': ['<svg/>'] } };
+    assert.deepEqual(pictureOf(PLOT), { mimeType: 'image/png', data: 'iVBORw0K' });
+    assert.deepEqual(pictureOf(svg), { mimeType: 'image/svg+xml', data: '<svg/>' });
+    assert.equal(pictureOf(PRINTED), undefined);
+  });
+});
+
+describe('cells', () => {
+  test('A cell is named by its id, which goes before its number.', () => {
+    const cells = [cell({ id: '2' }), cell({ id: 'b' }), cell({ id: '#3' })];
+    assert.deepEqual(
+      ['2', ' b ', '3', '#3'].map(name => placeOf(cells, name)),
+      [0, 1, 2, 2]
+    );
+    for (const name of ['', '0', '4', '-1', 'c']) {
+      assert.throws(() => placeOf(cells, name), /the notebook has 3/);
+    }
+  });
+
+  test('What is told of a cell has what it says, gave and failed with.', () => {
+    const one = cell({ outputs: [PRINTED, PLOT, FAILED], executionCount: 3, isRunning: true });
+    assert.deepEqual(told(one, 0, WHOLE), {
+      cell: 'a',
+      number: 1,
+      type: 'code',
+      source: 'x = 1',
+      execution_count: 3,
+      running: true,
+      output: 'a\nb\nTraceback\nNameError',
+      error: "NameError: name 'x' is not defined",
+      pictures: 1
+    });
+  });
+
+  test('Long outputs keep their beginning and their end, long sources their beginning.', () => {
+    const text = `first${'.'.repeat(100)}last`;
+    const long = cell({ source: text, outputs: [{ ...PRINTED, text }] });
+    const { source, output } = told(long, 0, { source: 5, output: 10 });
+    assert.equal(source, 'first\n… (104 more characters: read_cell)');
+    assert.match(String(output), /^first\n… \(99 characters left out\) …\n\.last$/);
+  });
+
+  test('A page ends before it is too long, and has at least one cell.', () => {
+    const cells = Array.from({ length: 60 }, () => cell({ source: 'x'.repeat(2_900) }));
+    assert.equal(page(cells, 0, 60).length, 13);
+    assert.equal(page(cells, 55, 60).length, 5);
+    assert.equal(page(cells, 60, 1).length, 0);
+  });
+});
+
+describe('edits', () => {
+  const edits = (...list: readonly object[]) => ({ edits: list });
+
+  test('Edits follow one another, each found once.', () => {
+    const args = edits({ search: '1', replace: '2' }, { search: '= 2', replace: '= 3' });
+    assert.equal(edited('x = 1', args), 'x = 3');
+    assert.equal(edited('a a', edits({ search: 'a', replace: '$&', replace_all: true })), '$& $&');
+  });
+
+  test('What does not fit changes nothing, and says what stands there.', () => {
+    assert.throws(() => edited('x x', edits({ search: 'x', replace: 'y' })), /found 2 times/);
+    assert.throws(() => edited('x = 1', edits({ search: 'z', replace: 'y' })), /The cell says now:\nx = 1/);
+    assert.throws(() => edited('x', edits({ search: '', replace: 'y' })), /not in the cell/);
+    assert.throws(() => edited('x', {}), /neither or both/);
+    assert.throws(() => edited('x', { source: 'y', ...edits({ search: 'x', replace: 'y' }) }), /or both/);
+  });
+
+  test('The whole source is replaced by who knows it.', () => {
+    assert.equal(edited('x', { source: 'y', old_source: 'x' }), 'y');
+    assert.throws(() => edited('x', { source: 'y', old_source: 'z' }), /another source/);
+    assert.throws(() => edited('x', { source: 'y' }), /old_source: expected text/);
+  });
+
+  test('Only what differs is touched.', () => {
+    for (const [before, after] of [
+      ['x = 1\ny', 'x = 2\ny'],
+      ['aa', 'aaa'],
+      ['', 'a'],
+      ['abc', ''],
+      ['abc', 'abc']
+    ] as const) {
+      const { start, end, text } = changedRange(before, after);
+      assert.equal(before.slice(0, start) + text + before.slice(end), after);
+    }
+    assert.deepEqual(changedRange('x = 1\ny', 'x = 2\ny'), { start: 4, end: 5, text: '2' });
+  });
+});
+
+describe('pins', () => {
+  function storage(): Pick<Storage, 'getItem' | 'setItem'> {
+    const items = new Map<string, string>();
+    return { getItem: key => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+  }
+
+  test('A turn has the notebook that was in front when it began, also after a reload and under a new name.', () => {
+    const items = storage();
+    const pins = new Pins(items);
+    pins.put('a', 1, 'x.ipynb');
+    pins.put('b', 2, 'x.ipynb');
+    pins.put('b', 3, undefined);
+    pins.rename('x.ipynb', 'y.ipynb');
+    const later = new Pins(items);
+    assert.deepEqual(
+      [later.find('a', 1), later.find('a', 2), later.find('b', 2), later.newest('a')],
+      ['y.ipynb', undefined, undefined, 'y.ipynb']
+    );
+  });
+});
+
+describe('files', () => {
+  class Contents {
+    model: Record<string, unknown> = {
+      path: 'a.ipynb',
+      last_modified: '1',
+      hash: 'h1',
+      content: {
+        nbformat: 4,
+        nbformat_minor: 5,
+        metadata: { keep: 1 },
+        cells: [
+          {
+            cell_type: 'code',
+            id: 'a',
+            source: ['x\n', '1'],
+            metadata: {},
+            outputs: [PRINTED],
+            execution_count: 1
+          },
+          { cell_type: 'markdown', id: 'b', source: '# B', metadata: { editable: false } }
+        ]
+      }
+    };
+    saved: unknown[] = [];
+
+    readonly get = async () => this.model as never;
+    readonly save = async (_: string, model?: { content?: { cells: unknown[] } }) => {
+      this.saved.push(model?.content);
+      return this.model as never;
+    };
+  }
+
+  test('Cells of a file are as those of an open notebook.', async () => {
+    const cells = await new SavedNotebook('a.ipynb', new Contents()).cells();
+    assert.deepEqual(
+      cells.map(({ id, source, executionCount, isEditable }) => [id, source, executionCount, isEditable]),
+      [
+        ['a', 'x\n1', 1, true],
+        ['b', '# B', undefined, false]
+      ]
+    );
+  });
+
+  test('A change keeps all the rest.', async () => {
+    const contents = new Contents();
+    const notebook = new SavedNotebook('a.ipynb', contents);
+    await notebook.cells();
+    await notebook.change({ kind: 'edit', id: 'a', before: 'x\n1', after: 'y' });
+    const [saved] = contents.saved as { metadata: object; cells: Record<string, unknown>[] }[];
+    assert.deepEqual(saved?.metadata, { keep: 1 });
+    assert.deepEqual(
+      saved?.cells.map(({ source, outputs }) => [source, outputs]),
+      [
+        ['y', [PRINTED]],
+        ['# B', undefined]
+      ]
+    );
+  });
+
+  test('Insertions have an id of their own, deletions and moves end where they should.', async () => {
+    const contents = new Contents();
+    const notebook = new SavedNotebook('a.ipynb', contents);
+    const id = await notebook.change({ kind: 'insert', index: 1, type: 'code', source: 'new' });
+    await notebook.change({ kind: 'delete', id: 'a' });
+    await notebook.change({ kind: 'move', id: 'a', index: 1 });
+    const orders = (contents.saved as { cells: { id: string }[] }[]).map(({ cells }) =>
+      cells.map(one => one.id)
+    );
+    assert.deepEqual(orders, [['a', id, 'b'], ['b'], ['b', 'a']]);
+    assert.match(id, /^[0-9a-f]{8}$/);
+  });
+
+  for (const [name, change] of [
+    ['hash', { hash: 'h2' }],
+    ['time, where there is no hash', { hash: undefined, last_modified: '2' }]
+  ] as const) {
+    test(`A file that somebody changed meanwhile is not saved: told by its ${name}.`, async () => {
+      const contents = new Contents();
+      const notebook = new SavedNotebook('a.ipynb', contents);
+      await notebook.cells();
+      contents.model = { ...contents.model, ...change };
+      await assert.rejects(notebook.change({ kind: 'delete', id: 'a' }), /changed by somebody else/);
+      assert.deepEqual(contents.saved, []);
+    });
+  }
+
+  test('What is no notebook is refused.', async () => {
+    const contents = new Contents();
+    contents.model = { ...contents.model, content: 'text' };
+    await assert.rejects(new SavedNotebook('a.ipynb', contents).cells(), /no notebook of version 4/);
+  });
+});
+
+describe('cards', () => {
+  test('Titles say what is done where.', () => {
+    const title = (toolName: string, args: object) => cellTitle(call('c', { toolName, args }));
+    assert.equal(
+      title('edit_cell', { cell: 'a1', path: 'x/b.ipynb', run: true }),
+      'Edit cell a1 of b.ipynb and run it'
+    );
+    assert.equal(title('run_cells', { cells: ['1', 2] }), 'Run cells 1, 2');
+    assert.equal(title('list_notebooks', {}), 'List open notebooks');
+  });
+
+  test('A diff is there before the call has run; of a deletion after it.', () => {
+    const edit = call('c', { toolName: 'edit_cell', args: { edits: [{ search: 'a', replace: 'b' }] } });
+    assert.deepEqual(cellDiffs(edit, {}), [{ before: 'a', after: 'b' }]);
+    const whole = call('c', { toolName: 'edit_cell', args: { source: 'b', old_source: 'a' } });
+    assert.deepEqual(cellDiffs(whole, {}), [{ before: 'a', after: 'b' }]);
+    const gone = call('c', { toolName: 'delete_cell', args: { cell: 'a' } });
+    assert.deepEqual(cellDiffs(gone, { old_source: 'x' }), [{ before: 'x', after: '' }]);
+    assert.deepEqual(cellDiffs(gone, {}), []);
+  });
+
+  test('Words and pictures of a result are found, and nothing that is none.', () => {
+    const text = JSON.stringify({ cells: [{ cell: 'a', number: 1, output: 'hi' }] });
+    const more = [
+      { data: 'Zm9v', mime_type: 'image/jpeg' },
+      { data: '"><script>', mime_type: 'image/png' },
+      1
+    ];
+    const media = result('c', {
+      isMedia: true,
+      result: { data: 'iVBORw0K', mime_type: 'image/png', text, more }
+    });
+    assert.deepEqual(picturesOf(media), ['data:image/png;base64,iVBORw0K', 'data:image/jpeg;base64,Zm9v']);
+    assert.deepEqual(cellOutputs(resultFields(media)), [{ cell: 'a', number: 1, text: 'hi' }]);
+    assert.deepEqual(resultFields(result('c', { isMedia: true, result: { text: 'no JSON' } })), {});
+  });
+});

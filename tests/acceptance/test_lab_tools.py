@@ -1,0 +1,423 @@
+"""The agent in the notebooks of JupyterLab: it reads, changes and runs cells where their user sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from acceptance.browser import (
+    NO_PREFERENCE,
+    Panel,
+    keep_picture,
+    save_notebook,
+    started_browser,
+    with_front_end,
+)
+from fakes.openai_server import FakeOpenAI
+from fakes.responder import Conversation
+from fakes.steps import Answer, call, say
+from fakes.threaded import in_thread
+from nbformat import read
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import Browser, Locator, Route, expect
+from servers import Dirs, JupyterServer
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+"""A PNG of one pixel."""
+PLOT = f"import base64\nfrom IPython.display import Image\nImage(base64.b64decode('{DOT}'))"
+SLOW = "import time\nfor i in range(600):\n    print('tick', i)\n    time.sleep(0.1)"
+OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }"
+RESET = """async content => {
+    const {context} = window.jupyterapp.shell.currentWidget;
+    await context.ready;
+    context.model.fromJSON(content);
+    await context.save();
+}"""
+"""Lets the notebook in front have this content, without anything that could be undone."""
+UNDO = "async () => { await window.jupyterapp.commands.execute('notebook:undo-cell-action'); }"
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+RUN_TIME = 60_000.0  # ms that a kernel may take to start and answer
+
+
+class Vendor:
+    """Answers with what a test has put into `answers`, and with a report of the tools' results after that."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.results: list[str] = []
+        """Texts of the results that the model has got in its last call."""
+
+    def __call__(self, conversation: Conversation) -> Answer:
+        """Give the next answer."""
+        self.results = list(conversation.results)
+        return self.answers.pop(0) if self.answers else [say("That is *done*.")]
+
+    def uses(self, tool: str, **args: Any) -> None:
+        """Let the model call a tool in its next answer."""
+        self.answers.append([call(tool, args)])
+
+
+class Lab(Panel):
+    """JupyterLab with the agent's panel, and notebooks in front."""
+
+    def open_file(self, path: str) -> None:
+        """Open a notebook as its address does, and wait for its kernel."""
+        self.page.evaluate(OPEN, path)
+        self.notebook.wait_for(timeout=RUN_TIME)
+
+    @property
+    def notebook(self) -> Locator:
+        """The notebook in front."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def cell(self, number: int) -> Locator:
+        """Return a cell of the notebook in front, from 1."""
+        return self.notebook.locator(".jp-Notebook-cell").nth(number - 1)
+
+    def source(self, number: int) -> Locator:
+        """Return the text of a cell."""
+        return self.cell(number).locator(".cm-content")
+
+    def ask(self, text: str = "Do it.") -> None:
+        """Send a message in a new chat that asks for no approval, and wait for the end of its turn."""
+        self.begin()
+        self.choose("Ask", is_on=False)
+        self.say(text)
+        expect(self.transcript).to_contain_text("That is done.", timeout=RUN_TIME)
+        self.until_at_rest()
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Vendor:
+    return Vendor()
+
+
+@pytest.fixture(scope="module")
+def fake(vendor: Vendor) -> Iterator[FakeOpenAI]:
+    with in_thread(FakeOpenAI(vendor)) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def server(fake: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    dirs = with_front_end(Dirs(tmp_path_factory.mktemp("lab")).make())
+    settings = {"JupyterChatd": {"generate_titles": False, "default_model": "openai:fake-model"}}
+    env = {**NO_PREFERENCE, "OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": fake.base_url}
+    args = ("--LabApp.expose_app_in_browser=True",)
+    with JupyterServer(dirs, env=env, settings=settings, args=args) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def one_lab(browser: Browser, server: JupyterServer) -> Iterator[Lab]:
+    """One JupyterLab and one kernel for all tests."""
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    lab = Lab(page, server)
+    lab.open_lab()
+    yield lab
+    page.close()
+
+
+@pytest.fixture
+def lab(one_lab: Lab, vendor: Vendor, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A page without errors; what goes wrong there fails the test, and what it shows is kept."""
+    errors: list[str] = []
+    one_lab.page.on("pageerror", on_error := lambda error: errors.append(str(error)))
+    failed = request.session.testsfailed
+    yield one_lab
+    if request.session.testsfailed > failed:
+        keep_picture(one_lab.page, request.node.name)
+    vendor.answers.clear()
+    one_lab.page.remove_listener("pageerror", on_error)
+    assert errors == []
+
+
+@pytest.fixture
+def notebook(lab: Lab, server: JupyterServer) -> Path:
+    """A notebook with three cells, saved and in front. The kernel is the same for all tests."""
+    path = server.dirs.work / "sums.ipynb"
+    cells = [new_markdown_cell("# Sums"), new_code_cell("x = 1\nprint(x)"), new_code_cell("y = 2")]
+    if path.exists():
+        lab.open_file(path.name)
+        lab.page.evaluate(RESET, new_notebook(cells=cells, metadata=KERNEL))
+    else:
+        save_notebook(path, *cells)
+        lab.open_file(path.name)
+    expect(lab.source(3)).to_have_text("y = 2")
+    expect(lab.notebook.locator(".jp-Notebook-cell")).to_have_count(3)
+    return path
+
+
+def results(server: JupyterServer) -> list[Any]:
+    """What the tools of the newest chat gave, in order."""
+    chat = httpx.get(server.chats_url, headers=server.headers, params={"limit": 1}).json()[0]
+    url = f"{server.chats_url}/{chat['id']}/messages"
+    rows = httpx.get(url, headers=server.headers, params={"after_id": 0}).json()["messages"]
+    return [part["result"] for row in rows if row["role"] == "tool" for part in row["content"]]
+
+
+def test_a_cell_is_read_changed_and_run_and_one_undo_takes_the_change_back(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.uses("read_notebook")
+    vendor.uses("edit_cell", cell="2", edits=[{"search": "x = 1", "replace": "x = 40 + 2"}])
+    vendor.uses("run_cells", cells=["2"])
+    lab.ask()
+    expect(lab.source(2)).to_have_text("x = 40 + 2print(x)")
+    expect(lab.cell(2).locator(".jp-OutputArea-output")).to_have_text("42\n")
+    expect(lab.notebook.locator(".jp-chatd-touched")).to_have_count(1)
+    seen, edited, ran = results(server)
+    assert [cell["source"] for cell in seen["cells"]] == ["# Sums", "x = 1\nprint(x)", "y = 2"]
+    assert (edited["done"], edited["number"]) == ("edited", 2)
+    assert (ran["success"], ran["cells"][0]["output"]) == (True, "42")
+
+    lab.source(2).click()
+    expect(lab.notebook.locator(".jp-chatd-touched")).to_have_count(0)
+    lab.page.keyboard.press("Control+z")
+    expect(lab.source(2)).to_have_text("x = 1print(x)")
+    lab.page.keyboard.press("Control+Shift+z")
+    expect(lab.source(2)).to_have_text("x = 40 + 2print(x)")
+
+
+def test_cells_come_go_and_move_each_step_undone_alone(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.uses("insert_cell", source="z = 3", after="2")
+    vendor.uses("move_cell", cell="2", after="4")
+    vendor.uses("delete_cell", cell="1")
+    lab.ask()
+    sources = lab.notebook.locator(".jp-Notebook-cell .cm-content")
+    expect(sources).to_have_text(["z = 3", "y = 2", "x = 1print(x)"])
+    assert [result["done"] for result in results(server)] == ["inserted", "moved", "deleted"]
+    lab.card("delete_cell").get_by_role("button").first.click()
+    expect(lab.card("delete_cell").locator(".jp-mod-removed")).to_have_text("- # Sums\n")
+    for count in (4, 4, 3):
+        lab.page.evaluate(UNDO)
+        expect(lab.notebook.locator(".jp-Notebook-cell")).to_have_count(count)
+    expect(lab.source(2)).to_have_text("x = 1print(x)")
+
+
+def test_who_allows_a_run_has_read_what_runs(lab: Lab, notebook: Path, vendor: Vendor) -> None:
+    vendor.uses("read_cell", cell="3")
+    vendor.uses("edit_cell", cell="3", source="y = 20", old_source="y = 2")
+    vendor.uses("run_cells", cells=["3"])
+    lab.begin()
+    lab.say("Do it.")
+    card = lab.card("edit_cell", "asking")
+    expect(card.locator(".jp-mod-added")).to_have_text("+ y = 20\n")
+    expect(lab.source(3)).to_have_text("y = 2")
+    lab.button("Allow once").click()
+    expect(lab.source(3)).to_have_text("y = 20")
+    card = lab.card("run_cells", "asking")
+    expect(card.locator(".jp-chatd-input")).to_have_text("y = 20")
+    lab.button("Deny").click()
+    expect(lab.transcript).to_contain_text("That is done.")
+    expect(lab.cell(3).locator(".jp-InputPrompt")).to_have_text("[ ]:")
+
+
+def test_a_plot_is_a_picture_for_the_model(
+    lab: Lab, notebook: Path, vendor: Vendor, fake: FakeOpenAI, server: JupyterServer
+) -> None:
+    vendor.uses("insert_cell", source=PLOT, run=True)
+    lab.ask("Plot it.")
+    expect(lab.cell(4).locator("img")).to_be_visible()
+    assert f"data:image/png;base64,{DOT}" in json.dumps(fake.generations[-1].json)
+    lab.card("insert_cell", "done").get_by_role("button").first.click()
+    expect(lab.card("insert_cell").locator("img")).to_be_visible()
+    (ran,) = results(server)
+    assert json.loads(ran["text"])["cells"][0]["pictures"] == 1
+
+
+def test_an_error_and_a_wrong_cell_are_told(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.uses("insert_cell", source="1 / 0", run=True)
+    vendor.uses("edit_cell", cell="9", edits=[{"search": "a", "replace": "b"}])
+    vendor.uses("edit_cell", cell="3", source="y = 3", old_source="y = 1")
+    lab.ask()
+    failed, nowhere, other = results(server)
+    assert (failed["success"], failed["cells"][0]["error"]) == (False, "ZeroDivisionError: division by zero")
+    assert nowhere["error"].startswith("There is no cell 9: the notebook has 4.")
+    assert other["error"].startswith("The cell has another source than old_source")
+    expect(lab.card("insert_cell", "failed")).to_be_visible()
+    expect(lab.source(3)).to_have_text("y = 2")
+
+
+def test_stop_interrupts_what_the_agent_runs(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.uses("insert_cell", source=SLOW, run=True, wait_s=1)
+    vendor.uses("read_cell", cell="4", wait_s=200)
+    lab.begin()
+    lab.choose("Ask", is_on=False)
+    lab.say("Run long.")
+    expect(lab.card("insert_cell", "failed")).to_be_visible(timeout=RUN_TIME)  # it still ran after a second
+    lab.card("read_cell", "running").wait_for()
+    lab.stop.click()
+    lab.until_at_rest()
+    expect(lab.cell(4)).to_contain_text("KeyboardInterrupt", timeout=RUN_TIME)
+    assert "It still runs after 1 s." in results(server)[0]["note"]
+
+    vendor.uses("run_cells", cells=["4"], wait_s=200)
+    lab.say("Run it again.")
+    expect(lab.cell(4)).not_to_contain_text("KeyboardInterrupt")
+    expect(lab.cell(4)).to_contain_text("tick 1")
+    lab.stop.click()
+    expect(lab.cell(4)).to_contain_text("KeyboardInterrupt", timeout=RUN_TIME)
+
+
+def test_variables_are_told_and_none_is_made(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.uses("run_cells", cells=["2", "3"])
+    vendor.uses("notebook_variables")
+    vendor.uses("restart_notebook_kernel")
+    vendor.uses("notebook_variables")
+    lab.ask()
+    _, before, restarted, after = results(server)
+    told = {one["name"]: (one["type"], one["value"]) for one in before["variables"]}
+    assert (told["x"], told["y"]) == (("int", "1"), ("int", "2"))
+    assert (restarted["done"], after["variables"]) == ("restarted", [])
+
+
+def test_the_notebook_is_the_one_that_was_in_front_when_it_was_asked(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    other = notebook.with_name("other.ipynb")
+    save_notebook(other, new_code_cell("other = 1"))
+    vendor.uses("list_notebooks")
+    vendor.uses("edit_cell", cell="3", edits=[{"search": "2", "replace": "22"}])
+    lab.begin()
+    lab.say("Do it.")
+    lab.card("edit_cell", "asking").wait_for()
+    lab.open_file(other.name)  # a second notebook in front
+    expect(lab.source(1)).to_have_text("other = 1")
+    lab.page.reload()
+    lab.page.locator(".jp-NotebookPanel").first.wait_for(timeout=RUN_TIME)
+    lab.root.get_by_role("list", name="Chats").get_by_role("button").first.click(timeout=RUN_TIME)
+    lab.button("Allow once").click()
+    expect(lab.transcript).to_contain_text("That is done.", timeout=RUN_TIME)
+    listed, edited = results(server)
+    pinned = [one["path"] for one in listed["notebooks"] if one.get("in_front_when_asked")]
+    assert (pinned, edited["path"]) == ([notebook.name], notebook.name)
+    lab.card("edit_cell").get_by_role("button").first.click()
+    lab.card("edit_cell").get_by_role("button", name="Show cell").click()
+    expect(lab.source(3)).to_have_text("y = 22")
+
+
+def test_a_closed_notebook_is_changed_unless_somebody_else_does(
+    lab: Lab, vendor: Vendor, server: JupyterServer
+) -> None:
+    path = server.dirs.work / "closed.ipynb"
+    save_notebook(path, new_code_cell("a = 1"), new_code_cell("b = 1"))
+    edit = {"path": "closed.ipynb", "cell": "1", "edits": [{"search": "1", "replace": "2"}]}
+    vendor.uses("read_notebook", path=f"{server.dirs.work}/closed.ipynb")
+    vendor.uses("edit_cell", **edit)
+    vendor.uses("run_cells", path="closed.ipynb", cells=["1"])
+    lab.ask()
+    seen, edited, ran = results(server)
+    assert (seen["is_open"], seen["path"], edited["done"]) == (False, "closed.ipynb", "edited")
+    assert ran["error"].startswith("closed.ipynb is not open in JupyterLab.")
+    assert [cell.source for cell in read(path, as_version=4).cells] == ["a = 2", "b = 1"]
+
+    def meanwhile(route: Route) -> None:
+        save_notebook(path, new_code_cell("a = 1"), new_code_cell("b = 'mine'"))
+        route.continue_()
+
+    lab.page.route("**/api/contents/closed.ipynb?*content=0*", meanwhile)
+    save_notebook(path, new_code_cell("a = 1"), new_code_cell("b = 1"))
+    vendor.uses("edit_cell", **edit)
+    lab.ask()
+    lab.page.unroute_all()
+    (refused,) = results(server)
+    assert refused["error"].startswith("The notebook was changed by somebody else just now")
+    assert [cell.source for cell in read(path, as_version=4).cells] == ["a = 1", "b = 'mine'"]
+
+
+def test_of_two_pages_one_runs_a_call(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer, browser: Browser
+) -> None:
+    second = Lab(browser.new_page(), server)
+    second.open_lab()
+    second.open_file(notebook.name)
+    for number in range(3):
+        vendor.uses("insert_cell", source=f"n{number} = 1")
+    lab.begin()
+    lab.say("Three cells.")
+    lab.card("insert_cell", "asking").wait_for()
+    second.root.get_by_role("list", name="Chats").get_by_role("button").first.click()
+    second.button("Allow all insert_cell calls in this chat").click()
+    expect(lab.transcript).to_contain_text("That is done.", timeout=RUN_TIME)
+    expect(second.transcript).to_contain_text("That is done.")
+    expect(lab.notebook.locator(".jp-Notebook-cell")).to_have_count(6)
+    expect(second.notebook.locator(".jp-Notebook-cell")).to_have_count(3)
+    assert all("done" in result for result in results(server))
+    second.page.close()
+
+
+def test_a_page_that_closes_ends_the_waiting(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer, browser: Browser
+) -> None:
+    second = Lab(browser.new_page(), server)
+    second.open_lab()
+    second.open_file(notebook.name)
+    vendor.uses("insert_cell", source=SLOW, run=True, wait_s=200)
+    second.choose("Ask", is_on=False)
+    second.say("Run long.")
+    second.card("insert_cell", "running").wait_for()
+    expect(second.cell(4)).to_contain_text("tick 1", timeout=RUN_TIME)
+    second.page.close(run_before_unload=False)
+    lab.begin()
+    lab.root.get_by_role("list", name="Chats").get_by_role("button").first.click()
+    expect(lab.transcript).to_contain_text("That is done.", timeout=RUN_TIME)
+    (lost,) = results(server)
+    assert lost["error"].startswith("The page of JupyterLab that ran this was closed")
+    vendor.uses("interrupt_notebook_kernel")
+    lab.say("Interrupt it.")
+    lab.card("interrupt_notebook_kernel", "done").wait_for()
+
+
+def test_the_chat_may_be_out_of_sight(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.answers.append([say("First."), call("execute", {"command": "sleep 3"})])
+    vendor.uses("edit_cell", cell="3", edits=[{"search": "2", "replace": "23"}])
+    lab.begin()
+    lab.choose("Ask", is_on=False)
+    lab.say("Do it.")
+    lab.card("execute", "running").wait_for()
+    lab.button("All chats").click()
+    expect(lab.source(3)).to_have_text("y = 23", timeout=RUN_TIME)
+
+
+def test_the_demo_model_knows_sentences_for_it(lab: Lab, notebook: Path, server: JupyterServer) -> None:
+    lab.begin()
+    lab.root.get_by_label("Model").select_option("demo:demo")
+    lab.choose("Ask", is_on=False)
+    lab.say('replace "x = 1" with "x = 7" in cell 2 and run it then look at cell 2')
+    expect(lab.cell(2).locator(".jp-OutputArea-output")).to_have_text("7\n", timeout=RUN_TIME)
+    lab.until_at_rest()
+    assert [result.get("output") for result in results(server)] == [None, "7"]
+    lab.button("All chats").click()
+    lab.root.get_by_label("Model").select_option("openai:fake-model")
+
+
+def test_in_notebook_7(lab: Lab, vendor: Vendor, server: JupyterServer, browser: Browser) -> None:
+    other = Lab(browser.new_page(), server)
+    other.open_notebook()
+    vendor.uses("edit_cell", cell="1", edits=[{"search": "1", "replace": "5"}], run=True)
+    other.ask()
+    expect(other.notebook.locator(".cm-content").first).to_have_text("x = 5")
+    (ran,) = results(server)
+    assert (ran["success"], ran["path"]) == (True, "page.ipynb")
+    other.page.close()
