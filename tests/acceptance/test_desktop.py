@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from desktop.stages import check_strangers_are_refused
 from servers import Dirs, JupyterServer
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
@@ -122,6 +123,16 @@ def processes_of(home: Path) -> set[int]:
     return found
 
 
+def variable(pids: set[int], name: str) -> str:
+    """What a variable of one of the processes says; some of them may have ended."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for one in Path(f"/proc/{pid}/environ").read_text().split("\0"):
+                if one.startswith(f"{name}="):
+                    return one.partition("=")[2]
+    raise AssertionError(f"no process has {name}")
+
+
 def listening(pids: set[int]) -> set[str]:
     """Addresses of TCP sockets that the processes listen on, as the kernel writes them."""
     inodes = set[str]()
@@ -151,6 +162,9 @@ def test_a_desktop_opens_no_port_and_dies_with_its_server(
     programs = processes_of(home) - before
     assert len(programs) >= 2
     assert listening(processes_of(home)) == ports
+    if os.geteuid() == 0:  # who alone may try as another account
+        folder = Path(variable(programs, "XAUTHORITY")).parent
+        check_strangers_are_refused(folder / "rfb.socket", variable(programs, "DISPLAY"))
     end(server)
     give_up_at = time.monotonic() + GONE_WITHIN
     while left := processes_of(home):

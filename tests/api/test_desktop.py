@@ -153,6 +153,8 @@ async def test_actions_are_done_in_order(api: Api, chat_id: str, chatd: Any) -> 
     [
         ([{"action": "fly"}], "actions[0]: There is no action 'fly'."),
         ([{"action": "cursor"}, {"action": "key", "keys": "NoSuchKey"}], "actions[1]: "),
+        ([{"action": "type", "text": "x" * 1_000_000}], "actions[0]: Expected at most 50000 characters"),
+        ([{"action": "type", "text": "a\x1b[31m"}], "actions[0]: Expected text to type, came the control"),
         ([7], "actions[0]: Expected an action as an object"),
         ([], "actions"),
         ([{"action": "cursor"}] * 51, "actions"),
@@ -169,6 +171,9 @@ async def test_a_point_outside_of_the_screen_is_refused(api: Api, chat_id: str, 
     actions = [{"action": "type", "text": "hi"}, {"action": "move", "at": [64, 0]}]
     reply = await api.call("POST", f"/{chat_id}/desktop/action", {"actions": actions})
     assert (reply.status, "x from 0 to 63" in reply.json["message"]) == (400, True)
+    corner = [{"action": "click", "at": [0, 0]}, {"action": "cursor"}]
+    reply = await api.post(f"/{chat_id}/desktop/action", {"actions": corner})
+    assert reply["results"][-1] == {"cursor": [0, 0]}
     assert desktop_of(chatd).server.canvas.text == ""
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -39,6 +40,16 @@ tty.setraw(0)
 with open(sys.argv[1], "ab", buffering=0) as file:
     while data := os.read(0, 65536):
         file.write(data)
+"""
+
+
+_CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+_CONNECT_X = """
+import socket, struct, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1].replace("@", "\\0"))
+connection.sendall(struct.pack("<BxHHHHxx", 0x6C, 11, 0, 0, 0))
+print(connection.recv(1)[0])
 """
 
 
@@ -105,6 +116,19 @@ def users_of(folder: Path) -> set[int]:
         if os.fsencode(folder) in told:
             found.add(pid)
     return found
+
+
+def check_strangers_are_refused(socket: Path, display: str) -> None:
+    """Try the RFB socket and the X display as another account, which only root may."""
+    assert "PermissionError" in _as_nobody(_CONNECT, str(socket)).stderr
+    for mark in ("", "@"):
+        answer = _as_nobody(_CONNECT_X, f"{mark}/tmp/.X11-unix/X{display.removeprefix(':')}")
+        assert (answer.stdout, answer.stderr) == ("0\n", "")  # 0: refused, 1: welcome
+
+
+def _as_nobody(program: str, argument: str) -> subprocess.CompletedProcess[str]:
+    command = ["/usr/bin/python3", "-c", program, argument]
+    return subprocess.run(command, user="nobody", group="nogroup", capture_output=True, text=True, cwd="/")
 
 
 def desktop_of(launcher: Launcher, size: Size = DEFAULT_SIZE) -> Desktop:

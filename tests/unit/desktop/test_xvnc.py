@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -27,7 +26,7 @@ from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
 from jupyter_chatd.desktop.rfb import Connection
 
 from .png import Png, read_png
-from .stages import desktop_of, folders, needs_xvnc, terminal, until, users_of
+from .stages import check_strangers_are_refused, desktop_of, folders, needs_xvnc, terminal, until, users_of
 
 pytestmark = pytest.mark.anyio
 
@@ -65,16 +64,6 @@ asyncio.run(main())
 """
 
 
-_CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-_CONNECT_X = """
-import socket, struct, sys
-connection = socket.socket(socket.AF_UNIX)
-connection.connect(sys.argv[1].replace("@", "\\0"))
-connection.sendall(struct.pack("<BxHHHHxx", 0x6C, 11, 0, 0, 0))
-print(connection.recv(1)[0])
-"""
-
-
 @pytest.fixture
 async def launcher(short: Path, anyio_backend: str) -> AsyncIterator[XvncLauncher]:
     launcher = XvncLauncher(short, opens_application=False)
@@ -92,11 +81,6 @@ async def desktop(launcher: XvncLauncher) -> AsyncIterator[Desktop]:
 async def look(desktop: Desktop) -> Png:
     await desktop.settle()
     return read_png((await desktop.picture()).png)
-
-
-def as_nobody(program: str, argument: str) -> subprocess.CompletedProcess[str]:
-    command = ["/usr/bin/python3", "-c", program, argument]
-    return subprocess.run(command, user="nobody", group="nogroup", capture_output=True, text=True, cwd="/")
 
 
 def server_of(folder: Path) -> int:
@@ -132,12 +116,7 @@ async def test_it_listens_on_no_port(desktop: Desktop, short: Path) -> None:
 @needs_xvnc
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may try as somebody else")
 async def test_another_account_reaches_neither_the_socket_nor_the_display(desktop: Desktop) -> None:
-    path = await desktop.socket()
-    display = desktop.environment["DISPLAY"].removeprefix(":")
-    assert "PermissionError" in as_nobody(_CONNECT, str(path)).stderr
-    for name in (f"/tmp/.X11-unix/X{display}", f"@/tmp/.X11-unix/X{display}"):
-        answer = as_nobody(_CONNECT_X, name)
-        assert (answer.stdout, answer.stderr) == ("0\n", "")  # 0: refused, 1: welcome
+    check_strangers_are_refused(await desktop.socket(), desktop.environment["DISPLAY"])
 
 
 @needs_xvnc
