@@ -22,7 +22,7 @@ from .sampler import profiled
 
 ROWS = (
     *("tools", "deltas", "steps", "stall", "writes", "scripted", "wire", "idle", "fetch", "start"),
-    *("reports", "children", "descent", "silence", "desktop", "workspace"),
+    *("reports", "children", "descent", "silence", "desktop", "views", "workspace"),
 )
 """In the order of the table; the module of `tools` is `bench_tools.py`."""
 
