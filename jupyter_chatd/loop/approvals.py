@@ -18,6 +18,8 @@ from typing import Any, cast
 
 from ..messages import Grant, JsonValue, Scope, ToolCallPart, ToolRun
 
+_WRITING = ("write_file", "edit_files")
+
 
 class Ask(StrEnum):
     """When a call is asked about."""
@@ -177,12 +179,20 @@ class ChatApprovals:
     grants: frozenset[Grant] = frozenset()
     directory: str | None = None
     """The workspace's folder, once it is known."""
+    plan_file: str | None = None
+    """What the chat may write while it plans, without being asked about: the user decides about the plan."""
 
     def asks(self, call: ToolCallPart, *, is_repeatable: bool) -> bool:
         """Whether somebody must allow the call first."""
+        mode = "auto" if self._writes_plan(call) else self.mode
         return self.policy.asks(
-            call, mode=self.mode, is_repeatable=is_repeatable, grants=self.grants, directory=self.directory
+            call, mode=mode, is_repeatable=is_repeatable, grants=self.grants, directory=self.directory
         )
+
+    def _writes_plan(self, call: ToolCallPart) -> bool:
+        """Whether all that the call writes is the plan. What is forced is asked about all the same."""
+        named = {os.path.normpath(path) for path in _paths(call.args)}
+        return call.tool_name in _WRITING and named == {self.plan_file}
 
 
 def grant_of(run: ToolRun) -> Grant:

@@ -57,7 +57,11 @@ class TurnTools:
     ) -> ChatTools:
         """Return the tools of the turn."""
         asked = ChatApprovals(
-            policy=approvals, mode=chat.approval_mode, grants=grants, directory=self.directory
+            policy=approvals,
+            mode=chat.approval_mode,
+            grants=grants,
+            directory=self.directory,
+            plan_file=self.restraint.plan_file if self.restraint else None,
         )
         return ChatTools(
             chat,
@@ -207,7 +211,7 @@ async def _directory(engine: Engine, chat: Chat) -> str | None:
 def _restraint(chat: Chat, known: TurnTools, directory: str | None) -> Restraint | None:
     if known.policy.kind is not ChatKind.PLAN or directory is None:
         return known.restraint
-    return Restraint(plan_file=plan_file(directory, chat))
+    return Restraint(plan_file=plan_file(directory, chat), folder=directory)
 
 
 async def _elsewhere(

@@ -59,7 +59,8 @@ class EditFiles(BuiltinTool[EditFilesArguments]):
         paths = [file.path for file in args.files]
         if context.restraint and (refusal := context.restraint.refuse_writes(paths)):
             return error_output(refusal)
-        await context.workspace().edit_files([_file_edits(file) for file in args.files])
+        folder = context.restraint.folder if context.restraint else None
+        await context.workspace().edit_files([_file_edits(file) for file in args.files], unlinked_in=folder)
         return json_output({"ok": True})
 
 

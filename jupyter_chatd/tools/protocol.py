@@ -35,6 +35,8 @@ class Restraint:
 
     plan_file: str | None = None
     """The only file that may be written, by its absolute path; `None` for none at all."""
+    folder: str | None = None
+    """Of the workspace: no link may lead from there to another file than the plan."""
 
     def refuse_writes(self, paths: Iterable[str]) -> str | None:
         """Return why these files may not be written, `None` when they may."""

@@ -35,7 +35,8 @@ class WriteFile(BuiltinTool[WriteFileArguments]):
         """Replace the file in one step."""
         if context.restraint and (refusal := context.restraint.refuse_writes([args.path])):
             return error_output(refusal)
-        await context.workspace().write_file(args.path, args.content)
+        folder = context.restraint.folder if context.restraint else None
+        await context.workspace().write_file(args.path, args.content, unlinked_in=folder)
         return json_output({"ok": True})
 
 

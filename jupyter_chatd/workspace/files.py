@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from . import utf8
 from .edits import EditError, apply_edits
 from .file_errors import explained, require_regular
-from .guard import Guard
+from .guard import Guard, require_unlinked
 from .limits import FileLimits
 from .protocol import FileEdits, FileLines, WorkspaceError
 from .staging import FileVersion, staged, version_of
@@ -90,21 +90,32 @@ class Files:
         # Files under /proc, and files that grow, are larger than they say.
         return Contents(data=data, size=max(status.st_size, len(data)), version=version_of(status))
 
-    def write(self, path: str, content: str) -> None:
+    def write(self, path: str, content: str, *, unlinked_in: str | None = None) -> None:
         """Replace or make a file in one step; links are followed, the mode is kept, parents are made.
+
+        Args:
+            unlinked_in: A folder in which it must lie with no link on the way; `None` for anywhere.
 
         Raises:
             WorkspaceError: it cannot be written; then it is as it was.
         """
+        if unlinked_in is not None:
+            require_unlinked(path, folder=unlinked_in)
         with staged(path, _encoded(content), guard=self._writing) as file:
             file.commit()
 
-    def edit(self, files: Sequence[FileEdits]) -> None:
+    def edit(self, files: Sequence[FileEdits], *, unlinked_in: str | None = None) -> None:
         """Apply all edits of all files, or write nothing and say everything that is wrong.
+
+        Args:
+            unlinked_in: As of `write`.
 
         Raises:
             WorkspaceError: an edit does not apply, a file cannot be read or written, or a path comes twice.
         """
+        if unlinked_in is not None:
+            for file in files:
+                require_unlinked(file.path, folder=unlinked_in)
         if not files:
             raise WorkspaceError("No files came: give at least one, with at least one edit.")
         rewrites = self._rewrites(files)

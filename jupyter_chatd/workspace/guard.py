@@ -112,6 +112,21 @@ class WriteGuard(Guard):
             raise FixedPathError(path)
 
 
+def require_unlinked(path: str, *, folder: str) -> None:
+    """Make sure that *path* lies in *folder* and that no link is on the way from there.
+
+    Raises:
+        WorkspaceError: it leads elsewhere.
+    """
+    _require_representable(path)
+    place = os.path.relpath(os.path.normpath(path), os.path.normpath(folder))
+    if os.path.realpath(path) != os.path.normpath(os.path.join(os.path.realpath(folder), place)):
+        raise WorkspaceError(
+            f"{path} leads elsewhere: a link is on the way. Only the place itself may be written; tell the "
+            "user about the link."
+        )
+
+
 def _require_representable(path: str) -> None:
     try:
         name = os.fsencode(path)

@@ -230,12 +230,20 @@ class WorkspaceAgent(Protocol):
         """
         ...
 
-    async def write_file(self, path: str, content: str) -> None:
-        """Replace the file atomically; parents are made, the mode is kept, links are followed."""
+    async def write_file(self, path: str, content: str, *, unlinked_in: str | None = None) -> None:
+        """Replace the file atomically; parents are made, the mode is kept, links are followed.
+
+        Args:
+            unlinked_in: A folder in which the file must lie with no link on the way; `None` for anywhere.
+        """
         ...
 
-    async def edit_files(self, files: Sequence[FileEdits]) -> None:
-        """Apply all edits or none; every problem is reported together."""
+    async def edit_files(self, files: Sequence[FileEdits], *, unlinked_in: str | None = None) -> None:
+        """Apply all edits or none; every problem is reported together.
+
+        Args:
+            unlinked_in: As of `write_file`.
+        """
         ...
 
     async def start_process(self, spec: ProcessSpec) -> str:

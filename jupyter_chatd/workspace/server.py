@@ -175,13 +175,13 @@ class ServerAgent:
             search.find_files, self._guard, folder, name=name, depth=depth, limit=limit
         )
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(self, path: str, content: str, *, unlinked_in: str | None = None) -> None:
         """Replace the file in one step. A cancelled caller does not stop a write that has begun."""
-        await self._in_thread(self._files.write, path, content)
+        await self._in_thread(self._files.write, path, content, unlinked_in=unlinked_in)
 
-    async def edit_files(self, files: Sequence[FileEdits]) -> None:
+    async def edit_files(self, files: Sequence[FileEdits], *, unlinked_in: str | None = None) -> None:
         """Apply all edits or none. A cancelled caller does not stop a write that has begun."""
-        await self._in_thread(self._files.edit, files)
+        await self._in_thread(self._files.edit, files, unlinked_in=unlinked_in)
 
     async def start_process(self, spec: ProcessSpec) -> str:
         """Start a process in a group of its own and return its id."""

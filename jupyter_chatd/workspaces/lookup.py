@@ -217,13 +217,13 @@ class WorkspaceOfChat:
             lambda agent: agent.find_files(folder, name=name, depth=depth, limit=limit), is_safe=True
         )
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(self, path: str, content: str, *, unlinked_in: str | None = None) -> None:
         """Replace the file in one step."""
-        await self.ask(lambda agent: agent.write_file(path, content))
+        await self.ask(lambda agent: agent.write_file(path, content, unlinked_in=unlinked_in))
 
-    async def edit_files(self, files: Sequence[FileEdits]) -> None:
+    async def edit_files(self, files: Sequence[FileEdits], *, unlinked_in: str | None = None) -> None:
         """Apply all edits or none."""
-        await self.ask(lambda agent: agent.edit_files(files))
+        await self.ask(lambda agent: agent.edit_files(files, unlinked_in=unlinked_in))
 
     async def start_process(self, spec: ProcessSpec) -> str:
         """Start a process in a group of its own and return its id."""

@@ -115,6 +115,7 @@ class WriteFile:
 
     path: str
     content: str
+    unlinked_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,7 @@ class EditFiles:
     """Of `edit_files`."""
 
     files: Sequence[FileEdits]
+    unlinked_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,12 +240,12 @@ async def _find_files(agent: WorkspaceAgent, q: FindFiles) -> FoundFiles:
 
 
 async def _write_file(agent: WorkspaceAgent, q: WriteFile) -> Nothing:
-    await agent.write_file(q.path, q.content)
+    await agent.write_file(q.path, q.content, unlinked_in=q.unlinked_in)
     return Nothing()
 
 
 async def _edit_files(agent: WorkspaceAgent, q: EditFiles) -> Nothing:
-    await agent.edit_files(q.files)
+    await agent.edit_files(q.files, unlinked_in=q.unlinked_in)
     return Nothing()
 
 

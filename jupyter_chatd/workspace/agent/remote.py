@@ -186,13 +186,13 @@ class RemoteAgent:
         question = ops.FindFiles(folder=folder, name=name, depth=depth, limit=limit)
         return await self._ask(ops.FIND_FILES, question)
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(self, path: str, content: str, *, unlinked_in: str | None = None) -> None:
         """Replace the file in one step. A cancelled caller does not stop a write that has begun."""
-        await self._ask(ops.WRITE_FILE, ops.WriteFile(path=path, content=content))
+        await self._ask(ops.WRITE_FILE, ops.WriteFile(path=path, content=content, unlinked_in=unlinked_in))
 
-    async def edit_files(self, files: Sequence[FileEdits]) -> None:
+    async def edit_files(self, files: Sequence[FileEdits], *, unlinked_in: str | None = None) -> None:
         """Apply all edits or none. A cancelled caller does not stop a write that has begun."""
-        await self._ask(ops.EDIT_FILES, ops.EditFiles(files=files))
+        await self._ask(ops.EDIT_FILES, ops.EditFiles(files=files, unlinked_in=unlinked_in))
 
     async def start_process(self, spec: ProcessSpec) -> str:
         """Start a process in a group of its own and return its id; cancelled before, it is ended again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from world import OWNER, PATIENCE, World, said, script
 
 from jupyter_chatd.errors import AlreadyDecidedError
 from jupyter_chatd.loop.service import NewChat
-from jupyter_chatd.messages import ActionKind, CallKey, ChatStatus, ToolResultPart
-from jupyter_chatd.providers.scripted import ScriptedModel, call, say
+from jupyter_chatd.messages import ActionKind, CallKey, ChatStatus, Part, Role, TextPart, ToolResultPart
+from jupyter_chatd.providers.protocol import ModelCall
+from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, say
 
 from .conftest import Start
 
@@ -141,3 +143,36 @@ async def test_a_decision_may_come_after_a_restart(start: Start, tmp_path: Path)
     await decide(again, chat_id, key, allow=True)
     assert [part.is_error for part in await outputs(again, chat_id)] == [False]
     assert is_there(again, "made")
+
+
+async def test_a_chat_that_plans_writes_its_plan_without_asking(start: Start) -> None:
+    """Its commands ask as ever."""
+
+    def answer(asked: ModelCall) -> Answer:
+        system = " ".join(part.text for part in parts_of(asked) if isinstance(part, TextPart))
+        (plan,) = re.findall(r"The plan file is (\S+\.md)", system)
+        edits = [{"search": "Plan", "replace": "New plan"}]
+        steps: list[Answer] = [
+            [call("write_file", {"path": plan, "content": "# Plan\n"})],
+            [call("edit_files", {"files": [{"path": plan, "edits": edits}]})],
+            [call("execute", {"command": "true"})],
+        ]
+        return steps[sum(message.role is Role.ASSISTANT for message in asked.messages)]
+
+    world = await start(ScriptedModel(answer))
+    new = NewChat(
+        owner_id=OWNER,
+        parts=said("Begin."),
+        model="scripted:model",
+        created_by=OWNER,
+        approval_mode="ask",
+        plan_mode="plan",
+    )
+    chat_id = (await world.runtime.service.create(new)).id
+    ((_, args),) = await pending(world, chat_id)
+    assert args == {"command": "true"}
+    assert (world.work / f".agents/plans/{chat_id}.md").read_text() == "# New plan\n"
+
+
+def parts_of(asked: ModelCall) -> list[Part]:
+    return [part for message in asked.messages for part in message.parts]

@@ -36,7 +36,8 @@ async def planning(context: ToolContext, plan: Path, tmp_path: Path) -> AsyncIte
         service = ChatService(store, prompts=PromptSettings(store, include_default=False))
         chat = await service.create(NewChat(owner_id="ada", parts=(TextPart(text="x"),), model="demo:demo"))
         library = FileLibrary(store, tmp_path / "data" / "files")
-        yield replace(context, chat_id=chat.id, files=library, restraint=Restraint(plan_file=str(plan)))
+        restraint = Restraint(plan_file=str(plan), folder=str(plan.parents[2]))
+        yield replace(context, chat_id=chat.id, files=library, restraint=restraint)
 
 
 def names(folder: Path) -> list[str]:
@@ -70,6 +71,34 @@ async def test_ways_around_the_path_are_refused(planning: ToolContext, plan: Pat
     for path in (f"{plan}/../../../code.py", f"{plan.parent}/./../other.md", str(plan).upper()):
         assert (await write(planning, path)).is_error
     assert names(folder) == []
+
+
+async def test_no_link_leads_from_the_plan_elsewhere(
+    planning: ToolContext, plan: Path, folder: Path, tmp_path: Path
+) -> None:
+    """Neither the file nor a folder on its way may be one; the workspace's own folder may."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "code.py").write_text("Plan")
+    for link, target in (
+        (plan, folder / "code.py"),
+        (plan.parent, elsewhere),
+        (folder / ".agents", elsewhere),
+    ):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+        assert "leads elsewhere" in str((await write(planning, plan)).result)
+        assert "leads elsewhere" in str((await edit(planning, plan)).result)
+        link.unlink()
+        if link != folder / ".agents":
+            link.parent.rmdir()
+    assert (text_of(folder / "code.py"), names(elsewhere)) == ("Plan", [])
+    linked = tmp_path / "linked"
+    linked.symlink_to(folder)
+    own = linked / ".agents" / "plans" / "chat.md"
+    there = replace(planning, restraint=Restraint(plan_file=str(own), folder=str(linked)))
+    assert not (await write(there, own)).is_error
+    assert text_of(plan) == "# Plan\n"
 
 
 async def test_one_other_file_spoils_the_whole_edit(planning: ToolContext, plan: Path, folder: Path) -> None:
