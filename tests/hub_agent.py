@@ -36,6 +36,7 @@ async def agent_in(server: UserServer, folder: Path, home: Path) -> AsyncIterato
     """Have the server's agent work in *folder*, and give what asks it, as the provisioner connects."""
     places = {"directory": str(folder), "home": str(home)}
     async with httpx.AsyncClient(headers=server.headers, timeout=ANSWER_LIMIT) as client:
+        (await client.get(f"{server.chats_url}/agent/hello")).raise_for_status()  # waits until it is there
         (await client.post(f"{server.url}tests/agent", json=places)).raise_for_status()
     remote = RemoteAgent(server.url, token=server.token, explain=explain, wait_piece_s=WAIT_PIECE)
     try:

@@ -17,12 +17,14 @@ from ..capabilities import Capabilities, Capability
 from ..wire.values import adapter_of
 from ..workspace.agent import kernel_operations as kernel_ops
 from ..workspace.agent import operations as ops
-from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces
+from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces, with_signs_of_life
 from ..workspace.piped import PipedSpec
 from ..workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceAgent, WorkspaceError
 from .base import BASE, ChatdHandler, UnavailableError, permission
 
 AGENT = BASE + r"/agent"
+
+SILENCE = 20.0  # seconds; proxies cut what is silent for a minute
 
 _RUN = (ops.START_PROCESS, kernel_ops.RUN_CODE, kernel_ops.RESTART)
 _WRITE = (ops.WRITE_FILE, ops.EDIT_FILES, kernel_ops.RUN_CODE, kernel_ops.RESTART)
@@ -64,7 +66,8 @@ class _AgentHandler(ChatdHandler):
 
     async def follow(self, follow: Callable[[WorkspaceAgent, bytes], AsyncGenerator[str, None]]) -> None:
         """Answer with live output, as it comes."""
-        following = follow(self.agent, self.request.body)
+        following = with_signs_of_life(follow(self.agent, self.request.body), SILENCE)
+        self.set_header("Content-Type", "application/json")
         with self.extension.agent_use():
             try:
                 await send_pieces(self, following)

@@ -130,11 +130,11 @@ async def log(workspace: str, server: str) -> None:
 
 @workspaces.command()
 @_WORKSPACE
-@click.option("--remove-files", is_flag=True, help="Remove its folder too, with all that is in it.")
+@click.option("--remove-files", is_flag=True, help="Remove its folder or server too, with all that is in it.")
 @server_option(SERVER)
 @guarded
 async def delete(workspace: str, remove_files: bool, server: str) -> None:
-    """Stop WORKSPACE and forget it; its folder stays."""
+    """Stop WORKSPACE and forget it; its folder stays, and its server on a JupyterHub."""
     async with _client(server) as client:
         found = await _find(client, workspace)
         await client.workspaces.delete(found.id, remove_files=remove_files)

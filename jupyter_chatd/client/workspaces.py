@@ -101,7 +101,7 @@ class WorkspaceClient:
             yield line
 
     async def delete(self, workspace_id: str, *, remove_files: bool = False) -> None:
-        """Stop it and forget it; its folder stays unless it is to be removed."""
+        """Stop it and forget it; its files stay unless they are to be removed."""
         await self._api.delete(f"{_path(workspace_id)}?remove_files={'true' if remove_files else 'false'}")
 
 

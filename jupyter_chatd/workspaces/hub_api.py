@@ -48,10 +48,13 @@ class HubAccount:
 
 
 def account_of(environ: Mapping[str, str]) -> HubAccount | None:
-    """Return the account whose server this is, `None` when no JupyterHub has started it."""
+    """Return the account whose server this is.
+
+    `None` when no JupyterHub has started it, or one with `internal_ssl`, which wants certificates.
+    """
     url, token = environ.get("JUPYTERHUB_API_URL"), environ.get("JUPYTERHUB_API_TOKEN")
     user = environ.get("JUPYTERHUB_USER")
-    if not (url and token and user):
+    if not (url and token and user) or environ.get("JUPYTERHUB_SSL_KEYFILE"):
         return None
     return HubAccount(api_url=url.rstrip("/"), user=user, token=token)
 

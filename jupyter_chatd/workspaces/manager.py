@@ -242,7 +242,7 @@ class WorkspaceManager:
         return await asyncio.shield(begin())
 
     async def delete(self, workspace: Workspace, *, remove_files: bool, say: Say = _unheard) -> None:
-        """Stop a workspace and forget it; its folder stays unless it is to be removed.
+        """Stop a workspace and forget it; its files stay unless they are to be removed.
 
         Raises:
             ConflictError: a build has not ended.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,9 @@ import pytest
 from fakes.openai_server import FakeOpenAI
 from fakes.responder import respond
 from fakes.threaded import in_thread
-from servers import CHATS
+from servers import CHATS, ROOT
 
+from jupyter_chatd.client.discovery import TOKEN_FILE_VARIABLE, URL_VARIABLE
 from jupyter_chatd.workspaces.hub_api import SCOPES
 from jupyter_chatd.workspaces.templates import TemplateCatalog
 
@@ -50,6 +54,7 @@ TEMPLATES = [
     {"name": "bare", "origin": "hub", "options": {"environment": {"JUPYTER_CHATD_ENABLED": "off"}}},
     {"name": "tame", "origin": "hub", "options": {"environment": {"JUPYTER_CHATD_POLICY_SHELL": "off"}}},
 ]
+PATIENCE = 180  # seconds
 STOPPED = "is stopped. Use start_workspace"
 
 
@@ -106,6 +111,23 @@ def create(chats: Chats, server: UserServer, template: str, name: str) -> tuple[
     return use(chats, None, "create_workspace", template_id=template_id(server, template), name=name)
 
 
+def terminal(server: UserServer, *words: str) -> subprocess.CompletedProcess[str]:
+    """Give a command about workspaces in a terminal of the server's user."""
+    token = server.home / "token"
+    token.write_text(server.token)
+    environment = {
+        "HOME": str(server.home),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        URL_VARIABLE: server.url,
+        TOKEN_FILE_VARIABLE: str(token),
+    }
+    command = [sys.executable, "-m", "jupyter_chatd.cli", "workspaces", *words]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
 def where(chats: Chats, chat_id: str) -> str:
     """The name of the server that the chat's commands run on."""
     result = use(chats, chat_id, "execute", command="echo $JUPYTERHUB_SERVER_NAME")[1]
@@ -133,11 +155,11 @@ def test_w1_w2_w3_an_agent_creates_uses_stops_and_starts_another_server(
     assert "2" in str(use(chats, chat_id, "execute_code", code="1 + 1")[1])
     assert where(chats, chat_id) == "second"
 
-    # Restarted over REST, by the hub behind our back, and stopped by it: the chat finds what there is.
+    # Restarted from a terminal, by the hub behind our back, and stopped by it: the chat finds what there is.
     build(ada, workspace_id, "stop")
     assert STOPPED in str(use(chats, chat_id, "execute", command="pwd")[1])
-    told = build(ada, workspace_id, "start")
-    assert "Server ready at" in told
+    started = terminal(ada, "start", "second")
+    assert (started.stdout, "Server ready at" in started.stderr) == ("second runs.\n", True), started.stderr
     assert where(chats, chat_id) == "second"
     hub.stop_server("ada", "second")
     hub.start_server("ada", "second")
@@ -156,6 +178,12 @@ def test_w1_w2_w3_an_agent_creates_uses_stops_and_starts_another_server(
     assert token not in json.dumps(chats.rows(chat_id))
     assert files_with(token, ada.home / ".local/share/jupyter/jupyter_chatd") == []
     assert token not in hub.log
+
+    # Its server stays on the hub, unless the files are to go.
+    assert hub.server_names("ada") == {"second"}
+    assert terminal(ada, "delete", "second", "--remove-files").returncode == 0
+    assert hub.server_names("ada") == set()
+    assert "was deleted. Use create_workspace" in str(use(chats, chat_id, "execute", command="pwd")[1])
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(hub: Hub, ada: UserServer, chats: Chats) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_chatd.api import agent as api_agent
 from jupyter_chatd.extension import JupyterChatd
 from jupyter_chatd.workspace.agent.operations import VERSION_HEADER
 from jupyter_chatd.workspace.agent.remote import AgentUnreachableError, RemoteAgent
@@ -143,6 +144,22 @@ async def test_a_server_that_stops_does_nothing_more(api: Api, jp_serverapp: Any
     await stop(jp_serverapp)
     with pytest.raises(AgentUnreachableError):
         await agent.start_process(ProcessSpec(command="pwd", chat_id=CHAT))
+    await agent.aclose()
+
+
+async def test_a_command_that_is_silent_is_followed_all_the_same(
+    api: Api, monkeypatch: pytest.MonkeyPatch, jp_root_dir: Path
+) -> None:
+    """A proxy sees something all the time; whoever follows reads only what the command wrote."""
+    monkeypatch.setattr(api_agent, "SILENCE", 0.05)
+    agent = connect(api)
+    assert await run(agent, "sleep 0.5; echo done") == "done\n"
+    process_id = await agent.start_process(ProcessSpec(command="sleep 0.5", chat_id=CHAT))
+    reply = await api.call("POST", "/agent/follow_process", {"chat_id": CHAT, "process_id": process_id})
+    first, *_, last = reply.text.splitlines()
+    assert (first, last) == ('""', "null")
+    with pytest.raises(WorkspaceError):
+        await anext(agent.follow_process(CHAT, "no-such-process"))
     await agent.aclose()
 
 

@@ -237,7 +237,8 @@ class RemoteAgent:
                 piece = _load_piece(line)
                 if piece is None:
                     return
-                yield piece
+                if piece:  # an empty one says that the agent is there
+                    yield piece
         raise AgentLostError(_LOST)
 
     async def list_processes(self, chat_id: str) -> Sequence[ProcessInfo]:

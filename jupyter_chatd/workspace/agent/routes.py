@@ -236,6 +236,27 @@ class Answers(Protocol):
         ...
 
 
+async def with_signs_of_life(
+    following: AsyncGenerator[str, None], silence_s: float
+) -> AsyncGenerator[str, None]:
+    """Yield what *following* yields, and an empty text whenever it has been silent for *silence_s*."""
+    async with aclosing(following) as pieces:
+        coming = asyncio.ensure_future(anext(pieces, None))
+        try:
+            while True:
+                await asyncio.wait([coming], timeout=silence_s)
+                if not coming.done():
+                    yield ""
+                elif (piece := coming.result()) is None:
+                    return
+                else:
+                    yield piece
+                    coming = asyncio.ensure_future(anext(pieces, None))
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
 async def send_pieces(handler: Answers, following: AsyncGenerator[str, None]) -> None:
     """Answer with live output until it ends, or nobody reads on.
 

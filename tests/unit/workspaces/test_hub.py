@@ -357,4 +357,5 @@ async def test_only_a_server_that_a_hub_started_has_an_account() -> None:
     assert account is not None
     assert account.api_url == "http://h/hub/api"
     assert all(account_of({**environ, name: ""}) is None for name in environ)
+    assert account_of({**environ, "JUPYTERHUB_SSL_KEYFILE": "/k"}) is None
     assert issubclass(HubUnavailableError, ChatdError)
