@@ -237,7 +237,9 @@ class Settings(HasTraits):
         config=True
     )
     max_model_calls = Int(
-        defaults.MODEL_CALLS, min=1, help="Model calls in flight at once, over all chats."
+        defaults.MODEL_CALLS,
+        min=1,
+        help="Model calls in flight at once, over all chats; an eighth is kept for chats that have none.",
     ).tag(config=True)
     first_part_timeout = Float(
         defaults.FIRST_PART_TIMEOUT,

@@ -30,6 +30,7 @@ from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models
 from .loop.prompt_settings import PromptSettings
 from .loop.retry import RetryPolicy
 from .loop.service import ChatService
+from .loop.slots import ModelSlots
 from .loop.titling import Titler
 from .loop.worker import ACQUIRE_BATCH, ACQUIRE_TICK, HEARTBEAT, STALE_AFTER, Worker
 from .messages import Chat
@@ -318,7 +319,7 @@ class Runtime:
             user_prompt=self.prompts.user,
             action_timeout_s=options.action_timeout_s,
             max_output_tokens=options.max_output_tokens,
-            capacity=asyncio.Semaphore(options.max_model_calls),
+            slots=ModelSlots(options.max_model_calls),
         )
 
     async def _why_no_desktop(self, _chat: Chat) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.utils import ensure_async
 from tornado import web
 
 from .. import wire
@@ -213,6 +214,18 @@ class ChatdMixin(JupyterHandler):
         """
         if reason := self.extension.runtime.capabilities.now.why_not(capability):
             raise SwitchedOffError(f"Not possible here: {reason}.")
+
+    async def check_allowed(self, action: str, resource: str) -> None:
+        """Ask the authorizer of more than the method's own permission.
+
+        Raises:
+            web.HTTPError: 403.
+        """
+        user = self.current_user
+        if not await ensure_async(self.authorizer.is_authorized(self, user, action, resource)):
+            raise web.HTTPError(
+                403, log_message=f"User is not authorized to {action} on resource: {resource}."
+            )
 
     async def find_chat(self, chat_id: str) -> Chat:
         """Return the caller's chat.

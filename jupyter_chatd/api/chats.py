@@ -154,9 +154,14 @@ class ChatHandler(ChatdHandler):
 
     @permission("write", "chats")
     async def patch(self, chat_id: str) -> None:
-        """Change what is given and leave the rest; `archived` takes the chat's family along."""
+        """Change what is given and leave the rest; `archived` takes the chat's family along.
+
+        Who makes a chat ask no more allows all that it will do.
+        """
         body = self.body(requests.PatchChat)
         chat = await self.find_chat(chat_id)
+        if body.approval_mode == "auto" and chat.approval_mode == "ask":
+            await self.check_allowed("execute", "approvals")
         _check_pin(chat, body)
         values = await self._metadata(body)
         if body.archived is not None:  # first, because it may be refused and then nothing changes

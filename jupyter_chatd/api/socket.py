@@ -7,8 +7,6 @@ import logging
 from typing import Any
 
 from jupyter_server.base.websocket import WebSocketMixin
-from jupyter_server.utils import ensure_async
-from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from .. import wire
@@ -53,11 +51,7 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
             UnavailableError: the agent could not start.
         """
         await self.extension.wait_until_settled()
-        user = self.current_user
-        if not await ensure_async(self.authorizer.is_authorized(self, user, action, resource)):
-            raise web.HTTPError(
-                403, log_message=f"User is not authorized to {action} on resource: {resource}."
-            )
+        await self.check_allowed(action, resource)
 
     @property
     def wants_upgrade(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,6 +23,7 @@ from .context_limits import ContextLimits
 from .decide import Limits
 from .elsewhere import Elsewhere
 from .retry import RetryPolicy
+from .slots import ModelSlots
 from .turnstile import Turnstile
 
 ACTION_TIMEOUT = defaults.ACTION_TIMEOUT
@@ -103,7 +103,6 @@ class Engine:
     context_limits: ContextLimits = field(default_factory=ContextLimits)
     action_timeout_s: float = ACTION_TIMEOUT
     max_output_tokens: int = 32_000
-    capacity: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MODEL_CALLS))
-    """Counts model calls in flight, never runners: a parent that waits cannot starve its children."""
+    slots: ModelSlots = field(default_factory=lambda: ModelSlots(MODEL_CALLS))
     turnstile: Turnstile = field(default_factory=Turnstile)
     """Before a request is built."""

@@ -445,7 +445,7 @@ class Runner:
             # The wall clock may have been set back meanwhile: never wait longer than was said.
             left = retry.retrying_at - self._engine.store.clock()
             await asyncio.sleep(min(max(left, 0.0), retry.delay_ms / 1000))
-        async with self._engine.capacity:
+        async with self._engine.slots.take(self._chat.family_id):
             self._chat = await self._apply(BeginAttempt(claim=self._claim()))
             self._look_again()
             return await call(await self._prepare_turn())

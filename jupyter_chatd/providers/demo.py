@@ -46,6 +46,7 @@ HELP = """I understand these instructions:
 - write "hello" to notes.txt
 - replace "hello" with "good day" in notes.txt
 - list processes, check process ID, stop process ID
+- ask an explore agent to read notes.txt, ask an agent to count to 3
 - delegate "count to 3" and delegate "say hello", then wait for the subagents
 - open the desktop and open a terminal, type "ls", press Return and look at the screen
 - call TOOL with {"argument": "value"}

@@ -16,6 +16,7 @@
     list processes                          process_list
     check process ID, stop process ID       process_output, process_signal; "kill" for SIGKILL
     delegate "count to 3"                   spawn_agent; "delegate exploring ..." for a look-up
+    ask an explore agent to read notes.txt  spawn_agent of that type (a general agent too, or just "an agent")
     wait for the subagents                  wait_agent, for each that this turn has spawned
     open the desktop and ...                spawn_agent of type computer_use, which gets the rest; wait_agent
     call TOOL with {"x": 1}                 any tool that the chat has, a client's too
@@ -88,8 +89,8 @@ class Plan:
 
 
 VERBS = (
-    r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|delegate|wait|call|say|think"
-    r"|count|open|type|press|click|look|interrupt|restart|inspect|insert|delete|move)\b"
+    r"(?:please )?(?:run|execute|read|write|create|replace|list|check|stop|kill|delegate|ask|wait|call|say"
+    r"|think|count|open|type|press|click|look|interrupt|restart|inspect|insert|delete|move)\b"
 )
 QUOTED = re.compile(r"```(?:\w*\n)?.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)", re.DOTALL)
 NEXT_STEP = re.compile(rf"\s*(?:[,;.]?\s*\b(?:and )?then\b,?\s+(?={VERBS})|\n+)\s*", re.IGNORECASE)
@@ -406,6 +407,10 @@ CLAUSES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
         (r"check (?:the )?process (?P<process_id>\S+?)", _check),
         (r"(?P<verb>stop|kill) (?:the )?process (?P<process_id>\S+?)", _stop),
         (r"delegate (?P<exploring>exploring )?(?P<prompt>.+)", _delegate),
+        (
+            r"ask (?:an? )?(?:(?P<exploring>explor(?:e|ing) )|general )?(?:sub)?agent to (?P<prompt>.+)",
+            _delegate,
+        ),
         (r"wait for (?:the |all )?(?:sub)?agents?", Collect),
         (r"call (?P<tool>[\w-]+)(?: with (?P<args>.+))?", _call),
         (r"say (?P<text>.+)", Tell),

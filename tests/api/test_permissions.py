@@ -214,6 +214,20 @@ async def test_what_the_authorizer_denies_is_refused_and_changes_nothing(
     assert changes(jp_data_dir) == 0
 
 
+async def test_who_may_not_approve_cannot_make_a_chat_ask_no_more(
+    api: Api, authorizer: type[RecordingAuthorizer]
+) -> None:
+    chat_id = await api.create_id(approval_mode="ask")
+    authorizer.denied.add(("execute", "approvals"))
+    await api.patch(f"/{chat_id}", {"approval_mode": "auto", "title": "changed"}, status=403)
+    assert (await api.get(f"/{chat_id}"))["title"] == "say hello"
+    await api.patch(f"/{chat_id}", {"approval_mode": "ask"}, status=204)
+    authorizer.denied.clear()
+    await api.patch(f"/{chat_id}", {"approval_mode": "auto"}, status=204)
+    authorizer.denied.add(("execute", "approvals"))
+    await api.patch(f"/{chat_id}", {"approval_mode": "auto"}, status=204)
+
+
 async def test_a_kernel_may_answer_its_tools_and_never_approve(
     api: Api, authorizer: type[RecordingAuthorizer]
 ) -> None:

@@ -125,6 +125,20 @@ def run(command: str, **more: Any) -> tuple[str, JsonObject]:
         ("move cell 1 after cell 2", [[("move_cell", {"cell": "1", "after": "2"})]]),
         ("delete cell 2", [[("delete_cell", {"cell": "2"})]]),
         ("inspect the variables of the notebook", [[("notebook_variables", {})]]),
+        (
+            "ask an explore agent to read notes.txt",
+            [[("spawn_agent", {"type": "explore", "prompt": "read notes.txt"})]],
+        ),
+        (
+            "Ask an agent to count to 3 and ask a general subagent to say *one*, then wait for the agents.",
+            [
+                [
+                    ("spawn_agent", {"type": "general", "prompt": "count to 3"}),
+                    ("spawn_agent", {"type": "general", "prompt": "say *one*"}),
+                ],
+                [],
+            ],
+        ),
         ("list processes", [[("process_list", {})]]),
         ("check process p1", [[("process_output", {"process_id": "p1"})]]),
         ("stop process p1", [[("process_signal", {"process_id": "p1", "signal": "terminate"})]]),
