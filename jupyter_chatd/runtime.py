@@ -40,7 +40,7 @@ from .store.conversation import QUEUE_LIMIT
 from .store.reads import impossible_chats
 from .store.work import Reconcile
 from .stream import Feeds
-from .subagents.catalog import NO_DESKTOP, Catalog
+from .subagents.catalog import DESKTOP_ELSEWHERE, NO_DESKTOP, Catalog
 from .subagents.manager import SUBAGENTS, SubagentManager, find_no_servers
 from .subagents.tools import subagent_tools
 from .tools.ask_user_question import AskUserQuestion
@@ -322,9 +322,11 @@ class Runtime:
             slots=ModelSlots(options.max_model_calls),
         )
 
-    async def _why_no_desktop(self, _chat: Chat) -> str | None:
+    async def _why_no_desktop(self, chat: Chat) -> str | None:
         if off := self.capabilities.now.why_not(Capability.DESKTOP):
             return off
+        if await self.lookup.is_elsewhere(chat):
+            return DESKTOP_ELSEWHERE
         try:
             missing = self.desktops.manager.launcher.missing()
         except LauncherMissingError as error:

@@ -20,6 +20,7 @@ from ..desktop.errors import ActionError, DesktopStartError
 from ..desktop.status import State, Status
 from ..errors import ConflictError, InvalidInputError
 from ..messages import Chat
+from ..subagents.catalog import DESKTOP_ELSEWHERE
 from ..workspace.protocol import WorkspaceUnavailableError
 from . import requests
 from .activity import NAME
@@ -50,7 +51,7 @@ class ChatDesktopHandler(ChatdHandler):
 
         Raises:
             ChatNotFoundError: no such chat.
-            InvalidInputError: it is archived, or its workspace does not run.
+            InvalidInputError: it is archived, or its workspace does not run, or runs elsewhere.
         """
         chat = await self.find_chat(chat_id)
         if chat.archived:
@@ -62,6 +63,8 @@ class ChatDesktopHandler(ChatdHandler):
                 raise InvalidInputError(
                     "The workspace of this chat does not run.", detail=str(error)
                 ) from error
+            if await self.extension.runtime.lookup.is_elsewhere(chat):
+                raise InvalidInputError("This chat has no desktop.", detail=DESKTOP_ELSEWHERE)
         return chat
 
     async def reply_status(self, chat: Chat) -> None:

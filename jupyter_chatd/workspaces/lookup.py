@@ -92,6 +92,11 @@ class AgentLookup:
             self._connections[workspace_id] = made
             return made.agent
 
+    async def is_elsewhere(self, chat: Chat) -> bool:
+        """Whether the chat's workspace is no folder of this machine."""
+        standing = await self._manager.find(chat.workspace_id) if chat.workspace_id else None
+        return standing is not None and standing.workspace.directory is None
+
     async def _connect(self, workspace_id: str) -> Connection:
         standing = await self._manager.find(workspace_id)
         if standing is None or standing.phase is not Phase.RUNNING or standing.agent is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from jupyter_chatd.messages import ChatStatus, ErrorDetail, ToolResultPart
 from jupyter_chatd.providers.protocol import ModelCall
 from jupyter_chatd.providers.scripted import Answer, call, fail, say, wait
 from jupyter_chatd.store.files import StoredFile, chat_files
+from jupyter_chatd.store.workspaces import insert_workspace
 from jupyter_chatd.subagents.catalog import Catalog, SubagentType
+from jupyter_chatd.workspaces.values import Workspace
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +123,32 @@ async def test_s3_what_has_to_be_installed_is_the_reason(tmp_path: Path, launche
     async with World(tmp_path, Play(begin=spawn_error("computer_use")), desktops=desktops) as world:
         told = await said_at_the_end(world, await world.create("begin"))
     assert "computer_use is not available: the desktop needs Xvnc, which is in tigervnc" in told
+
+
+async def test_s3_where_the_workspace_is_elsewhere_the_reason_is_told(
+    tmp_path: Path, desktops: DesktopManager
+) -> None:
+    place = Workspace(
+        id=str(uuid.uuid4()),
+        owner_id="local",
+        name="far",
+        kind="hub",
+        template_id="t",
+        parameters={},
+        directory=None,
+        created_at=0.0,
+    )
+    async with World(tmp_path, Play(begin=spawn_error("computer_use")), desktops=desktops) as world:
+        chat = await world.chat(await world.create("begin"))
+        catalog = world.runtime.subagents.catalog
+        near = replace(place, id=str(uuid.uuid4()), name="near", directory="/w")
+        for one, is_there in ((place, False), (near, True)):
+            await world.runtime.store.write(lambda conn, one=one: insert_workspace(conn, one))
+            reason = await catalog.why_unavailable(
+                SubagentType.COMPUTER_USE, replace(chat, workspace_id=one.id)
+            )
+            assert (reason is None) == is_there
+            assert is_there or "the workspace of this chat runs elsewhere" in str(reason)
 
 
 async def test_s1_the_type_is_offered_where_there_is_a_desktop(
