@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -27,10 +28,12 @@ from ..workspace.protocol import (
 from .kernels import KernelsOfChat
 from .manager import WorkspaceManager
 from .piped import PipedOfChat
-from .provisioner import ConnectedAgent
+from .provisioner import ConnectedAgent, Provisioner, ProvisionError
 from .values import Phase, Standing
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class NoAgentError(WorkspaceUnavailableError):
@@ -102,16 +105,29 @@ class AgentLookup:
         if standing is None or standing.phase is not Phase.RUNNING or standing.agent is None:
             raise NoAgentError(_why(standing))
         assert standing.build is not None
-        agent = await self._manager.provisioner(standing.workspace).connect(standing.agent)
+        agent = await self._provisioner(standing).connect(standing.agent)
         try:
             await agent.hello()
         except BaseException as error:
             await agent.aclose()
-            is_silent = isinstance(error, WorkspaceUnavailableError)
-            if is_silent and await self._manager.note_if_gone(standing):
+            if isinstance(error, WorkspaceUnavailableError) and await self._is_gone(standing):
                 raise NoAgentError(_stopped(standing)) from error
             raise
         return Connection(build_id=standing.build.id, agent=agent)
+
+    def _provisioner(self, standing: Standing) -> Provisioner:
+        try:
+            return self._manager.provisioner(standing.workspace)
+        except ProvisionError as error:  # another server of the user can have it
+            raise NoAgentError(str(error)) from error
+
+    async def _is_gone(self, standing: Standing) -> bool:
+        """Whether the agent has certainly ended, and that is stored by now."""
+        try:
+            return await self._manager.note_if_gone(standing)
+        except ProvisionError as error:
+            log.info("What workspace %s left cannot be ended: %s", standing.workspace.id, error)
+            return False
 
     def mark(self, chat: Chat) -> str | None:
         """Return what changes when the chat's connection does; for noticing that it has."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from world import OWNER, World, script
 
 from jupyter_chatd.errors import ChatdError
 from jupyter_chatd.workspace.agent.remote import AgentLostError, AgentUnreachableError
@@ -14,9 +16,10 @@ from jupyter_chatd.workspaces import hub as hub_module
 from jupyter_chatd.workspaces import hub_api
 from jupyter_chatd.workspaces.hub import AgentAbsentError, HubProvisioner, explain
 from jupyter_chatd.workspaces.hub_api import SCOPES, HubUnavailableError, account_of
+from jupyter_chatd.workspaces.lookup import NoAgentError
 from jupyter_chatd.workspaces.provisioner import ProvisionError
-from jupyter_chatd.workspaces.templates import parse_template
-from jupyter_chatd.workspaces.values import AgentAddress, Workspace
+from jupyter_chatd.workspaces.templates import TemplateCatalog, parse_template
+from jupyter_chatd.workspaces.values import AgentAddress, BuildStatus, Transition, Workspace
 
 from .fake_hub import ALL, TOKEN, FakeHub, fake_hub
 
@@ -328,6 +331,42 @@ async def test_a_hub_that_talks_nonsense(hub: FakeHub, provisioner: HubProvision
     assert "makes no sense" in str(await provisioner.why_not())
     with pytest.raises(ProvisionError, match="makes no sense"):
         await provisioner.place("ada", "third")
+
+
+# As the workspace of a chat
+
+
+async def test_w1_a_server_that_went_away_behind_our_back_is_a_stopped_workspace(
+    hub: FakeHub, provisioner: HubProvisioner, tmp_path: Path
+) -> None:
+    options = {"provisioners": {"hub": provisioner}, "templates": TemplateCatalog(kinds=("hub",))}
+    async with World(tmp_path, script(), **options) as world:
+        manager, lookup = world.runtime.workspaces, world.runtime.lookup
+        (template,) = await manager.offered()
+        workspace, build = await manager.create(OWNER, template_id=template.id, name="second")
+        assert (await manager.wait(build.id)).status is BuildStatus.SUCCEEDED
+        first = await lookup.connect(workspace.id)
+
+        # A hub that cannot tell, or cannot tidy up, is no reason to give the workspace up.
+        hub.put("second", "stopped")
+        hub.stop_status = 500
+        with pytest.raises(AgentUnreachableError, match="does not run"):
+            await lookup.connect(workspace.id, stale=first)
+        hub.put("second", "ready")
+        second = await lookup.connect(workspace.id)
+        assert second is not first
+
+        hub.stop_status = 204
+        del hub.servers["second"]
+        with pytest.raises(NoAgentError, match="is stopped"):
+            await lookup.connect(workspace.id, stale=second)
+        started = await manager.wait((await manager.build(workspace, Transition.START)).id)
+        assert started.status is BuildStatus.SUCCEEDED
+        assert (await (await lookup.connect(workspace.id)).hello()).protocol_version == 1
+
+    async with World(tmp_path, script(), provisioners={}) as world:
+        with pytest.raises(NoAgentError, match="kind hub are not available on this server"):
+            await world.runtime.lookup.connect(workspace.id)
 
 
 # Answers in place of the agent's

@@ -80,3 +80,29 @@ def test_malformed_templates_are_refused(change: dict[str, Any], told: str) -> N
 )
 def test_names(wanted: str | None, expected: str) -> None:
     assert re.fullmatch(expected, name_for(wanted, "course"))
+
+
+GPU = {"name": "gpu", "origin": "hub", "description": "Has a GPU.", "options": {"profile": "gpu", "hours": 2}}
+
+
+def test_a_template_of_a_hub_is_what_its_spawner_is_told() -> None:
+    catalog = TemplateCatalog([parse_template(GPU)], kinds=("process", "hub"))
+    assert [one.name for one in catalog.list()] == ["gpu", "empty", "folder", "git", "hub"]
+    gpu, default = find(catalog, "gpu"), find(catalog, "hub")
+    assert (gpu.kind, gpu.options, gpu.parameters) == ("hub", {"profile": "gpu", "hours": 2}, ())
+    assert (default.kind, default.options, default.parameters) == ("hub", {}, ())
+    assert "gpu" not in [one.name for one in TemplateCatalog([parse_template(GPU)]).list()]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": "No!"}, "expected a name"),
+        ({"startup_script": "make"}, "unknown fields"),
+        ({"options": "gpu"}, "options: expected a dict"),
+        ({"description": 3}, "must be texts"),
+    ],
+)
+def test_malformed_templates_of_a_hub_are_refused(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse_template({**GPU, **change})
