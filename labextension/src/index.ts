@@ -7,12 +7,15 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 
 import { showAbout } from './about.js';
 import { fetchFrom } from './client/connection.js';
+import { Preferences } from './model/preferences.js';
 import { addCellCommands } from './notebook/index.js';
 import { offerNotebookTools } from './notebook/offer.js';
 import { addWidgetOutput } from './notebook/output.js';
 import { createPanel } from './panel/index.js';
+import { notifyOf } from './panel/notifier.js';
 import { sideFrom } from './panel/settings.js';
 import { StatusItem } from './panel/status.js';
+import { Views } from './panel/views.js';
 import { isEnabled } from './policy.js';
 import { IAgentPanel } from './tokens.js';
 
@@ -55,17 +58,26 @@ const panel: JupyterFrontEndPlugin<IAgentPanel | null> = {
     if (!isEnabled()) {
       return null;
     }
-    const { widget, api, desktops, commands } = createPanel(app, rendermime);
+    const preferences = new Preferences();
+    const views = new Views({ app, rendermime, preferences });
+    const { widget, api, desktops, commands } = createPanel(app, views);
     if (restorer) {
       restorer.add(widget, widget.id);
       desktops.restore(restorer);
+      views.restore(restorer);
     }
     for (const command of commands) {
       palette?.addItem({ command, category: CATEGORY });
     }
     const item = new StatusItem(widget.model.chats, () => app.shell.activateById(widget.id));
     statusBar?.registerStatusItem(PANEL, { item, align: 'right', rank: 90 });
-    app.shell.add(widget, await sideFrom(settings, PANEL), { rank: 900 });
+    notifyOf({
+      chats: widget.model.chats,
+      isWanted: () => preferences.getState().notifies,
+      isSeen: () => widget.isVisible && !document.hidden,
+      open: api.open
+    });
+    app.shell.add(widget, await sideFrom(settings, PANEL, preferences), { rank: 900 });
     return api;
   }
 };

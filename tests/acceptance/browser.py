@@ -10,11 +10,11 @@ from pathlib import Path
 
 from nbformat import NotebookNode, writes
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from servers import ROOT, TOKEN, Dirs, JupyterServer
 
 BUNDLE = ROOT / "jupyter_chatd/labextension"
-PATIENCE = 10_000.0  # ms that a page may take for what a person would wait for
+PATIENCE = 60_000.0  # ms that a page may take on a slow machine that does other things too
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 GIVE = """(input, [how, name, data, type]) => {
     const files = new DataTransfer();
@@ -33,6 +33,7 @@ def started_browser() -> Iterator[Browser]:
     """The system's Chromium, without a window."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     assert executable, "These tests need Chromium: on Debian install the package chromium."
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
@@ -64,12 +65,14 @@ class Panel:
         self._server = server
         page.set_default_timeout(PATIENCE)
 
-    def open_lab(self) -> None:
+    def open_lab(self, *, workspace: str = "", shows_panel: bool = True) -> None:
         """Load JupyterLab as it is at first, and bring the panel into sight."""
-        self.page.goto(f"{self._server.url}lab?reset&token={TOKEN}")
+        place = f"lab/workspaces/{workspace}" if workspace else "lab"
+        self.page.goto(f"{self._server.url}{place}?reset&token={TOKEN}")
         self.page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)  # comes when the layout stands
-        self.page.locator('[data-id="jupyter-chatd-panel"]').click()
-        self.input.wait_for()
+        if shows_panel:
+            self.page.locator('[data-id="jupyter-chatd-panel"]').click()
+            self.input.wait_for()
 
     def open_notebook(self) -> None:
         """Load a new notebook in Notebook 7, and bring the panel into sight."""
@@ -77,8 +80,15 @@ class Panel:
         self.page.goto(f"{self._server.url}notebooks/page.ipynb?token={TOKEN}")
         self.page.locator(".jp-Notebook").wait_for(timeout=60_000)
         while not self.input.is_visible():  # keys that come before the page knows them do nothing
-            self.page.locator(".jp-Notebook").press("Control+Alt+a", timeout=PATIENCE)
+            self.page.locator(".jp-Notebook").press("Control+Alt+j", timeout=PATIENCE)
             self.page.wait_for_timeout(300)
+
+    def run_command(self, label: str) -> None:
+        """Run a command by its name in the command palette."""
+        self.page.keyboard.press("Control+Shift+c")
+        palette = self.page.locator(".lm-CommandPalette-input")
+        palette.fill(label)
+        self.page.locator(".lm-CommandPalette-itemLabel").get_by_text(label, exact=True).first.click()
 
     def close_dialogs(self) -> None:
         """Close what JupyterLab itself has to say, now and whenever it stands in the way."""
@@ -89,7 +99,12 @@ class Panel:
         """Show the list and an empty input, with what a new chat has at first."""
         if self.button("All chats").is_visible():
             self.button("All chats").click()
+        search = self.root.get_by_label("Search all chats")
+        if search.is_visible() and search.input_value():
+            search.fill("")
         self.input.fill("")
+        for remove in self.root.get_by_role("list", name="Attached files").get_by_role("button").all():
+            remove.click()
         self.choose("Ask", is_on=True)
         self.choose("Plan", is_on=False)
 

@@ -416,15 +416,6 @@ def test_a_chat_beside_another_in_the_main_area(panel: Panel) -> None:
     expect(main).to_have_count(0)
 
 
-def test_notebook_7(browser: Browser, server: JupyterServer) -> None:
-    page = browser.new_page()
-    panel = Panel(page, server)
-    panel.open_notebook()
-    panel.say("say Hello *there*")
-    expect(panel.transcript.locator("em")).to_have_text("there")
-    page.close()
-
-
 def test_nothing_shows_when_an_admin_switched_it_off(browser: Browser, server: JupyterServer) -> None:
     def switch_off(route: Route) -> None:
         page = route.fetch().text()

@@ -1,9 +1,9 @@
 /** The calls of the REST API that concern chats: stateless, checked, and free of JupyterLab. */
 
 import { asList, asObject, asString, optional } from './decode.js';
-import { decodeChat, decodeMessage, decodeQueued, decodeTotals } from './decodevalues.js';
+import { decodeCapabilities, decodeChat, decodeMessage, decodeQueued, decodeTotals } from './decodevalues.js';
 import { CHATS, type Fetch, getJSON, readJSON, refusal, requestJSON } from './restapi.js';
-import type { ICallKey, IChat, IMessage, IQueuedMessage, IUsageTotals } from './values.js';
+import type { ICallKey, ICapability, IChat, IMessage, IQueuedMessage, IUsageTotals } from './values.js';
 
 export type InputPart =
   | { readonly type: 'text'; readonly text: string }
@@ -216,6 +216,12 @@ export class ChatAPI {
   /** Returns what the chat and its children used and cost so far. */
   async usage(chatId: string): Promise<IUsageTotals> {
     return decodeTotals(await getJSON(this.fetch, `${pathOf(chatId)}/usage`), 'the reply');
+  }
+
+  /** Returns what the agent may do on this server. */
+  async capabilities(): Promise<ICapability[]> {
+    const reply = asObject(await getJSON(this.fetch, `${CHATS}/policy`), 'the reply');
+    return decodeCapabilities(reply.capabilities, 'capabilities');
   }
 
   /** Keeps *data* as a file for messages, and returns its id. */

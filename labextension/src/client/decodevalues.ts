@@ -15,6 +15,7 @@ import {
   COMMANDS,
   type Commands,
   type IAction,
+  type ICapability,
   type IChat,
   type IChildState,
   type IMessage,
@@ -50,6 +51,17 @@ export function decodeChat(value: unknown, at: string): IChat {
 
 function asCommands(value: unknown, at: string): Commands {
   return asOneOf(value, at, COMMANDS);
+}
+
+export function decodeCapabilities(value: unknown, at: string): ICapability[] {
+  return Object.entries(asObject(value, at)).map(([name, said]) => {
+    const fields = asObject(said, `${at}.${name}`);
+    return {
+      name,
+      isEnabled: asBoolean(fields.enabled, `${at}.${name}.enabled`),
+      isForced: asString(fields.policy, `${at}.${name}.policy`) !== 'user'
+    };
+  });
 }
 
 export function decodeRunError(value: unknown, at: string): IRunError {

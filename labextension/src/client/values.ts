@@ -23,6 +23,15 @@ export type Commands = (typeof COMMANDS)[number];
 export const ROLES = ['system', 'user', 'assistant', 'tool'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Something that the agent can do, if nobody switched it off. */
+export interface ICapability {
+  /** `shell`, `file_writes`, `subagents`, `desktop`, `mcp`, … or a newer word. */
+  readonly name: string;
+  readonly isEnabled: boolean;
+  /** Whether whoever runs the server decided it, not the user. */
+  readonly isForced: boolean;
+}
+
 export interface IRunError {
   /** What to do about it. */
   readonly message: string;

@@ -55,13 +55,21 @@ interface IFinderProps {
 
 /** Where one says which chats shall be listed. */
 function Finder({ model, isSearchable }: IFinderProps): React.ReactElement {
-  const { search, isArchive } = useModel(model);
+  const { search, isArchive, wantsSearch } = useModel(model);
+  const field = React.useRef<HTMLInputElement>(null);
+  React.useEffect(() => {
+    if (wantsSearch) {
+      setTimeout(() => field.current?.focus()); // after the input below, which takes the cursor when it comes
+      model.searchIsShown();
+    }
+  }, [wantsSearch, model]);
   const label = isArchive ? 'Search archived chats' : 'Search all chats';
   return (
     <div className="jp-chatd-finder">
       {isSearchable && (
         <input
           type="search"
+          ref={field}
           className="jp-chatd-field"
           placeholder={label}
           aria-label={label}
@@ -99,23 +107,40 @@ function Nothing({
   );
 }
 
-/** A chat, and below it those of its subagents that are at work. */
+/** A chat, and below it those of its subagents that are at work; the others when somebody asks. */
 function Branch({ chat, model }: IRowProps): React.ReactElement {
-  const children = model.chats.childrenOf(chat.id).filter(({ status }) => isStoppable(status));
+  const [isWhole, showWhole] = React.useState(false);
+  const children = model.chats.childrenOf(chat.id);
+  const shown = children.filter(({ status }) => isWhole || isStoppable(status));
+  const others = children.length - shown.length;
   return (
     <li>
       <Row chat={chat} model={model} />
       {children.length > 0 && (
         <ul aria-label={`Subagents of ${chat.title}`}>
-          {children.map(child => (
+          {shown.map(child => (
             <li key={child.id}>
               <Row chat={child} model={model} />
             </li>
           ))}
         </ul>
       )}
+      {(others > 0 || isWhole) && (
+        <button
+          type="button"
+          className="jp-chatd-link jp-chatd-branch"
+          aria-expanded={isWhole}
+          onClick={() => showWhole(!isWhole)}
+        >
+          {isWhole ? 'Fewer subagents' : othersText(others)}
+        </button>
+      )}
     </li>
   );
+}
+
+function othersText(count: number): string {
+  return count === 1 ? '1 subagent that is done' : `${count} subagents that are done`;
 }
 
 interface IRowProps {
@@ -129,6 +154,7 @@ function Row({ chat, model }: IRowProps): React.ReactElement {
       <button type="button" className="jp-chatd-rowMain" onClick={() => model.open(chat.id)}>
         <StatusDot status={chat.status} />
         <span className="jp-chatd-grow">{chat.title}</span>
+        {chat.hasUnread && <span className="jp-chatd-unread" role="img" aria-label="unread" title="Unread" />}
         <time dateTime={chat.updatedAt}>{when(chat.updatedAt)}</time>
       </button>
       {isStoppable(chat.status) && (

@@ -2,7 +2,8 @@ import * as React from 'react';
 
 import type { InputPart } from '../client/chats.js';
 import { type Draft, type IAttachment, isLongPaste } from '../model/draft.js';
-import { IconButton, useHost } from './host.js';
+import { wishOf } from '../model/preferences.js';
+import { IconButton, useHost, usePreferences } from './host.js';
 import { useModel } from './useModel.js';
 
 export interface IComposerProps {
@@ -20,10 +21,11 @@ export interface IComposerProps {
   readonly children?: React.ReactNode;
 }
 
-/** The input. Enter sends, Shift+Enter begins a line, Ctrl+Enter sends and interrupts what runs. */
+/** The input. What sends, begins a line, or interrupts what runs, is the user's choice. */
 export function Composer(props: IComposerProps): React.ReactElement {
   const { draft, placeholder, onSend, onSendNow, onStop, inputRequests, children } = props;
   const { text, attachments } = useModel(draft);
+  const { sendKey } = usePreferences();
   const input = React.useRef<HTMLTextAreaElement>(null);
   const { focusesInput } = useHost();
   React.useEffect(() => {
@@ -33,9 +35,10 @@ export function Composer(props: IComposerProps): React.ReactElement {
   }, [focusesInput, inputRequests]);
   useHeightOf(input, text);
   const onKeyDown = (event: React.KeyboardEvent) => {
-    if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
+    const wish = event.nativeEvent.isComposing ? undefined : wishOf(event, sendKey);
+    if (wish) {
       event.preventDefault();
-      void draft.hand((event.ctrlKey || event.metaKey) && onSendNow ? onSendNow : onSend);
+      void draft.hand(wish === 'interrupt' && onSendNow ? onSendNow : onSend);
     }
   };
   return (

@@ -1,14 +1,16 @@
 import * as React from 'react';
 
 import type { ICatalog } from '../client/restapi.js';
-import type { IChat } from '../client/values.js';
+import type { ICapability, IChat } from '../client/values.js';
 import { isStoppable } from '../client/view.js';
 import type { ChatModel, IChatState } from '../model/chat.js';
+import { Announcer } from './Announcer.js';
 import { EffortPicker, ModelPicker, Modes } from './Choices.js';
 import { CommandsNotice } from './CommandsNotice.js';
 import { Composer } from './Composer.js';
-import { IconButton, useHost } from './host.js';
+import { IconButton, useHost, usePreferences } from './host.js';
 import { Notice } from './Notice.js';
+import { OffNotice } from './OffNotice.js';
 import { Queue } from './Queue.js';
 import { StatusDot } from './StatusDot.js';
 import { Subagents } from './Subagents.js';
@@ -16,9 +18,15 @@ import { TranscriptView } from './TranscriptView.js';
 import { UsageLine } from './UsageLine.js';
 import { useChat, useModel } from './useModel.js';
 
+const KEYS = {
+  Enter: 'Enter queues, Ctrl+Enter interrupts',
+  'Ctrl+Enter': 'Ctrl+Enter queues, Ctrl+Shift+Enter interrupts'
+} as const;
+
 export interface IConversationProps {
   readonly model: ChatModel;
   readonly catalog: ICatalog | undefined;
+  readonly capabilities?: readonly ICapability[];
   /** Shows another chat, a subagent's or its parent. */
   readonly onOpen: (chatId: string) => void;
   /** Shows the list; where there is one. */
@@ -26,7 +34,14 @@ export interface IConversationProps {
 }
 
 /** One chat: what was said and done, what waits, and the input. */
-export function Conversation({ model, catalog, onOpen, onClose }: IConversationProps): React.ReactElement {
+export function Conversation({
+  model,
+  catalog,
+  capabilities = [],
+  onOpen,
+  onClose
+}: IConversationProps): React.ReactElement {
+  const { sendKey } = usePreferences();
   const state = useModel(model);
   const chat = useChat(model.chats, model.id);
   const { view, entries, usage, inputRequests } = state;
@@ -42,9 +57,11 @@ export function Conversation({ model, catalog, onOpen, onClose }: IConversationP
       <Notices model={model} state={state} isArchived={chat?.archived ?? false} />
       <Queue queue={view.queue} model={model} />
       <CommandsNotice commands={chat?.commands} />
+      <OffNotice capabilities={capabilities} />
+      <Announcer view={view} />
       <Composer
         draft={draft}
-        placeholder={canStop ? 'Enter queues, Ctrl+Enter interrupts' : 'Message to the agent'}
+        placeholder={canStop ? KEYS[sendKey] : 'Message to the agent'}
         inputRequests={inputRequests}
         onSend={content => model.send(content)}
         onSendNow={content => model.send(content, 'interrupt')}

@@ -1,9 +1,10 @@
 import * as React from 'react';
 
-import type { IReasoningPart, ISourcePart } from '../client/values.js';
+import type { IReasoningPart } from '../client/values.js';
 import type { ChatModel } from '../model/chat.js';
 import type { Entry, INoteEntry, Note } from '../model/transcript.js';
 import { Markdown } from './Markdown.js';
+import { SourceLink } from './SourceLink.js';
 import { ToolCard } from './ToolCard.js';
 import { Attachment, UserMessage } from './UserMessage.js';
 
@@ -20,13 +21,13 @@ export const EntryView = React.memo(function EntryView(props: IEntryViewProps): 
     case 'user':
       return <UserMessage message={entry.message} model={model} />;
     case 'text':
-      return <Markdown text={entry.text} />;
+      return <Markdown text={entry.text} isLive={entry.isLive} />;
     case 'reasoning':
       return <Reasoning part={entry.part} isLive={entry.isLive} />;
     case 'tool':
       return <ToolCard entry={entry} model={model} onOpen={onOpen} />;
     case 'source':
-      return <Source part={entry.part} />;
+      return <SourceLink url={entry.part.url} title={entry.part.title} />;
     case 'file':
       return <Attachment part={entry.part} />;
     case 'note':
@@ -47,24 +48,13 @@ function Reasoning({
   return (
     <details className="jp-chatd-reasoning" onToggle={event => setOpen(event.currentTarget.open)}>
       <summary>{isLive ? 'Thinking…' : seconds ? `Thought for ${seconds} s` : 'Thoughts'}</summary>
-      {isOpen && <Markdown text={part.text} />}
+      {isOpen && <Markdown text={part.text} isLive={isLive} />}
     </details>
   );
 }
 
 function secondsOf({ createdAt, completedAt }: IReasoningPart): number {
   return createdAt && completedAt ? Math.round((Date.parse(completedAt) - Date.parse(createdAt)) / 1000) : 0;
-}
-
-/** A cited page; only addresses of the web become links. */
-function Source({ part: { url, title } }: { readonly part: ISourcePart }): React.ReactElement {
-  return /^https?:\/\//i.test(url) ? (
-    <a className="jp-chatd-chip" href={url} title={url} target="_blank" rel="noopener noreferrer">
-      {title || url}
-    </a>
-  ) : (
-    <span className="jp-chatd-chip">{title || url}</span>
-  );
 }
 
 const NOTES: Readonly<Record<Note, string>> = {

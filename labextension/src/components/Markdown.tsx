@@ -5,21 +5,34 @@ import { type IHost, useHost } from './host.js';
 
 export interface IMarkdownProps {
   readonly text: string;
+  /** Whether more is to come. */
+  readonly isLive?: boolean;
 }
 
 /** Markdown of which only the blocks that changed are rendered. */
-export const Markdown = React.memo(function Markdown({ text }: IMarkdownProps): React.ReactElement {
+export const Markdown = React.memo(function Markdown({
+  text,
+  isLive = false
+}: IMarkdownProps): React.ReactElement {
   const blocks = React.useMemo(() => splitBlocks(text), [text]);
   return (
     <div className="jp-chatd-markdown">
       {blocks.map((block, index) => (
-        <MarkdownBlock key={index} source={block} />
+        <MarkdownBlock key={index} source={block} isGrowing={isLive && index === blocks.length - 1} />
       ))}
     </div>
   );
 });
 
-const MarkdownBlock = React.memo(function MarkdownBlock({ source }: { source: string }): React.ReactElement {
+interface IMarkdownBlockProps {
+  readonly source: string;
+  readonly isGrowing: boolean;
+}
+
+const MarkdownBlock = React.memo(function MarkdownBlock({
+  source,
+  isGrowing
+}: IMarkdownBlockProps): React.ReactElement {
   const host = useHost();
   const place = React.useRef<HTMLDivElement>(null);
   const view = React.useRef<ReturnType<IHost['createMarkdown']>>();
@@ -35,9 +48,9 @@ const MarkdownBlock = React.memo(function MarkdownBlock({ source }: { source: st
   }, [host]);
   React.useLayoutEffect(() => {
     const current = view.current;
-    void current?.render(source).then(() => addCodeActions(current.node, host));
-  }, [host, source]);
-  return <div ref={place} />;
+    void current?.render(source, isGrowing).then(() => addCodeActions(current.node, host));
+  }, [host, source, isGrowing]);
+  return <div className="jp-chatd-block" ref={place} />;
 });
 
 /** Puts the buttons onto each block of code; rendering anew takes them away. */

@@ -8,10 +8,12 @@ export interface IOutputProps {
   readonly text: string;
   /** Keeps the end in sight while text comes. */
   readonly follows?: boolean;
+  /** Whether lines stay whole: columns stand below each other. */
+  readonly isAligned?: boolean;
 }
 
 /** Text of any length in a box that scrolls: its end first, all of it when somebody asks. */
-export function Output({ text, follows = false }: IOutputProps): React.ReactElement {
+export function Output({ text, follows = false, isAligned = false }: IOutputProps): React.ReactElement {
   const [isWhole, showWhole] = React.useState(false);
   const box = React.useRef<HTMLPreElement>(null);
   const end = React.useMemo(() => tail(text, SHOWN_LINES), [text]);
@@ -28,7 +30,7 @@ export function Output({ text, follows = false }: IOutputProps): React.ReactElem
           Show {end.leftOut} earlier lines
         </button>
       )}
-      <pre className="jp-chatd-output" ref={box} tabIndex={0}>
+      <pre className={`jp-chatd-output ${isAligned ? 'jp-mod-aligned' : ''}`} ref={box} tabIndex={0}>
         {isWhole ? text : end.text}
       </pre>
     </>

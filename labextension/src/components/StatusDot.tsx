@@ -11,9 +11,14 @@ const WORDS: Readonly<Record<string, string>> = {
   error: 'failed'
 };
 
+/** Returns how a chat stands, in words. */
+export function statusWords(status: ChatStatus | undefined): string {
+  return WORDS[status ?? 'waiting'] ?? String(status);
+}
+
 /** How a chat stands, as a dot with words for those who cannot see it. */
 export function StatusDot({ status }: { readonly status: ChatStatus | undefined }): React.ReactElement {
-  const words = WORDS[status ?? 'waiting'] ?? String(status);
+  const words = statusWords(status);
   return (
     <span
       className={`jp-chatd-dot jp-mod-${status ?? 'waiting'}`}

@@ -1,10 +1,19 @@
 import * as React from 'react';
 
+import type { IChildState } from '../client/values.js';
 import { isStoppable } from '../client/view.js';
 import type { ChatModel } from '../model/chat.js';
 import { IconButton, useHost } from './host.js';
-import { StatusDot } from './StatusDot.js';
+import { StatusDot, statusWords } from './StatusDot.js';
 import { useChat, useModel } from './useModel.js';
+
+/** Returns what is known of a subagent now: from its parent's stream, else from the list. */
+export function useSubagent(model: ChatModel, chatId: string): Partial<IChildState> {
+  const { view } = useModel(model);
+  const told = view.children.find(child => child.id === chatId);
+  const known = useChat(model.chats, chatId);
+  return told ?? known ?? {};
+}
 
 export interface ISubagentRowProps {
   readonly chatId: string;
@@ -18,11 +27,7 @@ export interface ISubagentRowProps {
 /** One subagent: how it stands now, and what can be done with it. */
 export function SubagentRow({ chatId, title, model, onOpen }: ISubagentRowProps): React.ReactElement {
   const { openBeside } = useHost();
-  const { view } = useModel(model);
-  const told = view.children.find(child => child.id === chatId);
-  const known = useChat(model.chats, chatId);
-  const status = told?.status ?? known?.status;
-  const name = told?.title ?? known?.title ?? title;
+  const { status, lastError, title: name = title } = useSubagent(model, chatId);
   return (
     <div className="jp-chatd-subagent">
       <StatusDot status={status} />
@@ -34,7 +39,9 @@ export function SubagentRow({ chatId, title, model, onOpen }: ISubagentRowProps)
       >
         {name || 'Subagent'}
       </button>
-      {told?.lastError && <span className="jp-chatd-errorText">{told.lastError.message}</span>}
+      <span className={`jp-chatd-state ${lastError ? 'jp-chatd-errorText' : ''}`}>
+        {lastError?.message ?? (status && statusWords(status))}
+      </span>
       {openBeside && (
         <IconButton icon="beside" label={`Open ${name} beside`} onClick={() => openBeside(chatId)} />
       )}

@@ -1,10 +1,13 @@
 import * as React from 'react';
+
+import { isSettled, isStoppable } from '../client/view.js';
 import { cellTitle } from '../model/celltools.js';
 import type { ChatModel } from '../model/chat.js';
 import { errorOf, kindOf, numberField, type ToolKind, textField, titleOf } from '../model/tools.js';
 import type { CallState, IToolEntry } from '../model/transcript.js';
 import { ApprovalBar } from './ApprovalBar.js';
 import { CellBody } from './CellBody.js';
+import { CodeBody } from './CodeBody.js';
 import { DefaultBody } from './DefaultBody.js';
 import { DesktopBody } from './DesktopBody.js';
 import { EditBody } from './EditBody.js';
@@ -12,8 +15,11 @@ import { type IconName, useHost } from './host.js';
 import { PlanBody } from './PlanBody.js';
 import { QuestionBody } from './QuestionBody.js';
 import { ReadBody } from './ReadBody.js';
+import { SearchBody } from './SearchBody.js';
 import { ShellBody } from './ShellBody.js';
+import { statusWords } from './StatusDot.js';
 import { SubagentBody } from './SubagentBody.js';
+import { useSubagent } from './Subagents.js';
 
 export interface IToolBodyProps {
   readonly entry: IToolEntry;
@@ -24,6 +30,8 @@ export interface IToolBodyProps {
 
 const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = {
   shell: ShellBody,
+  code: CodeBody,
+  search: SearchBody,
   edit: EditBody,
   read: ReadBody,
   subagent: SubagentBody,
@@ -36,6 +44,8 @@ const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = 
 
 const ICONS: Readonly<Record<ToolKind, IconName>> = {
   shell: 'terminal',
+  code: 'code',
+  search: 'search',
   edit: 'edit',
   read: 'file',
   subagent: 'agent',
@@ -79,7 +89,11 @@ export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): Rea
       >
         <Icon name={ICONS[kind]} />
         <span className={`jp-chatd-cardTitle ${kind === 'shell' ? 'jp-mod-code' : ''}`}>{title}</span>
-        <StateMark entry={entry} />
+        {entry.call.toolName === 'spawn_agent' && entry.state === 'done' ? (
+          <SubagentMark entry={entry} model={model} />
+        ) : (
+          <StateMark entry={entry} />
+        )}
       </button>
       {isOpen && (
         <div className="jp-chatd-cardBody">
@@ -100,13 +114,33 @@ function opensItself({ state, result, call }: IToolEntry, kind: ToolKind): boole
 
 function StateMark({ entry: { state, result } }: { readonly entry: IToolEntry }): React.ReactElement {
   const exitCode = numberField(result?.result, 'exit_code');
-  const text = exitCode ? `exit code ${exitCode}` : STATES[state];
+  return (
+    <Mark
+      text={exitCode ? `exit code ${exitCode}` : STATES[state]}
+      isAtWork={state === 'running' || state === 'writing'}
+    />
+  );
+}
+
+/** A call that made a subagent is done at once: what counts is how that one stands. */
+function SubagentMark({ entry, model }: Pick<IToolBodyProps, 'entry' | 'model'>): React.ReactElement {
+  const { status } = useSubagent(model, textField(entry.result?.result, 'chat_id'));
+  const isAtWork = isStoppable(status) && status !== 'requires_action';
+  const text = isSettled(status) || status === undefined ? '' : statusWords(status);
+  return <Mark text={text || (status === 'error' ? 'failed' : 'done')} isAtWork={isAtWork} />;
+}
+
+interface IMarkProps {
+  readonly text: string;
+  /** Shown as something that turns; who cannot see it hears the words. */
+  readonly isAtWork: boolean;
+}
+
+function Mark({ text, isAtWork }: IMarkProps): React.ReactElement {
   return (
     <span className="jp-chatd-state" title={text}>
-      {state === 'running' || state === 'writing' ? (
-        <span className="jp-chatd-spinner" aria-hidden="true" />
-      ) : null}
-      <span className={state === 'running' || state === 'writing' ? 'jp-chatd-hiddenText' : ''}>{text}</span>
+      {isAtWork && <span className="jp-chatd-spinner" aria-hidden="true" />}
+      <span className={isAtWork ? 'jp-chatd-hiddenText' : ''}>{text}</span>
     </span>
   );
 }

@@ -31,6 +31,8 @@ export function TranscriptView(props: ITranscriptViewProps): React.ReactElement 
         className="jp-chatd-transcript"
         ref={box}
         role="log"
+        aria-label="Conversation"
+        aria-live="off"
         aria-busy={isBusy}
         tabIndex={0}
         onScroll={onScroll}
@@ -60,6 +62,7 @@ interface IEnd {
 function useEndInSight(box: React.RefObject<HTMLElement>, content: React.RefObject<HTMLElement>): IEnd {
   const [isAtEnd, setAtEnd] = React.useState(true);
   const follows = React.useRef(true);
+  const lastTop = React.useRef(0); // px
   const toEnd = React.useCallback(() => {
     follows.current = true;
     setAtEnd(true);
@@ -78,7 +81,11 @@ function useEndInSight(box: React.RefObject<HTMLElement>, content: React.RefObje
   const onScroll = () => {
     const element = box.current;
     if (element) {
-      follows.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+      // Content that grew since does not count as scrolling away from the end: only going up does.
+      const hasGoneUp = element.scrollTop < lastTop.current;
+      lastTop.current = element.scrollTop;
+      const isNear = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+      follows.current = isNear || (follows.current && !hasGoneUp);
       setAtEnd(follows.current);
     }
   };

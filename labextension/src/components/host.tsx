@@ -1,5 +1,8 @@
 import * as React from 'react';
 
+import { type IPreferences, Preferences } from '../model/preferences.js';
+import { useModel } from './useModel.js';
+
 export type IconName =
   | 'add'
   | 'agent'
@@ -8,6 +11,7 @@ export type IconName =
   | 'beside'
   | 'clipboard'
   | 'close'
+  | 'code'
   | 'desktop'
   | 'down'
   | 'edit'
@@ -19,6 +23,7 @@ export type IconName =
   | 'plan'
   | 'question'
   | 'restore'
+  | 'search'
   | 'send'
   | 'stop'
   | 'terminal'
@@ -27,8 +32,8 @@ export type IconName =
 /** One block of Markdown on the page. */
 export interface IMarkdownView {
   readonly node: HTMLElement;
-  /** Shows *markdown*, sanitized, in place of what was there. */
-  render(markdown: string): Promise<void>;
+  /** Shows *markdown*, sanitized, in place of what was there; math of what is still growing stays source. */
+  render(markdown: string, isGrowing?: boolean): Promise<void>;
   dispose(): void;
 }
 
@@ -53,6 +58,8 @@ export interface IHost {
   /** Whether the input takes the focus when it comes into sight. In a notebook the cells keep it. */
   readonly focusesInput: boolean;
   createMarkdown(): IMarkdownView;
+  /** What the user wants; as usual where nobody can say. */
+  readonly preferences?: Preferences | undefined;
   /** Shows a chat beside this one; where there is room for it. */
   readonly openBeside?: ((chatId: string) => void) | undefined;
   /** Shows the desktop of a chat; where there is a place for it. */
@@ -76,6 +83,13 @@ export function useHost(): IHost {
     throw new Error('Expected a HostProvider above this component.');
   }
   return host;
+}
+
+const NOBODYS = new Preferences();
+
+/** Returns what the user wants now. */
+export function usePreferences(): IPreferences {
+  return useModel(useHost().preferences ?? NOBODYS);
 }
 
 export interface IIconButtonProps {

@@ -1,7 +1,7 @@
 import type { ChatAPI, IChatOptions, InputPart } from '../client/chats.js';
 import type { ICatalog } from '../client/restapi.js';
 import type { OpenSocket } from '../client/socket.js';
-import type { IChat } from '../client/values.js';
+import type { ICapability, IChat } from '../client/values.js';
 import { ChatModel } from './chat.js';
 import { Chats } from './chats.js';
 import { Draft } from './draft.js';
@@ -13,6 +13,7 @@ export interface IPanelState {
   /** The chat that is looked at; without one, the list and the input for a new chat. */
   readonly chat: ChatModel | undefined;
   readonly catalog: ICatalog | undefined;
+  readonly capabilities: readonly ICapability[];
   /** With what the next new chat begins. */
   readonly options: IChatOptions;
   /** What is looked for. */
@@ -22,6 +23,8 @@ export interface IPanelState {
   /** Whether the list is that of the chats that were put away. */
   readonly isArchive: boolean;
   readonly problem: string | undefined;
+  /** Whether the user is to be taken to the search. */
+  readonly wantsSearch: boolean;
 }
 
 /** What a panel shows: the list of chats, or one of them. Lives as long as the panel. */
@@ -36,6 +39,7 @@ export class PanelModel extends Emitter {
     this.chats = new Chats(api, openSocket);
     this.draft = new Draft(api);
     void this.attempt(async () => this.set({ catalog: await this.getCatalog() }));
+    void this.attempt(async () => this.set({ capabilities: await this.api.capabilities() }));
   }
 
   readonly chats: Chats;
@@ -58,11 +62,11 @@ export class PanelModel extends Emitter {
     this.set({ chat: undefined });
   }
 
-  /** Makes a chat of what is written, and shows it. */
-  start(content: readonly InputPart[]): Promise<boolean> {
+  /** Makes a chat of what is written, and shows it; what the user has not chosen for it is as *usual*. */
+  start(content: readonly InputPart[], usual: IChatOptions = {}): Promise<boolean> {
     const { effort } = this.draft.getState();
     return this.attempt(async () => {
-      const chat = await this.api.create(content, { ...this.state.options, effort });
+      const chat = await this.api.create(content, { ...usual, ...this.state.options, effort });
       this.chats.put(chat);
       this.set({ options: { ...this.state.options, planMode: false } });
       this.open(chat.id);
@@ -87,6 +91,16 @@ export class PanelModel extends Emitter {
         }
       });
     }
+  }
+
+  /** Takes the user to the field in which one searches. */
+  askForSearch(): void {
+    this.set({ wantsSearch: true });
+  }
+
+  /** The user is there. */
+  searchIsShown(): void {
+    this.set({ wantsSearch: false });
   }
 
   /** Puts a chat away, with its subagents; what runs is stopped. */
@@ -160,10 +174,12 @@ export class PanelModel extends Emitter {
   private state: IPanelState = {
     chat: undefined,
     catalog: undefined,
+    capabilities: [],
     options: {},
     search: '',
     found: undefined,
     isArchive: false,
-    problem: undefined
+    problem: undefined,
+    wantsSearch: false
   };
 }

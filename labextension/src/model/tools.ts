@@ -4,8 +4,10 @@ import type { IToolCallPart, IToolResultPart } from '../client/values.js';
 
 export type ToolKind =
   | 'shell'
+  | 'code'
   | 'edit'
   | 'read'
+  | 'search'
   | 'subagent'
   | 'desktop'
   | 'plan'
@@ -18,6 +20,12 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
   process_list: 'shell',
   process_output: 'shell',
   process_signal: 'shell',
+  execute_code: 'code',
+  code_output: 'code',
+  interrupt_kernel: 'code',
+  restart_kernel: 'code',
+  inspect_variables: 'code',
+  web_search: 'search',
   write_file: 'edit',
   edit_files: 'edit',
   read_file: 'read',
@@ -75,6 +83,17 @@ export function titleOf(call: IToolCallPart): string {
 
 const TITLES: Readonly<Record<string, (args: unknown) => string>> = {
   execute: args => textField(args, 'command'),
+  execute_code: args => textField(args, 'code').trim(),
+  code_output: () => 'Output of the code that runs',
+  interrupt_kernel: () => 'Interrupt the kernel',
+  restart_kernel: () => 'Restart the kernel',
+  inspect_variables: () => 'Look at variables',
+  web_search: args => `Search ${textField(args, 'query') || 'the web'}`,
+  list_templates: () => 'List templates of workspaces',
+  read_template: () => 'Read a template of workspaces',
+  create_workspace: args => `Create the workspace ${textField(args, 'name')}`,
+  start_workspace: () => 'Start the workspace',
+  stop_workspace: () => 'Stop the workspace',
   process_list: () => 'List processes',
   process_output: () => 'Output of a process',
   process_signal: args => `Send ${textField(args, 'signal') || 'a signal'} to a process`,

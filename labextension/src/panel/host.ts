@@ -5,6 +5,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { type ChatAPI, filePath } from '../client/chats.js';
 import type { ICodeAction, IHost } from '../components/host.js';
+import type { Preferences } from '../model/preferences.js';
 import { OPEN_DESKTOP } from './desktop.js';
 import { Icon } from './icons.js';
 import { markdownFactory } from './markdown.js';
@@ -18,7 +19,8 @@ export function hostFrom(
   app: JupyterFrontEnd,
   api: ChatAPI,
   rendermime: IRenderMimeRegistry,
-  openBeside: (chatId: string) => void
+  openBeside: (chatId: string) => void,
+  preferences: Preferences
 ): IHost {
   const { baseUrl } = app.serviceManager.serverSettings;
   return {
@@ -26,6 +28,7 @@ export function hostFrom(
     codeActions: codeActions(app.commands),
     focusesInput: true,
     createMarkdown: markdownFactory(rendermime),
+    preferences,
     openBeside,
     openDesktop: chatId => void app.commands.execute(OPEN_DESKTOP, { chatId }),
     fileURL: fileId => URLExt.join(baseUrl, filePath(fileId)),

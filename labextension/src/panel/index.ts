@@ -1,67 +1,20 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget } from '@jupyterlab/apputils';
-import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import { UUID } from '@lumino/coreutils';
 
-import { ChatAPI } from '../client/chats.js';
 import { fetchFrom, openSocketFrom } from '../client/connection.js';
 import { DesktopAPI } from '../client/desktops.js';
-import { getCatalog } from '../client/restapi.js';
 import { isStoppable } from '../client/view.js';
-import type { ICells } from '../components/host.js';
 import { DesktopModel } from '../desktop/model.js';
 import { openScreenWith } from '../desktop/screen.js';
 import type { Draft } from '../model/draft.js';
 import { Follower } from '../model/follower.js';
-import { PanelModel } from '../model/panel.js';
-import { ToolWork } from '../model/toolwork.js';
+import type { PanelModel } from '../model/panel.js';
 import type { IAgentPanel, ISubject } from '../tokens.js';
 import { Desktops, OPEN_DESKTOP } from './desktop.js';
-import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
-import { AgentPanelWidget } from './widget.js';
+import { OPEN_IN_MAIN, type Views } from './views.js';
+import type { AgentPanelWidget } from './widget.js';
 
-/** What all views of a page have in common. */
-interface IPage {
-  readonly work: ToolWork;
-  cells: ICells | undefined;
-}
-
-/** Makes a view of the chats, with connections of its own. */
-function createView(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, page: IPage): AgentPanelWidget {
-  const { serverSettings } = app.serviceManager;
-  const fetch = fetchFrom(serverSettings);
-  const chats = new ChatAPI(fetch, page.work);
-  const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch), page.work);
-  const openBeside = (chatId: string) => openInMain(app, rendermime, page, chatId);
-  const host = hostFrom(app, chats, rendermime, openBeside);
-  return new AgentPanelWidget(model, { ...host, cells: () => page.cells });
-}
-
-/** Makes what runs the tools of this page, for all of its views; says what is lost when the page goes away. */
-function createWork(app: JupyterFrontEnd): ToolWork {
-  const api = new ChatAPI(fetchFrom(app.serviceManager.serverSettings));
-  const work = new ToolWork(api, `jupyterlab-${UUID.uuid4()}`);
-  window.addEventListener('pagehide', () => work.leave());
-  return work;
-}
-
-/** Shows a chat, or the list, in the main area. */
-function openInMain(
-  app: JupyterFrontEnd,
-  rendermime: IRenderMimeRegistry,
-  page: IPage,
-  chatId: string | undefined
-): void {
-  const view = new MainAreaWidget({ content: createView(app, rendermime, page) });
-  view.title.label = 'Agent';
-  view.title.icon = agentIcon;
-  view.title.closable = true;
-  if (chatId !== undefined) {
-    view.content.model.open(chatId);
-  }
-  app.shell.add(view, 'main');
-}
+const EDIT_SETTINGS = 'settingeditor:open';
 
 export interface IPanelParts {
   readonly widget: AgentPanelWidget;
@@ -72,12 +25,11 @@ export interface IPanelParts {
 }
 
 /** Makes the side panel and adds its commands; the caller puts it somewhere. */
-export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): IPanelParts {
-  const page: IPage = { work: createWork(app), cells: undefined };
-  const widget = createView(app, rendermime, page);
+export function createPanel(app: JupyterFrontEnd, views: Views): IPanelParts {
+  const widget = views.create();
   widget.id = 'jupyter-chatd-panel';
   const { model } = widget;
-  const follower = new Follower(model.chats, openSocketFrom(app.serviceManager.serverSettings), page.work);
+  const follower = new Follower(model.chats, openSocketFrom(app.serviceManager.serverSettings), views.work);
   widget.disposed.connect(() => follower.dispose());
   const show = () => app.shell.activateById(widget.id);
   const api: IAgentPanel = {
@@ -101,12 +53,13 @@ export function createPanel(app: JupyterFrontEnd, rendermime: IRenderMimeRegistr
       chat?.askForInput();
       show();
     },
-    offer: tools => page.work.add(tools),
+    offer: tools => views.work.add(tools),
     showCells: cells => {
-      page.cells = cells;
+      views.cells = cells;
     }
   };
-  const inMain = () => openInMain(app, rendermime, page, api.chatId);
+  const inMain = (chatId: unknown, key: unknown) =>
+    key ? views.openInMain(wordFrom(chatId), wordFrom(key)) : views.openInMain(api.chatId);
   const desktops = createDesktops(app, widget, () => api.chatId);
   const commands = [...addCommands(app, model, api, show, inMain), OPEN_DESKTOP];
   return { widget, api, desktops, commands };
@@ -129,6 +82,11 @@ function createDesktops(
   });
 }
 
+/** What a command was called with; the saved layout of a view on the list has none. */
+function wordFrom(value: unknown): string | undefined {
+  return typeof value === 'string' && value ? value : undefined;
+}
+
 function put({ text, references, files }: ISubject, draft: Draft): void {
   if (text !== undefined) {
     draft.append(text);
@@ -146,19 +104,37 @@ function addCommands(
   model: PanelModel,
   api: IAgentPanel,
   show: () => void,
-  inMain: () => void
+  inMain: (chatId: unknown, key: unknown) => void
 ): string[] {
   const open = 'jupyter-chatd:open';
   const compose = 'jupyter-chatd:new-chat';
-  const main = 'jupyter-chatd:open-in-main';
+  const settings = 'jupyter-chatd:settings';
+  const search = 'jupyter-chatd:search';
   const stop = 'jupyter-chatd:stop';
   commands.addCommand(open, { label: 'Agent: Open', icon: agentIcon, execute: show });
   commands.addCommand(compose, { label: 'Agent: New Chat', execute: () => api.compose() });
-  commands.addCommand(main, { label: 'Agent: Open in the Main Area', execute: inMain });
+  commands.addCommand(OPEN_IN_MAIN, {
+    label: 'Agent: Open in the Main Area',
+    execute: ({ chatId, key }) => inMain(chatId, key)
+  });
+  commands.addCommand(search, {
+    label: 'Agent: Search Chats',
+    execute: () => {
+      model.close();
+      model.askForSearch();
+      show();
+    }
+  });
+  commands.addCommand(settings, {
+    label: 'Agent: Settings',
+    isVisible: () => commands.hasCommand(EDIT_SETTINGS),
+    isEnabled: () => commands.hasCommand(EDIT_SETTINGS),
+    execute: () => commands.execute(EDIT_SETTINGS, { query: 'Agent' })
+  });
   commands.addCommand(stop, {
     label: 'Agent: Stop',
     isEnabled: () => isStoppable(model.getState().chat?.getState().view.status),
     execute: () => model.getState().chat?.stop()
   });
-  return [open, compose, main, stop];
+  return [open, compose, search, OPEN_IN_MAIN, stop, settings];
 }

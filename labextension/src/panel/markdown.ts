@@ -1,6 +1,8 @@
 import { type IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
 
 import type { IMarkdownView } from '../components/host.js';
+import { withHarmlessDiagrams } from '../model/diagrams.js';
+import { Slices } from '../model/slices.js';
 import { AnswerSanitizer } from './sanitizer.js';
 
 const MARKDOWN = 'text/markdown';
@@ -8,12 +10,20 @@ const MATH = /\$|\\\(|\\\[|\\begin\{/;
 
 /** Returns what renders Markdown of models as JupyterLab does, with its math and highlighted code. */
 export function markdownFactory(rendermime: IRenderMimeRegistry): () => IMarkdownView {
-  const strict = rendermime.clone({ sanitizer: new AnswerSanitizer(rendermime.sanitizer) });
-  return () => new MarkdownView(strict);
+  const { markdownParser: parser } = rendermime;
+  const strict = rendermime.clone({
+    sanitizer: new AnswerSanitizer(rendermime.sanitizer),
+    ...(parser && { markdownParser: { render: source => parser.render(withHarmlessDiagrams(source)) } })
+  });
+  const slices = new Slices();
+  return () => new MarkdownView(strict, slices);
 }
 
 class MarkdownView implements IMarkdownView {
-  constructor(private readonly rendermime: IRenderMimeRegistry) {
+  constructor(
+    private readonly rendermime: IRenderMimeRegistry,
+    private readonly slices: Slices
+  ) {
     this.renderer = rendermime.createRenderer(MARKDOWN);
   }
 
@@ -22,11 +32,14 @@ class MarkdownView implements IMarkdownView {
   }
 
   /** Renderings do not overtake each other: of those that wait only the last is done. */
-  render(markdown: string): Promise<void> {
+  render(markdown: string, isGrowing = false): Promise<void> {
     this.wanted = markdown;
-    this.rendering ??= this.renderWanted().finally(() => {
-      this.rendering = undefined;
-    });
+    this.isGrowing = isGrowing;
+    this.rendering ??= this.slices
+      .run(() => this.renderWanted())
+      .finally(() => {
+        this.rendering = undefined;
+      });
     return this.rendering;
   }
 
@@ -35,17 +48,22 @@ class MarkdownView implements IMarkdownView {
   }
 
   private async renderWanted(): Promise<void> {
-    let done: string | undefined;
-    while (done !== this.wanted && !this.renderer.isDisposed) {
-      done = this.wanted;
-      await this.renderer.renderModel(new MimeModel({ data: { [MARKDOWN]: done }, trusted: false }));
-      if (MATH.test(done)) {
-        this.rendermime.latexTypesetter?.typeset(this.node);
-      }
+    while (this.shown !== this.wanted && !this.renderer.isDisposed) {
+      this.shown = this.wanted;
+      this.isTypeset = false;
+      const model = new MimeModel({ data: { [MARKDOWN]: this.shown }, trusted: false });
+      await this.renderer.renderModel(model);
+    }
+    if (!this.isGrowing && !this.isTypeset && MATH.test(this.wanted) && !this.renderer.isDisposed) {
+      this.isTypeset = true;
+      this.rendermime.latexTypesetter?.typeset(this.node);
     }
   }
 
   private readonly renderer: ReturnType<IRenderMimeRegistry['createRenderer']>;
   private wanted = '';
+  private shown: string | undefined;
+  private isGrowing = false;
+  private isTypeset = false;
   private rendering: Promise<void> | undefined;
 }

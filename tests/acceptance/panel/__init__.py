@@ -1,0 +1,1 @@
+"""The panel in a browser, with a model that says what the test wants."""

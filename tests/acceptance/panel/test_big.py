@@ -1,0 +1,58 @@
+"""What is far longer or larger than usual."""
+
+from __future__ import annotations
+
+from acceptance.browser import Panel
+from acceptance.vendor import Vendor
+from fakes.steps import call, say
+from playwright.sync_api import expect
+
+DROP = """(input, [name, type, text, count]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([text.repeat(count)], name, {type}));
+    input.dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: files}));
+}"""
+"""Drops a file of that text so many times, which is made in the page."""
+
+
+def test_an_answer_of_a_megabyte(panel: Panel, vendor: Vendor) -> None:
+    paragraph = f"{'x' * 199} " * 50
+    vendor.answers.append([say("\n\n".join(["y" * 100_000, *[paragraph] * 90, "The *end*."]))])
+    panel.say("Go")
+    expect(panel.transcript.locator("em")).to_have_text("end")
+    panel.until_at_rest()
+    expect(panel.input).to_be_focused()
+    panel.button("All chats").click()
+    panel.root.get_by_role("list", name="Chats").get_by_role("button", name="Go").first.click()
+    expect(panel.transcript.locator("em")).to_be_in_viewport()
+
+
+def test_a_message_of_a_megabyte_is_kept_as_a_file(panel: Panel, vendor: Vendor) -> None:
+    panel.input.evaluate(DROP, ["notes.txt", "text/plain", "long line\n", 100_000])
+    expect(panel.root.get_by_role("img", name="Uploading")).to_have_count(0)
+    vendor.answers.append([say("I *see*.")])
+    panel.say("Read this")
+    expect(panel.transcript.locator("em")).to_have_text("see")
+    panel.until_at_rest()
+
+
+def test_ten_thousand_lines_of_output(panel: Panel, vendor: Vendor) -> None:
+    script = "import sys; sys.stdout.write(''.join(f'{n}\\n' for n in range(1, 10001)))"
+    vendor.answers += [[call("execute_code", {"code": script})], [say("*So*.")]]
+    panel.choose("Ask", is_on=False)
+    panel.say("Go")
+    expect(panel.transcript.locator("em")).to_have_text("So")
+    panel.until_at_rest()
+    card = panel.card("execute_code", "done")
+    card.get_by_role("button").first.click()
+    expect(card).to_contain_text("10000")
+    expect(card.get_by_role("button", name="earlier lines")).to_be_visible()
+
+
+def test_a_picture_of_40_mb_is_refused_in_a_sentence(panel: Panel) -> None:
+    panel.input.evaluate(DROP, ["huge.png", "image/png", "0123456789", 4_000_000])
+    attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
+    expect(attached).to_contain_text("huge.png: ")
+    expect(attached).to_contain_text("Make it smaller")
+    attached.get_by_role("button", name="Remove huge.png").click()
+    expect(attached).to_have_count(0)

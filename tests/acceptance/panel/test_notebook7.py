@@ -1,0 +1,62 @@
+"""The panel in Notebook 7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from acceptance.browser import Panel
+from acceptance.vendor import Vendor
+from fakes.steps import call, say
+from playwright.sync_api import Browser, expect
+from servers import JupyterServer
+
+
+@pytest.fixture(scope="module")
+def notebook(browser: Browser, server: JupyterServer) -> Iterator[Panel]:
+    page = browser.new_page(viewport={"width": 1200, "height": 850})
+    panel = Panel(page, server)
+    panel.open_notebook()
+    yield panel
+    page.close()
+
+
+@pytest.fixture
+def panel(notebook: Panel, vendor: Vendor) -> Iterator[Panel]:
+    notebook.begin()
+    yield notebook
+    vendor.forget()
+
+
+def test_a_chat_with_the_card_of_a_command(panel: Panel, vendor: Vendor) -> None:
+    vendor.answers += [[call("execute", {"command": "echo found"})], [say("Hello *there*.")]]
+    panel.say("Go")
+    panel.button("Allow once").click()
+    expect(panel.transcript.locator("em")).to_have_text("there")
+    panel.until_at_rest()
+    card = panel.card("execute", "done")
+    card.get_by_role("button").first.click()
+    expect(card.locator(".jp-chatd-output")).to_have_text("found")
+
+
+def test_stop(panel: Panel, vendor: Vendor) -> None:
+    slow = "for i in $(seq 300); do echo line $i; sleep 1; done"
+    vendor.answers.append([call("execute", {"command": slow, "timeout": "10m"})])
+    panel.choose("Ask", is_on=False)
+    panel.say("Go")
+    expect(panel.card("execute", "running")).to_contain_text("line 2")
+    panel.stop.click()
+    expect(panel.stop).to_have_count(0)
+    panel.until_at_rest()
+    expect(panel.card("execute", "running")).to_have_count(0)
+
+
+def test_code_of_an_answer_goes_into_the_notebook(panel: Panel, vendor: Vendor) -> None:
+    vendor.answers.append([say("Try this:\n\n```python\ny = 2\n```\n")])
+    panel.say("Go")
+    panel.until_at_rest()
+    cells = panel.page.locator(".jp-Notebook .jp-CodeCell")
+    before = cells.count()
+    panel.transcript.get_by_role("button", name="Insert below").click()
+    expect(cells).to_have_count(before + 1)
+    expect(cells.filter(has_text="y = 2")).to_be_visible()
