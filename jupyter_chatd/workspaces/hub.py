@@ -23,6 +23,7 @@ from .values import AgentAddress, Template, Workspace
 
 LOOKS = 0.5  # seconds between two looks at a server that starts or stops
 PATIENCE = 60.0  # seconds that a hub may be away while a server starts or stops: it is being restarted
+AGENT_LIMIT = 60.0  # seconds for the agent of a server that has just started
 UNDO_LIMIT = 10.0  # seconds to have the hub stop what was given up while it started
 KNOWN_FOR = 60.0  # seconds that an answer about scopes counts
 WAIT_PIECE = 20.0  # seconds that one request waits for a command: proxies cut what is silent for a minute
@@ -110,7 +111,7 @@ class HubProvisioner:
         except (ProvisionError, asyncio.CancelledError):
             await self._undo(name)
             raise
-        say("The agent answers")
+        say("It runs")
         return (address,)
 
     async def _begin(self, name: str, template: Template, say: Say) -> None:
@@ -175,24 +176,36 @@ class HubProvisioner:
         return ""
 
     async def _require_agent(self, address: AgentAddress) -> None:
-        """Make sure that there is an agent with which this release can speak; it may take its time.
+        """Wait for the agent, which a server loads after it answers; one that takes very long may come later.
 
         Raises:
-            ProvisionError: there is none.
+            ProvisionError: there is none with which this release can speak.
         """
         if self._find_url(address) is None:
             raise ProvisionError(_NO_PROXY)
         agent = await self.connect(address)
+        give_up_at = time.monotonic() + AGENT_LIMIT
         try:
-            await agent.hello()
-        except AgentAbsentError as error:
-            raise ProvisionError(str(error)) from error
-        except WorkspaceUnavailableError as error:
-            log.info("The agent of a new server does not answer yet: %s", error)
+            while not await self._answers(agent) and time.monotonic() < give_up_at:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(LOOKS)
         except WorkspaceError as error:
             raise ProvisionError(str(error)) from error
         finally:
             await agent.aclose()
+
+    async def _answers(self, agent: RemoteAgent) -> bool:
+        """Whether the agent answers by now.
+
+        Raises:
+            WorkspaceError: it never will.
+        """
+        try:
+            await agent.hello()
+        except AgentAbsentError:
+            raise
+        except WorkspaceUnavailableError:
+            return False
+        return True
 
     async def _undo(self, name: str) -> None:
         """Stop what was given up; a start that is under way is broken off by the hub."""

@@ -116,15 +116,17 @@ class Chats:
         with self._http.stream("GET", f"{self._base}/{chat_id}/stream") as reply:
             assert any(text in line for line in reply.iter_lines())
 
-    def settle(self, chat_id: str) -> dict[str, Any]:
+    def settle(self, chat_id: str, *, patience_s: float = PATIENCE) -> dict[str, Any]:
         """Wait until nothing runs."""
-        return eventually(lambda: (chat := self.get(chat_id).json())["status"] in RESTS and chat)
+        return eventually(
+            lambda: (chat := self.get(chat_id).json())["status"] in RESTS and chat, patience_s=patience_s
+        )
 
 
-def eventually(look: Callable[[], Any]) -> Any:
+def eventually(look: Callable[[], Any], *, patience_s: float = PATIENCE) -> Any:
     """Return the first true answer."""
-    give_up_at = time.monotonic() + PATIENCE
+    give_up_at = time.monotonic() + patience_s
     while not (found := look()):
-        assert time.monotonic() < give_up_at, f"not within {PATIENCE} s"
+        assert time.monotonic() < give_up_at, f"not within {patience_s} s"
         time.sleep(0.05)
     return found

@@ -22,8 +22,8 @@ from servers import CHATS, NO_OLLAMA, ROOT, free_port
 
 from .chats import Chats
 
-START_TIMEOUT = 60.0  # seconds for the hub
-SPAWN_TIMEOUT = 90.0  # seconds for one user's server
+START_TIMEOUT = 120.0  # seconds for the hub
+SPAWN_TIMEOUT = 180.0  # seconds for one user's server
 STOP_TIMEOUT = 30.0  # seconds
 PROXY = "configurable-http-proxy"
 ADMIN = "a-token-of-the-hubs-tests"
@@ -43,6 +43,7 @@ c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home/{{username}}"
 c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = ["--allow-root"]
 c.Spawner.ip = "127.0.0.1"
+c.Spawner.start_timeout = c.Spawner.http_timeout = 180
 c.Spawner.env_keep = ["PATH", "LANG", "LC_ALL", "TMPDIR"]
 c.Spawner.environment.update({environment!r})
 c.JupyterHub.services = [*c.JupyterHub.get("services", []), {{"name": "tests", "api_token": {admin!r}}}]

@@ -103,7 +103,7 @@ def use(chats: Chats, chat_id: str | None, tool: str, **args: Any) -> tuple[str,
         chat_id = chats.begin(text)
     else:
         chats.send(chat_id, text)
-    chats.settle(chat_id)
+    chats.settle(chat_id, patience_s=PATIENCE)
     return chat_id, chats.results(chat_id)[-1]
 
 

@@ -74,7 +74,7 @@ async def why_no_start(provisioner: HubProvisioner) -> str:
 async def test_a_quick_start_is_over_with_the_answer(hub: FakeHub, provisioner: HubProvisioner) -> None:
     address, said = await start(provisioner)
     assert hub.asked == [("POST", "second", {"profile": "gpu"})]
-    assert said == ["Starting the server second", "The agent answers"]
+    assert said == ["Starting the server second", "It runs"]
     agent = await provisioner.connect(address)
     assert (await agent.hello()).protocol_version == 1
     await agent.aclose()
@@ -175,10 +175,17 @@ async def test_a_server_whose_agent_cannot_be_used_is_stopped_again(
     assert hub.actions() == [START, STOP]
 
 
-async def test_an_agent_that_does_not_answer_yet_is_no_failure(
-    hub: FakeHub, provisioner: HubProvisioner
+async def test_an_agent_that_does_not_answer_yet_is_waited_for_and_no_failure(
+    hub: FakeHub, provisioner: HubProvisioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.agent_status = 503
+    starting = asyncio.create_task(start(provisioner))
+    done, _ = await asyncio.wait([starting], timeout=0.2)
+    assert not done
+    hub.agent_status = 200
+    await starting
+    hub.agent_status = 503
+    monkeypatch.setattr(hub_module, "AGENT_LIMIT", 0.05)
     address, _ = await start(provisioner)
     agent = await provisioner.connect(address)
     with pytest.raises(AgentLostError):
