@@ -112,3 +112,15 @@ def test_offline_for_a_while_and_back(other: Panel, vendor: Vendor) -> None:
     other.input.press("Enter")
     expect(other.transcript.locator("em").last).to_have_text("here")
     other.until_at_rest()
+
+
+def test_what_is_switched_off_is_said(other: Panel, server: JupyterServer) -> None:
+    url = f"{server.chats_url}/policy"
+    httpx.patch(url, headers=server.headers, json={"desktop": False}).raise_for_status()
+    try:
+        other.open_lab()
+        expect(
+            other.root.get_by_text("The agent may not use a desktop: that is switched off.")
+        ).to_be_visible()
+    finally:
+        httpx.patch(url, headers=server.headers, json={"desktop": True}).raise_for_status()
