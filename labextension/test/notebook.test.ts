@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { cellDiffs, cellOutputs, cellTitle, picturesOf, resultFields } from '../src/model/celltools.js';
+import { completed, fitting, mentionAt } from '../src/model/mention.js';
 import { errorOfOutputs, pictureOf, textOfAll } from '../src/notebook/outputs.js';
 import { type ICell, page, placeOf, told, WHOLE } from '../src/notebook/tools/cells.js';
 import { changedRange, edited } from '../src/notebook/tools/edits.js';
@@ -281,5 +282,37 @@ describe('cards', () => {
     assert.deepEqual(picturesOf(media), ['data:image/png;base64,iVBORw0K', 'data:image/jpeg;base64,Zm9v']);
     assert.deepEqual(cellOutputs(resultFields(media)), [{ cell: 'a', number: 1, text: 'hi' }]);
     assert.deepEqual(resultFields(result('c', { isMedia: true, result: { text: 'no JSON' } })), {});
+  });
+});
+
+describe('mentions', () => {
+  const entries = ['b.csv', 'a.csv', 'data', '.hidden', 'old-b.csv'].map(name => ({
+    name,
+    path: `x/${name}`,
+    isFolder: name === 'data'
+  }));
+
+  test('A mention begins a word and ends with it.', () => {
+    assert.deepEqual(mentionAt('see @x/b and', 8), { start: 4, folder: 'x', query: 'b' });
+    assert.deepEqual(mentionAt('@', 1), { start: 0, folder: '', query: '' });
+    assert.deepEqual(mentionAt('(@a', 3), { start: 1, folder: '', query: 'a' });
+    for (const text of ['', 'a@b', '@a b', 'me@x.org']) {
+      assert.equal(mentionAt(text, text.length), undefined);
+    }
+  });
+
+  test('Names that begin so come first, hidden ones when they are asked for.', () => {
+    const names = (query: string) => fitting(entries, query).map(({ name }) => name);
+    assert.deepEqual(names('B'), ['b.csv', 'old-b.csv']);
+    assert.deepEqual(names(''), ['a.csv', 'b.csv', 'data', 'old-b.csv']);
+    assert.deepEqual(names('.'), ['.hidden', 'a.csv', 'b.csv', 'old-b.csv']);
+  });
+
+  test('A file is written out; in a folder one goes on.', () => {
+    const mention = { start: 4, folder: 'x', query: 'b' };
+    const [file, , folder] = entries;
+    assert.ok(file && folder);
+    assert.deepEqual(completed('see @x/b.', 8, mention, file), { text: 'see `x/b.csv` .', caret: 14 });
+    assert.deepEqual(completed('see @x/b', 8, mention, folder), { text: 'see @x/data/', caret: 12 });
   });
 });

@@ -4,6 +4,7 @@ import type { InputPart } from '../client/chats.js';
 import { type Draft, type IAttachment, isLongPaste } from '../model/draft.js';
 import { wishOf } from '../model/preferences.js';
 import { IconButton, useHost, usePreferences } from './host.js';
+import { MentionList, useMentions } from './Mentions.js';
 import { useModel } from './useModel.js';
 
 export interface IComposerProps {
@@ -34,7 +35,13 @@ export function Composer(props: IComposerProps): React.ReactElement {
     }
   }, [focusesInput, inputRequests]);
   useHeightOf(input, text);
+  const mentions = useMentions(input, draft);
+  const listId = React.useId();
+  const isListed = mentions.entries.length > 0;
   const onKeyDown = (event: React.KeyboardEvent) => {
+    if (mentions.onKeyDown(event)) {
+      return;
+    }
     const wish = event.nativeEvent.isComposing ? undefined : wishOf(event, sendKey);
     if (wish) {
       event.preventDefault();
@@ -49,13 +56,22 @@ export function Composer(props: IComposerProps): React.ReactElement {
       onDrop={event => takeFiles(event, event.dataTransfer, draft)}
     >
       <Attachments attachments={attachments} draft={draft} />
+      <MentionList mentions={mentions} id={listId} />
       <textarea
         ref={input}
         rows={1}
+        aria-autocomplete="list"
+        aria-controls={isListed ? listId : undefined}
+        aria-activedescendant={isListed ? `${listId}-${mentions.chosen}` : undefined}
         aria-label="Message to the agent"
         placeholder={placeholder}
         value={text}
-        onChange={event => draft.setText(event.target.value)}
+        onChange={event => {
+          draft.setText(event.target.value);
+          mentions.look();
+        }}
+        onClick={mentions.look}
+        onBlur={mentions.close}
         onPaste={event => takeFiles(event, event.clipboardData, draft)}
         onKeyDown={onKeyDown}
       />

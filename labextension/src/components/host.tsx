@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import type { IFolderEntry } from '../model/mention.js';
 import { type IPreferences, Preferences } from '../model/preferences.js';
 import { useModel } from './useModel.js';
 
@@ -66,6 +67,8 @@ export interface IHost {
   readonly openDesktop?: ((chatId: string) => void) | undefined;
   /** Notebooks, where the page has them. */
   readonly cells?: () => ICells | undefined;
+  /** Returns what lies in a folder of the server, for references; where the page can see files. */
+  readonly listFolder?: (path: string) => Promise<readonly IFolderEntry[]>;
   /** Returns the address of a stored file. */
   fileURL(fileId: string): string;
   /** Returns the text of a stored file. */

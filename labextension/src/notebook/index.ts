@@ -3,7 +3,14 @@ import type { Cell } from '@jupyterlab/cells';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
 import type { IAgentPanel } from '../tokens.js';
-import { hasFailed, subjectOf } from './subject.js';
+import {
+  hasFailed,
+  outputSubjectOf,
+  outputsOf,
+  selectionOf,
+  selectionSubjectOf,
+  subjectOf
+} from './subject.js';
 
 const CELL = '.jp-Notebook .jp-Cell';
 
@@ -16,6 +23,8 @@ export function addCellCommands(
   const { commands, contextMenu } = app;
   const ask = 'jupyter-chatd:ask-about-cell';
   const fix = 'jupyter-chatd:fix-error';
+  const selection = 'jupyter-chatd:ask-about-selection';
+  const attach = 'jupyter-chatd:attach-output';
   const place = (args: Args) => (args.isOfMenu ? pointedAt(app, tracker) : active(tracker));
   const canFix = (args: Args) => {
     const found = place(args);
@@ -32,10 +41,22 @@ export function addCellCommands(
     isEnabled: canFix,
     execute: args => discuss(agent, place(args), 'Why does this cell fail, and how do I fix it?')
   });
-  [ask, fix].forEach((command, index) => {
+  commands.addCommand(selection, {
+    label: 'Ask the Agent About the Selection',
+    isVisible: args => isSelected(place(args)),
+    isEnabled: args => isSelected(place(args)),
+    execute: args => discussSelection(agent, place(args))
+  });
+  commands.addCommand(attach, {
+    label: 'Attach Output to the Chat',
+    isVisible: args => hasOutput(place(args)),
+    isEnabled: args => hasOutput(place(args)),
+    execute: args => discussOutput(agent, place(args))
+  });
+  [ask, fix, selection, attach].forEach((command, index) => {
     contextMenu.addItem({ command, args: { isOfMenu: true }, selector: CELL, rank: 100 + index });
   });
-  return [ask, fix];
+  return [ask, fix, selection, attach];
 }
 
 interface IPlace {
@@ -59,5 +80,26 @@ function pointedAt(app: JupyterFrontEnd, { currentWidget: panel }: INotebookTrac
 function discuss(agent: IAgentPanel, place: IPlace | undefined, text?: string): void {
   if (place) {
     agent.discuss(subjectOf(place.panel, place.cell, text));
+  }
+}
+
+function isSelected(place: IPlace | undefined): boolean {
+  return place !== undefined && selectionOf(place.cell) !== '';
+}
+
+function discussSelection(agent: IAgentPanel, place: IPlace | undefined): void {
+  const subject = place && selectionSubjectOf(place.panel, place.cell);
+  if (subject) {
+    agent.discuss(subject);
+  }
+}
+
+function hasOutput(place: IPlace | undefined): boolean {
+  return place !== undefined && outputsOf(place.cell).length > 0;
+}
+
+function discussOutput(agent: IAgentPanel, place: IPlace | undefined): void {
+  if (place) {
+    agent.discuss(outputSubjectOf(place.panel, place.cell, outputsOf(place.cell)));
   }
 }

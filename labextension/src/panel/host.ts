@@ -2,9 +2,11 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, Notification } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { Contents } from '@jupyterlab/services';
 
 import { type ChatAPI, filePath } from '../client/chats.js';
 import type { ICodeAction, IHost } from '../components/host.js';
+import type { IFolderEntry } from '../model/mention.js';
 import type { Preferences } from '../model/preferences.js';
 import { OPEN_DESKTOP } from './desktop.js';
 import { Icon } from './icons.js';
@@ -31,9 +33,19 @@ export function hostFrom(
     preferences,
     openBeside,
     openDesktop: chatId => void app.commands.execute(OPEN_DESKTOP, { chatId }),
+    listFolder: path => listFolder(app.serviceManager.contents, path),
     fileURL: fileId => URLExt.join(baseUrl, filePath(fileId)),
     fileText: fileId => api.fileText(fileId)
   };
+}
+
+async function listFolder(contents: Contents.IManager, path: string): Promise<readonly IFolderEntry[]> {
+  const { content } = await contents.get(path, { type: 'directory', content: true });
+  return (content as readonly Contents.IModel[]).map(({ name, path: own, type }) => ({
+    name,
+    path: own,
+    isFolder: type === 'directory'
+  }));
 }
 
 /** Copying always works; the others need a notebook in front, whose own commands they use, so both can be undone. */

@@ -10,6 +10,7 @@ import type { ICells } from '../components/host.js';
 import { PanelModel } from '../model/panel.js';
 import type { Preferences } from '../model/preferences.js';
 import { ToolWork } from '../model/toolwork.js';
+import { acceptFiles } from './drop.js';
 import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
 import { AgentPanelWidget } from './widget.js';
@@ -47,7 +48,10 @@ export class Views {
     const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch), this.work);
     const openBeside = (chatId: string) => this.openInMain(chatId);
     const host = hostFrom(app, chats, rendermime, openBeside, preferences);
-    return new AgentPanelWidget(model, { ...host, cells: () => this.cells });
+    const view = new AgentPanelWidget(model, { ...host, cells: () => this.cells });
+    const draft = () => model.getState().chat?.draft ?? model.draft;
+    acceptFiles(view.node, draft, app.serviceManager.contents);
+    return view;
   }
 
   /** Shows a chat, or the list, in the main area; *key* is that of a view which was there before a reload. */
