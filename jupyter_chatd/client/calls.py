@@ -107,10 +107,13 @@ class ToolCalls(tuple[ToolCall, ...]):
     def __repr__(self) -> str:
         return "\n".join(f"{call.summary}  {call.outcome}".rstrip() for call in self) or "no tool calls"
 
-    def _repr_html_(self) -> str:
+    def to_html(self) -> str:
+        """Return the calls as a table; long cells are cut."""
         from .display import table
 
         return table(_COLUMNS, [list(_row(call).values()) for call in self])
+
+    _repr_html_ = to_html
 
 
 _COLUMNS = ("tool", "arguments", "status", "exit code", "ms", "output")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html import escape
+
 import traitlets
 
+from ..client.calls import ToolCalls as ToolCallList
+from ..client.calls import tool_calls
+from ..client.tree import child_line
 from .base import AgentWidget
+
+SAVED_CALLS = 30  # the last ones: what remains in a file shall be small
 
 
 class Chat(AgentWidget):
@@ -18,11 +26,22 @@ class ToolCalls(AgentWidget):
 
     _view = traitlets.Unicode("ToolCalls").tag(sync=True)
 
+    @property
+    def static_copy(self) -> Mapping[str, str]:
+        calls = ToolCallList(tool_calls(self._live.session.view)[-SAVED_CALLS:])
+        return {"text/plain": repr(calls), "text/html": calls.to_html()}
+
 
 class AgentTree(AgentWidget):
     """A chat and all its subagents, each with its state and a button that stops it; a click shows one."""
 
     _view = traitlets.Unicode("AgentTree").tag(sync=True)
+
+    @property
+    def static_copy(self) -> Mapping[str, str]:
+        lines = [self._live.row.title, *map(child_line, self._live.session.view.children)]
+        text = "\n└─ ".join(lines)
+        return {"text/plain": text, "text/html": f"<pre>{escape(text)}</pre>"}
 
 
 class Approval(AgentWidget):

@@ -19,7 +19,7 @@ def executed(shared_server: JupyterServer) -> NotebookNode:
 
 
 def test_it_does_what_it_says(executed: NotebookNode, shared_server: JupyterServer) -> None:
-    hello, counted, _, report, files, shop, stopped, edited, again = outputs_of(executed)
+    hello, counted, _, report, files, shop, tree, _, asked, stopped, edited, again = outputs_of(executed)
     assert "[execute: echo Hello from the agent] exit code 0" in hello
     assert counted == " ".join(map(str, range(1, 21)))
     assert "slow" in report
@@ -27,6 +27,9 @@ def test_it_does_what_it_says(executed: NotebookNode, shared_server: JupyterServ
     assert "apples, plums" in files
     assert not (shared_server.dirs.work / "quickstart-notes.txt").exists()
     assert "[count_fruit: plums]\n    12" in shop
+    assert tree.count("└─") == 2
+    assert tree.count(": done") == 2
+    assert asked.endswith("that was **easy**")
     assert stopped == "'waiting'"
     assert edited == "'that is better'"
     assert re.fullmatch(r"\(\d+, \d+\)", again)

@@ -237,12 +237,21 @@ export class ChatAPI {
 
   /** Returns a stored file's text. */
   async fileText(fileId: string): Promise<string> {
+    return (await this.file(fileId)).text();
+  }
+
+  /** Returns a stored file. */
+  async fileBlob(fileId: string): Promise<Blob> {
+    return (await this.file(fileId)).blob();
+  }
+
+  private async file(fileId: string): Promise<Response> {
     const path = filePath(fileId);
     const response = await this.fetch(path);
     if (!response.ok) {
       throw refusal(response, await response.text(), `GET ${path}`);
     }
-    return response.text();
+    return response;
   }
 
   private offered(): object {

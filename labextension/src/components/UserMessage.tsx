@@ -2,7 +2,8 @@ import * as React from 'react';
 
 import type { IMessage, Part } from '../client/values.js';
 import { type ChatModel, textOf } from '../model/chat.js';
-import { IconButton, useHost } from './host.js';
+import { IconButton } from './host.js';
+import { useFileAddress } from './useFileAddress.js';
 
 export interface IUserMessageProps {
   readonly message: IMessage;
@@ -57,7 +58,6 @@ export function UserMessage({ message, model }: IUserMessageProps): React.ReactE
 
 /** A file of a message: a picture in place, others as a link. */
 export function Attachment({ part }: { readonly part: Part }): React.ReactElement | null {
-  const host = useHost();
   if (part.type === 'file-reference') {
     const lines = part.startLine === undefined ? '' : `:${part.startLine}-${part.endLine ?? part.startLine}`;
     return <span className="jp-chatd-chip">{`${part.fileName}${lines}`}</span>;
@@ -65,13 +65,23 @@ export function Attachment({ part }: { readonly part: Part }): React.ReactElemen
   if (part.type !== 'file' || part.fileId === undefined) {
     return null;
   }
-  const address = host.fileURL(part.fileId);
-  if (/^image\//.test(part.mediaType)) {
-    return <img className="jp-chatd-image" src={address} alt={part.name ?? 'Attached picture'} />;
+  return <StoredFile fileId={part.fileId} name={part.name} isPicture={/^image\//.test(part.mediaType)} />;
+}
+
+interface IStoredFileProps {
+  readonly fileId: string;
+  readonly name: string | undefined;
+  readonly isPicture: boolean;
+}
+
+function StoredFile({ fileId, name, isPicture }: IStoredFileProps): React.ReactElement {
+  const address = useFileAddress(fileId);
+  if (isPicture) {
+    return <img className="jp-chatd-image" src={address} alt={name ?? 'Attached picture'} />;
   }
   return (
     <a className="jp-chatd-chip" href={address} target="_blank" rel="noopener noreferrer">
-      {part.name ?? 'File'}
+      {name ?? 'File'}
     </a>
   );
 }

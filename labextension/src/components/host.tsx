@@ -69,8 +69,10 @@ export interface IHost {
   readonly cells?: () => ICells | undefined;
   /** Returns what lies in a folder of the server, for references; where the page can see files. */
   readonly listFolder?: (path: string) => Promise<readonly IFolderEntry[]>;
-  /** Returns the address of a stored file. */
+  /** Returns the address of a stored file; on a page that has no way to the server only `fileBlob` leads to it. */
   fileURL(fileId: string): string;
+  /** Fetches a stored file, where no address does. */
+  readonly fileBlob?: ((fileId: string) => Promise<Blob>) | undefined;
   /** Returns the text of a stored file. */
   fileText(fileId: string): Promise<string>;
 }

@@ -10,6 +10,7 @@ import type { ICells } from '../components/host.js';
 import { PanelModel } from '../model/panel.js';
 import type { Preferences } from '../model/preferences.js';
 import { ToolWork } from '../model/toolwork.js';
+import { offerHost } from '../widgets/pagehost.js';
 import { acceptFiles } from './drop.js';
 import { hostFrom } from './host.js';
 import { agentIcon } from './icons.js';
@@ -48,6 +49,7 @@ export class Views {
     const model = new PanelModel(chats, openSocketFrom(serverSettings), () => getCatalog(fetch), this.work);
     const openBeside = (chatId: string) => this.openInMain(chatId);
     const host = hostFrom(app, chats, rendermime, openBeside, preferences);
+    offerHost(host);
     const view = new AgentPanelWidget(model, { ...host, cells: () => this.cells });
     const draft = () => model.getState().chat?.draft ?? model.draft;
     acceptFiles(view.node, draft, app.serviceManager.contents);

@@ -8,6 +8,7 @@ import widgetStyle from '../../style/widgets.css';
 import { HostProvider } from '../components/host.js';
 import type { IAnyModel, IRenderProps } from './contract.js';
 import { hostFor } from './host.js';
+import { pageServer } from './page.js';
 import { sessionFor, type WidgetSession } from './session.js';
 import { VIEWS } from './views.js';
 
@@ -17,6 +18,7 @@ const STYLE_ID = 'jp-chatd-style';
 export function render({ model, el }: IRenderProps): () => void {
   addStyle();
   el.classList.add('jp-chatd-panel', 'jp-chatd-widget');
+  el.classList.toggle('jp-mod-unthemed', !hasTheme());
   el.dataset.lmSuppressShortcuts = 'true'; // keys that are typed here are no commands of the notebook
   el.dataset.view = String(model.get('_view'));
   const root = createRoot(el);
@@ -37,9 +39,30 @@ function Widget({ model }: { readonly model: IAnyModel }): React.ReactElement | 
   }
   return (
     <HostProvider value={host}>
+      <Versions session={session} version={String(model.get('_version'))} />
       <View session={session} chatId={chatId} />
     </HostProvider>
   );
+}
+
+/** Says that kernel and server have different releases: what one of them can do the other may not understand. */
+function Versions({
+  session,
+  version
+}: {
+  session: WidgetSession;
+  version: string;
+}): React.ReactElement | null {
+  const server = session.connection.isDirect ? pageServer()?.version : undefined;
+  return server && server !== version ? (
+    <p className="jp-chatd-versions">
+      {`The kernel has jupyter_chatd ${version} and its server ${server}: install the same version in both.`}
+    </p>
+  ) : null;
+}
+
+function hasTheme(): boolean {
+  return getComputedStyle(document.documentElement).getPropertyValue('--jp-layout-color1') !== '';
 }
 
 function addStyle(): void {

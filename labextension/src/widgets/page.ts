@@ -5,6 +5,8 @@ export interface IPageServer {
   readonly baseUrl: string;
   /** Empty where a cookie lets the page in. */
   readonly token: string;
+  /** Of the package that the server has; empty where it has none. */
+  readonly version: string;
 }
 
 /** Returns the server that the page's configuration names; `undefined` for a page of something else. */
@@ -13,9 +15,13 @@ export function pageServer(page: Document = document): IPageServer | undefined {
   if (!config) {
     return undefined;
   }
-  const { baseUrl, token } = JSON.parse(config) as { baseUrl?: unknown; token?: unknown };
+  const { baseUrl, token, jupyterChatdVersion } = JSON.parse(config) as Record<string, unknown>;
   const url = new URL(typeof baseUrl === 'string' ? baseUrl : '/', page.location.href);
   return url.origin === page.location.origin
-    ? { baseUrl: url.href.replace(/\/*$/, '/'), token: typeof token === 'string' ? token : '' }
+    ? { baseUrl: url.href.replace(/\/*$/, '/'), token: textOf(token), version: textOf(jupyterChatdVersion) }
     : undefined;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -1,0 +1,66 @@
+"""A notebook in a page of JupyterLab or Notebook 7, and what its cells show."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from acceptance.browser import save_notebook
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Locator, Page
+from servers import TOKEN, JupyterServer
+
+LOAD = 60_000.0  # ms
+
+
+class NotebookPage:
+    """One notebook, executed as a person would.
+
+    Args:
+        page: A page that nothing was loaded into.
+        server: The server that it belongs to.
+        name: The notebook's name without its ending.
+    """
+
+    def __init__(self, page: Page, server: JupyterServer, name: str = "cells") -> None:
+        self.page = page
+        self.path: Path = server.dirs.work / f"{name}.ipynb"
+        self._server = server
+        page.set_default_timeout(LOAD)
+        dialog = page.locator(".jp-Dialog")  # may ask for a kernel; the last button takes the preferred one
+        page.add_locator_handler(dialog, lambda: dialog.get_by_role("button").last.click())
+
+    def open(self, *sources: str, app: str = "lab/tree") -> None:
+        """Save a notebook with these cells and load it; *app* is `notebooks` for Notebook 7."""
+        save_notebook(self.path, *map(new_code_cell, sources))
+        self.load(app=app)
+
+    def load(self, *, app: str = "lab/tree") -> None:
+        """Load the notebook as it was saved."""
+        suffix = "?reset&" if app.startswith("lab") else "?"
+        self.page.goto(f"{self._server.url}{app}/{self.path.name}{suffix}token={TOKEN}")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+
+    def run(self, cell: int) -> Locator:
+        """Run a cell and return its output."""
+        prompt = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
+        while not re.search(r"[*\d]", prompt.inner_text()):  # keys that come too early do nothing
+            prompt.click()
+            self.page.keyboard.press("Control+Enter")
+            self.page.wait_for_timeout(1000)
+        return self.output(cell)
+
+    def output(self, cell: int) -> Locator:
+        """Return what a cell shows."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")
+
+    def save(self) -> dict[str, Any]:
+        """Save the notebook and return it."""
+        before = self.path.read_text()
+        self.page.locator(".jp-Notebook .jp-InputPrompt").first.click()
+        self.page.keyboard.press("Control+s")
+        while not (text := self.path.read_text()).endswith("\n") or text == before:  # or half written
+            self.page.wait_for_timeout(100)
+        return json.loads(text)
