@@ -100,6 +100,7 @@ class JupyterServer:
         env: Environment variables on top of `Dirs.environ`; `None` takes one away.
         settings: Traits by class, on top of `SETTINGS`: `{"JupyterChatd": {"queue_limit": 2}}`.
         args: More arguments for `jupyter server`.
+        base_url: Below which all of it lies, as a hub has it.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class JupyterServer:
         env: Mapping[str, str | None] | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         args: tuple[str, ...] = (),
+        base_url: str = "/",
     ) -> None:
         self.dirs = dirs.make()
         self.token = TOKEN
@@ -116,16 +118,19 @@ class JupyterServer:
         self._env = {**dirs.environ(), "JUPYTER_TOKEN": TOKEN, **(env or {})}
         self._settings = settings or {}
         self._args = args
+        self._base_url = base_url
         self._process: subprocess.Popen[bytes] | None = None
 
     def beside(self) -> JupyterServer:
         """Another server of the same user, with the same settings, on a port of its own; not started."""
-        return JupyterServer(self.dirs, env=self._env, settings=self._settings, args=self._args)
+        return JupyterServer(
+            self.dirs, env=self._env, settings=self._settings, args=self._args, base_url=self._base_url
+        )
 
     @property
     def url(self) -> str:
         """The server's address, with a slash at the end."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http://127.0.0.1:{self.port}{self._base_url}"
 
     @property
     def chats_url(self) -> str:
@@ -164,7 +169,8 @@ class JupyterServer:
         config.write_text(json.dumps(_merged(SETTINGS, self._settings)))
         command = [sys.executable, "-m", "jupyter_server", "--allow-root", "--ServerApp.open_browser=False"]
         command += [f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"]
-        command += [f"--ServerApp.root_dir={self.dirs.work}", *self._args]
+        command += [f"--ServerApp.root_dir={self.dirs.work}", f"--ServerApp.base_url={self._base_url}"]
+        command += self._args
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -17,6 +17,7 @@ from jupyter_server.utils import ensure_async
 from ..capabilities import Capability
 from ..desktop.desktops import Desktops
 from ..desktop.errors import ActionError, DesktopStartError
+from ..desktop.geometry import LARGEST
 from ..desktop.status import State, Status
 from ..errors import ConflictError, InvalidInputError
 from ..messages import Chat
@@ -162,8 +163,9 @@ class ScreenshotHandler(ChatDesktopHandler):
     async def get(self, chat_id: str) -> None:
         """Send a picture of the desktop as it is now; looking neither starts it nor keeps it."""
         chat = await self.find_user(chat_id)
+        width = self.number("width", default=LARGEST, least=1, most=LARGEST)
         desktop = self.desktops.find(chat.family_id)
-        picture = await desktop.glance() if desktop else None
+        picture = await desktop.glance(width=width) if desktop else None
         if picture is None:
             raise ConflictError("The desktop does not run.", state=State.STOPPED.value, transition="look")
         self.set_header("Content-Type", "image/png")

@@ -19,6 +19,7 @@ from .background import BackgroundLoop, background
 from .caller import CallerThread
 from .calls import ToolCalls, tool_calls
 from .client import AsyncClient, Busy, Content, Effort
+from .desktop import Desktop
 from .discovery import find_own_server
 from .errors import ClientError
 from .files import Attachment, ChatFile
@@ -173,6 +174,7 @@ class Chat:
         self._row = chat
         self._parent: Chat | None = None
         self._widget: widgets.Chat | None = None
+        self._desktop: Desktop | None = None
         self._caller = CallerThread()
         self._session = ChatSession(
             client, chat.id, tools=function_tools(tools), run_sync=self._caller.run_sync
@@ -425,6 +427,13 @@ class Chat:
     def usage(self) -> UsageReport:
         """What the chat and its subagents used and cost so far."""
         return self._call(self._session.client.chat_usage(self.id))
+
+    @property
+    def desktop(self) -> Desktop:
+        """The desktop of the chat and its subagents, the same object each time; in a cell a live view."""
+        if self._desktop is None:
+            self._desktop = Desktop(self.live)
+        return self._desktop
 
     def __repr__(self) -> str:
         return f"<Chat {self.id} {self.title!r} {self.last_status}>"

@@ -353,6 +353,28 @@ class AsyncClient:
         """Return what all chats used on the UTC days from *first* to *last*, by default the last 30."""
         return UsageReport.of_json(await self._api.get("/cost/me/summary", period(first, last)))
 
+    # The desktop
+
+    async def desktop(self, chat_id: str) -> Mapping[str, Any]:
+        """Return how the desktop of a chat stands; docs/desktop.md has the fields."""
+        return await self._api.get(f"{_path(chat_id)}/desktop")
+
+    async def change_desktop(self, chat_id: str, what: str) -> Mapping[str, Any]:
+        """`start`, `stop`, `take` or `release` the desktop; return how it stands then."""
+        return await self._api.post(f"{_path(chat_id)}/desktop/{what}")
+
+    async def act_on_desktop(
+        self, chat_id: str, actions: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Do actions in order; return what each gave."""
+        body = {"actions": list(actions)}
+        return (await self._api.post(f"{_path(chat_id)}/desktop/action", body))["results"]
+
+    async def desktop_screenshot(self, chat_id: str, *, width: int | None = None) -> bytes:
+        """Return the screen as PNG, at most *width* pixels wide; refused while it does not run."""
+        query = "" if width is None else f"?width={width}"
+        return await self._api.get_bytes(f"{_path(chat_id)}/desktop/screenshot{query}")
+
     async def models(self) -> Mapping[str, Any]:
         """Return `{providers: [{provider, available, models: [{id, …}], …}], default_model}`."""
         return await self._api.get("/models")

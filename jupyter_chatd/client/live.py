@@ -91,4 +91,4 @@ async def _refresh(session: ChatSession, output: Output, handle: Any) -> None:
 async def _renew_once(session: ChatSession, output: Output, handle: Any) -> None:
     with suppress(ClientError):
         await session.settled()
-    handle.update(output(), raw=True)
+    handle.update(await asyncio.to_thread(output), raw=True)  # it may ask the server, through this loop

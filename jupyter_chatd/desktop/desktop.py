@@ -134,10 +134,18 @@ class Desktop:
         except DesktopLostError:
             return await self._picture(size)
 
-    async def glance(self) -> Picture | None:
-        """Return the screen for somebody who only looks, `None` when it does not run. This is no use."""
+    async def glance(self, *, width: int) -> Picture | None:
+        """Return the screen for somebody who only looks, `None` when it does not run. This is no use.
+
+        Args:
+            width: Of the picture, where the screen is wider; its height follows.
+        """
         async with self._turn:
-            return await self._driver.picture() if self._driver and self._is_running() else None
+            if self._driver is None or not self._is_running():
+                return None
+            size = self._driver.size
+            limit = Size(width=min(width, size.width), height=size.height)
+            return await self._driver.picture(size.fitted(limit))
 
     async def release(self) -> None:
         """Let go of keys and buttons that actions left down, if it runs."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import traitlets
 
 from .._version import __version__
 from ..client.background import background
 from ..client.chat import Chat
+from ..client.live import LiveChat
 from ..client.text import last_answer
 from ..client.view import ChatView
-from .bundle import bundle_path, loader
+from .bundle import bundle_path, find_built, loader
 from .relay import Relay
 
 if TYPE_CHECKING:
@@ -34,6 +35,20 @@ else:
 
 SAVED = "application/vnd.jupyter-chatd.widget+json"
 Route = Literal["auto", "comm"]
+
+
+class Viewed(Protocol):
+    """What is shown: a chat, or something of it."""
+
+    @property
+    def id(self) -> str:
+        """That of the chat."""
+        ...
+
+    @property
+    def live(self) -> LiveChat:
+        """What a view of the chat follows."""
+        ...
 
 
 class AgentWidget(_AnyWidget):
@@ -65,7 +80,7 @@ class AgentWidget(_AnyWidget):
     text = traitlets.Unicode()
     """The agent's last answer, as far as it has come."""
 
-    def __init__(self, chat: Chat | str, *, route: Route = "auto", **traits: Any) -> None:
+    def __init__(self, chat: Viewed | str, *, route: Route = "auto", **traits: Any) -> None:
         chat = Chat.open(chat) if isinstance(chat, str) else chat
         super().__init__(_esm=loader(), _bundle=bundle_path().name, _chat_id=chat.id, _route=route, **traits)
         self.chat_id = chat.id
@@ -120,11 +135,15 @@ class AgentWidget(_AnyWidget):
 
     def _receive(self, _: object, message: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         if message.get("type") == "bundle":
-            self.send({"type": "bundle"}, [bundle_path().read_bytes()])
+            self._send_built(str(message.get("name")))
             return
         if self._relay is None:
             self._relay = Relay(self._live.session.client, self._tell)
         background().start(_pass_on(self._relay, message, [bytes(part) for part in buffers]))
+
+    def _send_built(self, name: str) -> None:
+        if path := find_built(name):
+            self.send({"type": "bundle", "name": name}, [path.read_bytes()])
 
     def _tell(self, message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
         if self.comm is not None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-"""`loader.js` and one `widgets-<hash of its content>.js`; the server extension serves it, too."""
+"""`loader.js`, `widgets-<hash of its content>.js`, `novnc-<hash>.js`. The server extension serves it, too."""
 
 
 class NotBuiltError(RuntimeError):
@@ -38,3 +38,8 @@ def bundle_path() -> Path:
     if not found:
         raise NotBuiltError
     return found[0]
+
+
+def find_built(name: str) -> Path | None:
+    """Return the built file of that name, `None` when there is none."""
+    return next((path for path in STATIC.glob("*.js") if path.name == name), None)

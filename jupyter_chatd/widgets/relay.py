@@ -47,6 +47,8 @@ class Relay:
             case {"type": "send", "id": str(key)} if key in self._streams:
                 text = message.get("text")
                 self._streams[key].send(text if isinstance(text, str) else b"".join(buffers))
+            case {"type": "taken", "id": str(key), "bytes": int(count)} if key in self._streams:
+                self._streams[key].taken(count)
             case {"type": "alive", "id": str(key)} if key in self._streams:
                 self._renewed[key] = time.monotonic()
             case {"type": "close", "id": str(key)} if key in self._streams:

@@ -17,6 +17,8 @@ NORMAL = 1000
 LOST = 1006  # what a browser says of a connection that it could not make, or lost
 REFUSED = 1011
 
+WINDOW = 1024 * 1024  # bytes on their way to a page before no more are read from the server
+
 Tell = Callable[[Mapping[str, Any], Sequence[bytes]], None]
 
 
@@ -34,12 +36,21 @@ class Stream:
         self._url = url
         self._tell = tell
         self._outgoing: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._untaken = 0  # bytes
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._task: asyncio.Task[Any] | None = None
         self._is_closed = False
 
     def send(self, frame: str | bytes) -> None:
         """Send a frame, in order."""
         self._outgoing.put_nowait(frame)
+
+    def taken(self, count: int) -> None:
+        """Take note that the page has taken in so many bytes."""
+        self._untaken -= count
+        if self._untaken < WINDOW:
+            self._has_room.set()
 
     def close(self) -> None:
         """Hang up, or do not begin. May be called twice."""
@@ -68,6 +79,7 @@ class Stream:
             self._tell({"type": "opened"}, [])
             while (frame := await connection.read_message()) is not None:
                 self._pass_on(frame)
+                await self._has_room.wait()
             return connection.close_code or LOST, connection.close_reason or ""
         finally:
             sending.cancel()
@@ -78,6 +90,9 @@ class Stream:
             self._tell({"type": "frame", "text": frame}, [])
         else:
             self._tell({"type": "frame"}, [frame])
+            self._untaken += len(frame)
+            if self._untaken >= WINDOW:
+                self._has_room.clear()
 
     async def _send_all(self, connection: WebSocketClientConnection) -> None:
         with suppress(WebSocketClosedError):

@@ -104,6 +104,7 @@ test('a socket opens, carries text and bytes both ways, and is closed by the ser
   assert.deepEqual(events, ['open', 'words', [65, 66], [1001, 'gone']]);
   assert.deepEqual(kernel.told, [
     { type: 'open', id, path: 'stream' },
+    { type: 'taken', id, bytes: 2 },
     { type: 'send', id, text: 'words back' },
     { type: 'send', id }
   ]);

@@ -44,7 +44,7 @@ class CommPage:
 
     def ask_for_bundle(self) -> bytes:
         """Return the source that draws."""
-        self._say({"type": "bundle"})
+        self._say({"type": "bundle", "name": self.state["_bundle"]})
         return self._hear(lambda message: message["type"] == "bundle")[1]
 
     def fetch(self, method: str, path: str, body: Any = None) -> Reply:

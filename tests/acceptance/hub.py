@@ -205,6 +205,9 @@ class Hub:
         (enabled / source.name).write_text(source.read_text())
         more = {"ServerApp": {"jpserver_extensions": dict.fromkeys(self._extensions, True)}}
         (enabled / "tests.json").write_text(json.dumps(more))
+        front_end = self.folder / "share" / "labextensions" / "jupyter-chatd"
+        front_end.parent.mkdir(parents=True)
+        front_end.symlink_to(ROOT / "jupyter_chatd" / "labextension")
         (self.folder / "etc" / "jupyter_server_config.json").write_text(json.dumps(SETTINGS))
         base = BASE_CONFIG.format(
             url=self.url,
@@ -227,6 +230,7 @@ class Hub:
         return {
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}" if self._extensions else str(ROOT),
             "JUPYTER_CONFIG_PATH": str(self.folder / "etc"),
+            "JUPYTER_PATH": str(self.folder / "share"),
             "OLLAMA_HOST": NO_OLLAMA,
         }
 

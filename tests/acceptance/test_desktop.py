@@ -32,25 +32,15 @@ needs_xvnc = pytest.mark.skipif(shutil.which("Xtigervnc") is None, reason="needs
 pytestmark = pytest.mark.slow
 
 
-class BelowBob(JupyterServer):
-    """A server as a hub runs it: everything lies below a base URL."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/user/bob/"
-
-
-Start = Callable[..., BelowBob]
+Start = Callable[..., JupyterServer]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
-        def begin(**settings: Any) -> BelowBob:
-            server = BelowBob(
-                Dirs(tmp_path), settings={"JupyterChatd": settings}, args=("--ServerApp.base_url=/user/bob/",)
-            )
+        def begin(**settings: Any) -> JupyterServer:
+            server = JupyterServer(Dirs(tmp_path), settings={"JupyterChatd": settings}, base_url="/user/bob/")
             return stack.enter_context(server)
 
         yield begin

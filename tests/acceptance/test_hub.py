@@ -11,13 +11,17 @@ from typing import Any
 
 import httpx
 import pytest
+from desktop.stages import needs_xvnc
 from fakes.openai_server import FakeOpenAI
 from fakes.responder import respond
 from fakes.threaded import in_thread
 from fakes.vendor import FakeVendor
+from playwright.sync_api import expect
 from servers import ROOT, free_port
 
+from .browser import started_browser
 from .chats import eventually
+from .desktop_view import MIDDLE, PATIENCE, View
 from .hub import Hub, UserServer, why_no_hub
 
 pytestmark = [
@@ -225,3 +229,38 @@ def files_with(text: str, folder: Path) -> list[Path]:
     found = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
     assert found
     return [path for path in found if path.is_file() and text.encode() in path.read_bytes()]
+
+
+# The desktop
+
+
+@needs_xvnc
+def test_d1_the_desktop_is_seen_and_used_in_a_browser(ada: UserServer) -> None:
+    with ada.chats() as chats:
+        chat_id = chats.begin("say hello", title="Errands")
+        chats.settle(chat_id)
+    expect.set_options(timeout=PATIENCE)
+    with started_browser() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{ada.url}lab?reset")
+        page.locator("#username_input").fill("ada")
+        page.locator("#password_input").fill("any")
+        page.locator("#login_submit").click()
+        page.locator('[data-id="jupyter-chatd-panel"]').click()
+        panel = page.locator("#jupyter-chatd-panel")
+        panel.get_by_role("button", name="Errands").click()
+        panel.get_by_role("button", name="Open the desktop").click()
+        view = View(page.locator("#jp-main-dock-panel"))
+        view.button("Start the desktop").click()
+        view.until_it_shows_something()
+        view.take()
+        view.canvas.click()
+        actions = {"actions": [{"action": "cursor"}]}
+        url = f"{ada.chats_url}/{chat_id}/desktop"
+        reply = httpx.post(f"{url}/action", headers=ada.headers, json=actions, timeout=60).json()
+        x, y = reply["results"][0]["cursor"]
+        assert abs(x - MIDDLE[0]) <= 2
+        assert abs(y - MIDDLE[1]) <= 2
+        view.give_back()
+        httpx.post(f"{url}/stop", headers=ada.headers, json={}, timeout=60).raise_for_status()

@@ -185,7 +185,25 @@ async def test_a_screenshot_is_a_picture_of_what_runs(api: Api, chat_id: str) ->
     )
     assert reply.headers["Content-Type"] == "image/png"
     assert reply.headers["Cache-Control"] == "no-store"
-    assert reply.body.startswith(b"\x89PNG")
+    assert png_size(reply.body) == (64, 64)
+
+
+@pytest.mark.parametrize(("width", "size"), [("16", (16, 16)), ("1000", (64, 64))])
+async def test_a_screenshot_may_be_smaller(api: Api, chat_id: str, width: str, size: tuple[int, int]) -> None:
+    await api.post(f"/{chat_id}/desktop/start")
+    path = f"api/experimental/chats/{chat_id}/desktop/screenshot"
+    reply = await api._fetch(path, params={"width": width}, headers=dict(api.headers))
+    assert png_size(reply.body) == size
+
+
+async def test_the_width_of_a_screenshot_is_checked(api: Api, chat_id: str) -> None:
+    assert (await api.call("GET", f"/{chat_id}/desktop/screenshot", params=[("width", "0")])).status == 400
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height that a PNG names."""
+    assert data.startswith(b"\x89PNG")
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
 
 
 # Viewers

@@ -1,17 +1,28 @@
 import type { DesktopModel } from './model.js';
 
-const KEYSYMS: Readonly<Record<string, number>> = { KeyV: 0x76, Insert: 0xff63 };
+/** Keysyms of X, by the codes of the keys. */
+const KEYSYMS: Readonly<Record<string, number>> = {
+  KeyV: 0x76,
+  Insert: 0xff63,
+  ControlLeft: 0xffe3,
+  ShiftLeft: 0xffe1
+};
+
+/** Which modifiers are down. */
+type Held = Pick<KeyboardEvent, 'ctrlKey' | 'shiftKey'>;
 
 /**
  * Lets paste on the desktop paste what was copied here, and the other way round, where the browser allows that:
  * on pages that came over https or from this machine, once the user agreed. Returns what ends it.
  */
 export function shareClipboard(node: HTMLElement, model: DesktopModel): () => void {
+  let held: Held = { ctrlKey: false, shiftKey: false };
   const onKey = (event: KeyboardEvent): void => {
-    if (model.getState().hasControl && isPaste(event) && window.isSecureContext) {
+    held = event;
+    if (event.type === 'keydown' && model.getState().hasControl && isPaste(event) && window.isSecureContext) {
       event.preventDefault();
       event.stopPropagation();
-      void paste(model, event.code);
+      void paste(model, event, () => held);
     }
   };
   let known = model.getState().clipboard;
@@ -23,19 +34,20 @@ export function shareClipboard(node: HTMLElement, model: DesktopModel): () => vo
     }
   });
   node.addEventListener('keydown', onKey, { capture: true });
+  node.addEventListener('keyup', onKey, { capture: true });
   return () => {
     unsubscribe();
     node.removeEventListener('keydown', onKey, { capture: true });
+    node.removeEventListener('keyup', onKey, { capture: true });
   };
 }
 
-function isPaste({ code, ctrlKey, metaKey, shiftKey, altKey }: KeyboardEvent): boolean {
-  const isV = code === 'KeyV' && (ctrlKey || metaKey);
-  return !altKey && (isV || (code === 'Insert' && shiftKey));
+function isPaste({ code, ctrlKey, shiftKey, altKey }: KeyboardEvent): boolean {
+  return !altKey && ((code === 'KeyV' && ctrlKey) || (code === 'Insert' && shiftKey && !ctrlKey));
 }
 
-/** Gives the desktop what was copied here, then the key: what it does with that is its programs' business. */
-async function paste(model: DesktopModel, code: string): Promise<void> {
+/** Gives the desktop what was copied here, then the keys: what they do with that is its programs' business. */
+async function paste(model: DesktopModel, event: KeyboardEvent, heldNow: () => Held): Promise<void> {
   try {
     const text = await navigator.clipboard.readText();
     if (text) {
@@ -44,7 +56,19 @@ async function paste(model: DesktopModel, code: string): Promise<void> {
   } catch {
     // The user allows no reading: the desktop pastes what it has, and there is still the box for texts.
   }
-  model.getState().screen?.press(KEYSYMS[code] ?? 0, code);
+  const { ctrlKey, shiftKey } = heldNow(); // by now they may have been let go
+  const codes = [
+    ...(event.ctrlKey && !ctrlKey ? ['ControlLeft'] : []),
+    ...(event.shiftKey && !shiftKey ? ['ShiftLeft'] : [])
+  ];
+  const { screen } = model.getState();
+  const press = (code: string, isDown: boolean) => screen?.press(KEYSYMS[code] ?? 0, code, isDown);
+  for (const code of [...codes, event.code]) {
+    press(code, true);
+  }
+  for (const code of [event.code, ...codes.reverse()]) {
+    press(code, false);
+  }
 }
 
 /** Gives this machine what was copied on the desktop. */

@@ -6,8 +6,7 @@ export interface IRFB extends EventTarget {
   background: string;
   disconnect(): void;
   focus(): void;
-  blur(): void;
-  sendKey(keysym: number, code: string, down?: boolean): void;
+  sendKey(keysym: number, code: string, down: boolean): void;
   clipboardPasteFrom(text: string): void;
   toDataURL(type?: string): string;
 }

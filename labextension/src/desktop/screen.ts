@@ -1,6 +1,6 @@
 import { livePath } from '../client/desktops.js';
 import type { OpenSocket } from '../client/socket.js';
-import { type IRFB, loadRFB, type RFB } from './rfb.js';
+import type { IRFB, RFB } from './rfb.js';
 
 /** One connection to a desktop, and the element that shows it. */
 export interface IScreen {
@@ -11,8 +11,8 @@ export interface IScreen {
   fit(isFitted: boolean): void;
   /** Gives *text* to the desktop's clipboard. */
   copy(text: string): void;
-  /** Presses a key; those that are held stay so. */
-  press(keysym: number, code: string): void;
+  /** Presses a key, or lets it go. */
+  press(keysym: number, code: string, isDown: boolean): void;
   focus(): void;
   /** Returns what is to be seen as a PNG in a data URL; empty while nothing is. */
   picture(): string;
@@ -33,8 +33,8 @@ export interface IScreenOptions {
 
 export type OpenScreen = (options: IScreenOptions) => IScreen;
 
-/** Returns what connects noVNC through *openSocket*. */
-export function openScreenWith(openSocket: OpenSocket, load: () => Promise<RFB> = loadRFB): OpenScreen {
+/** Returns what connects noVNC, which *load* brings, through *openSocket*. */
+export function openScreenWith(openSocket: OpenSocket, load: () => Promise<RFB>): OpenScreen {
   return options => new NoVNCScreen(options, openSocket, load);
 }
 
@@ -46,9 +46,6 @@ class NoVNCScreen implements IScreen {
   ) {
     this.node.className = 'jp-chatd-screen';
     this.node.classList.toggle('jp-mod-viewOnly', options.viewOnly);
-    if (!options.viewOnly) {
-      this.node.dataset.lmSuppressShortcuts = 'true'; // keys are the desktop's, not JupyterLab's
-    }
     void this.connect(openSocket, load);
   }
 
@@ -70,8 +67,8 @@ class NoVNCScreen implements IScreen {
     this.rfb?.clipboardPasteFrom(text);
   }
 
-  press(keysym: number, code: string): void {
-    this.rfb?.sendKey(keysym, code);
+  press(keysym: number, code: string, isDown: boolean): void {
+    this.rfb?.sendKey(keysym, code, isDown);
   }
 
   focus(): void {
@@ -112,6 +109,7 @@ class NoVNCScreen implements IScreen {
     rfb.addEventListener('connect', () => {
       if (!this.isDisposed) {
         this.isConnected = true;
+        this.keepKeys();
         this.options.connected();
       }
     });
@@ -121,6 +119,14 @@ class NoVNCScreen implements IScreen {
         this.options.copied((event as CustomEvent<{ readonly text: string }>).detail.text);
       }
     });
+  }
+
+  /** Keys are the desktop's, not JupyterLab's, which looks at the element that has the focus first. */
+  private keepKeys(): void {
+    const canvas = this.node.querySelector('canvas');
+    if (canvas && !this.viewOnly) {
+      canvas.dataset.lmSuppressShortcuts = 'true';
+    }
   }
 
   private close(): void {

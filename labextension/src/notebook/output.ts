@@ -9,7 +9,9 @@ import { pageServer } from '../widgets/page.js';
 /** What the kernel's package puts beside each widget: enough to draw it without a kernel. */
 const OURS = 'application/vnd.jupyter-chatd.widget+json';
 const WIDGET = 'application/vnd.jupyter.widget-view+json';
-const HTML = 'text/html';
+const TEXT = 'text/plain';
+/** What stands for a widget that cannot be drawn, best first. */
+const COPIES = ['text/html', 'image/png'];
 const RANK = -20; // before the widget itself, whose output is drawn anew at each update
 const PATIENCE = 2_000; // ms for a kernel's widget to appear
 const BUNDLE = /^widgets-\w+\.js$/;
@@ -37,7 +39,7 @@ class WidgetOutput extends Panel implements IRenderMime.IRenderer {
     this.shownId = output.model_id;
     this.clear();
     if (!(await this.showWidget(model)) && !(await this.showSaved(output))) {
-      await this.draw(HTML, model);
+      await this.draw(COPIES.find(type => type in model.data) ?? TEXT, model);
     }
   }
 

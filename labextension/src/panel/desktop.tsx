@@ -51,7 +51,9 @@ export class Desktops {
     const widget = shown ?? this.create(family);
     if (!shown) {
       // Notebook 7 has room for one document only, but a drawer below it.
-      app.shell.add(widget, app.name === 'Jupyter Notebook' ? 'down' : 'main');
+      const isDrawer = app.name === 'Jupyter Notebook';
+      widget.toggleClass('jp-chatd-drawer', isDrawer);
+      app.shell.add(widget, isDrawer ? 'down' : 'main');
       void this.tracker.add(widget);
     }
     app.shell.activateById(widget.id);

@@ -4,6 +4,7 @@ import { fetchFrom, openSocketFrom } from '../client/connection.js';
 import { DesktopAPI } from '../client/desktops.js';
 import { isStoppable } from '../client/view.js';
 import { DesktopModel } from '../desktop/model.js';
+import { loadRFB } from '../desktop/rfb.js';
 import { openScreenWith } from '../desktop/screen.js';
 import type { Draft } from '../model/draft.js';
 import { Follower } from '../model/follower.js';
@@ -72,7 +73,7 @@ function createDesktops(
 ): Desktops {
   const { serverSettings } = app.serviceManager;
   const api = new DesktopAPI(fetchFrom(serverSettings));
-  const openScreen = openScreenWith(openSocketFrom(serverSettings));
+  const openScreen = openScreenWith(openSocketFrom(serverSettings), loadRFB);
   return new Desktops({
     app,
     host,

@@ -34,7 +34,7 @@ export class CommSocket extends EventTarget {
     if (typeof data === 'string') {
       this.tell({ type: 'send', id: this.id, text: data });
     } else {
-      this.tell({ type: 'send', id: this.id }, data);
+      this.tell({ type: 'send', id: this.id }, copyOf(data)); // it may be used again before it is sent
     }
   }
 
@@ -54,6 +54,9 @@ export class CommSocket extends EventTarget {
         break;
       case 'frame':
         this.dispatch('message', new MessageEvent('message', { data: message.text ?? bytesOf(data) }));
+        if (data) {
+          this.tell({ type: 'taken', id: this.id, bytes: data.byteLength });
+        }
         break;
       case 'closed':
         this.end(message.code, message.reason);
@@ -76,8 +79,12 @@ export class CommSocket extends EventTarget {
 
 /** A buffer of its own: what comes may be a piece of a larger one. */
 function bytesOf(data: DataView | undefined): ArrayBuffer {
-  if (!data) {
-    return new ArrayBuffer(0);
+  return data ? copyOf(data) : new ArrayBuffer(0);
+}
+
+function copyOf(data: ArrayBuffer | ArrayBufferView): ArrayBuffer {
+  if (!ArrayBuffer.isView(data)) {
+    return data.slice(0);
   }
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice().buffer as ArrayBuffer;
 }

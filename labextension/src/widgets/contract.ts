@@ -34,7 +34,8 @@ export interface IWidgetState {
 
 /** From the page to the kernel. `id`s are unique among all pages: each hears what the kernel says to any. */
 export type PageMessage =
-  | { readonly type: 'bundle' }
+  /** A file of the built ones. */
+  | { readonly type: 'bundle'; readonly name: string }
   | {
       readonly type: 'request';
       readonly id: string;
@@ -47,12 +48,14 @@ export type PageMessage =
   /** A frame is `text`, or the message's buffer. */
   | { readonly type: 'send'; readonly id: string; readonly text?: string }
   | { readonly type: 'alive'; readonly id: string }
+  /** So many bytes of frames have been taken in: more may be sent. */
+  | { readonly type: 'taken'; readonly id: string; readonly bytes: number }
   | { readonly type: 'close'; readonly id: string };
 
 /** From the kernel to the page. */
 export type KernelMessage =
   /** The source is the message's buffer. */
-  | { readonly type: 'bundle' }
+  | { readonly type: 'bundle'; readonly name: string }
   /** `status` 0 says that the server did not answer; `reason` then says why. The body is the buffer. */
   | {
       readonly type: 'response';

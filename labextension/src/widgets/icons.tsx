@@ -19,7 +19,7 @@ const PATHS: Readonly<Record<IconName, string>> = {
   down: 'm5 8.5 7 7 7-7z',
   edit: 'M3 17.25V21h3.75L17.8 9.94l-3.75-3.75zM20.7 7a1 1 0 0 0 0-1.4l-2.3-2.3a1 1 0 0 0-1.4 0l-1.8 1.8 3.7 3.7z',
   file: 'M6 2h8l6 6v14H6a2 2 0 0 1-2-2V4c0-1.1.9-2 2-2zm7 1.5V9h5.5z',
-  fit: 'M3 5v4h2V5h4V3H5a2 2 0 0 0-2 2zm2 10H3v4c0 1.1.9 2 2 2h4v-2H5zm14 4h-4v2h4a2 2 0 0 0 2-2v-4h-2zm0-16h-4v2h4v4h2V5a2 2 0 0 0-2-2z',
+  fit: 'M3 5h18v14H3zm2 2v10h14V7zm2 5 3-3v2h4V9l3 3-3 3v-2h-4v2z',
   full: 'M7 14H5v5h5v-2H7zm-2-4h2V7h3V5H5zm12 7h-3v2h5v-5h-2zM14 5v2h3v3h2V5z',
   notebook: 'M5 3h14v18H5zm3 2v14h9V5zm2 3h5v2h-5zm0 4h5v2h-5z',
   pin: 'M8 3h8v2l-1.2.8.7 5.2 2.5 2.5V15h-5v6l-1 1-1-1v-6H6v-1.5L8.5 11l.7-5.2L8 5z',

@@ -4,6 +4,7 @@ import * as React from 'react';
 import { createRoot } from 'react-dom/client';
 
 import style from '../../style/base.css';
+import desktopStyle from '../../style/desktop.css';
 import widgetStyle from '../../style/widgets.css';
 import { HostProvider } from '../components/host.js';
 import type { IAnyModel, IRenderProps } from './contract.js';
@@ -40,7 +41,7 @@ function Widget({ model }: { readonly model: IAnyModel }): React.ReactElement | 
   return (
     <HostProvider value={host}>
       <Versions session={session} version={String(model.get('_version'))} />
-      <View session={session} chatId={chatId} />
+      <View session={session} chatId={chatId} widget={model} />
     </HostProvider>
   );
 }
@@ -69,7 +70,7 @@ function addStyle(): void {
   if (!document.getElementById(STYLE_ID)) {
     const element = document.createElement('style');
     element.id = STYLE_ID;
-    element.textContent = style + widgetStyle;
+    element.textContent = style + desktopStyle + widgetStyle;
     document.head.append(element);
   }
 }
