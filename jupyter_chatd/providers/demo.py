@@ -30,6 +30,8 @@ from .protocol import (
 from .scripted import words
 
 PACE = 0.004  # seconds between words
+PICTURE = re.compile(r"^\[image/\w+\]\n?", re.MULTILINE)
+"""Stands in the words beside pictures where one was."""
 MAX_QUOTE = 2000  # characters of a tool's output in an answer
 CONTEXT_LIMIT = 200_000
 SUMMARY_REQUEST = "Summarise the conversation above"
@@ -261,8 +263,8 @@ def _command_outcome(command: str, value: Mapping[str, Any]) -> str:
 
 def _code_outcome(value: Mapping[str, Any]) -> str:
     """Say what code gave; of pictures, what stood beside them."""
-    output = value.get("output") or value.get("text")
-    shown = f" It gave:\n{_quote(output)}" if output else ""
+    output = value.get("output") or PICTURE.sub("", str(value.get("text") or ""))
+    shown = f" It gave:\n{_table_or_quote(str(output))}" if output else ""
     if value.get("data"):
         return f"The code showed a picture.{shown}"
     if value.get("success"):
@@ -270,6 +272,13 @@ def _code_outcome(value: Mapping[str, Any]) -> str:
     if value.get("running"):
         return f"The code still runs.{shown}"
     return f"The code failed ({value.get('error')}).{shown}"
+
+
+def _table_or_quote(output: str) -> str:
+    """A table is Markdown already."""
+    lines = output.strip().splitlines()
+    is_table = all(line.startswith("|") for line in lines) and len(output) <= MAX_QUOTE
+    return f"\n{output.strip()}" if is_table else _quote(output)
 
 
 def _quote(text: object) -> str:

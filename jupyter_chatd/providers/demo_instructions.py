@@ -170,7 +170,8 @@ def _run(command: str, background: str | None, timeout: str | None) -> Instructi
 
 def _run_code(code: str, timeout: str | None = None) -> Instruction:
     args = {"code": code} | ({"timeout": timeout} if timeout else {})
-    return UseTool(tool="execute_code", args=args, intent=f"run `{code}` in the kernel")
+    shown = "code" if "\n" in code.strip() else f"`{code.strip()}`"
+    return UseTool(tool="execute_code", args=args, intent=f"run {shown} in the kernel")
 
 
 def _look_at_code() -> Instruction:

@@ -49,6 +49,12 @@ def run(command: str, **more: Any) -> tuple[str, JsonObject]:
     return "execute", {"command": command, **more}
 
 
+def test_of_code_only_one_line_is_announced() -> None:
+    plan = parse_plan("run the code `1 + 1` and run the code ```\na = 1\na\n```", directory="/w")
+    intents = [use.intent for use in plan.steps[0] if isinstance(use, UseTool)]
+    assert intents == ["run `1 + 1` in the kernel", "run code in the kernel"]
+
+
 @pytest.mark.parametrize(
     "text,steps",
     [
@@ -291,6 +297,24 @@ async def test_what_is_reported_of_a_command(value: Any, fields: dict[str, Any],
     row = PromptMessage(role=Role.ASSISTANT, parts=tuple(first))
 
     assert text_of(await answers(said, row, result(calls_of(first)[0], value, **fields))) == text
+
+
+@pytest.mark.parametrize(
+    "output,shown",
+    [
+        ("| a |\n| --- |\n| 1 |\n", "\n| a |\n| --- |\n| 1 |"),
+        ("sum\n| a |\n", "```\nsum\n| a |\n```"),
+        ("|" * 2001, f"```\n{'|' * 2000}\n…\n```"),
+    ],
+)
+async def test_tables_of_code_are_no_quotations(output: str, shown: str) -> None:
+    said = user("call plot")
+    call = ToolCallPart(tool_call_id="c", tool_name="execute_code", args={"code": "x"})
+    row = PromptMessage(role=Role.ASSISTANT, parts=(call,))
+
+    text = text_of(await answers(said, row, result(call, {"success": True, "output": output})))
+
+    assert text == f"The code ended well. It gave:\n{shown}"
 
 
 async def test_long_outputs_are_cut() -> None:
