@@ -84,6 +84,7 @@ def test_what_a_chat_is_said_to_have_it_has() -> None:
         "title",
         "model",
         "last_status",
+        "live",  # for widgets only
     }
     assert public <= names
     assert issubclass(ChatList, tuple)
