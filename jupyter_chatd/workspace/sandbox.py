@@ -241,7 +241,8 @@ class Sandbox:
         inner = {path for path in self._writable if os.path.isdir(path)}
         return [
             *_covers(_existing(_SOCKETS_IN_TMP)),
-            *_binds("--bind", sorted({*places, *held, *inner})),
+            # What programs outside keep in /tmp may be gone by the time that bubblewrap comes to it.
+            *_binds("--bind-try", sorted({*places, *held, *inner})),
             *_binds("--ro-bind", self._fixed),
         ]
 

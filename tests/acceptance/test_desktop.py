@@ -87,7 +87,7 @@ async def bridge(server: JupyterServer, chat_id: str) -> asyncio.Server:
 
 @needs_xvnc
 @pytest.mark.anyio
-async def test_a_vnc_client_of_somebody_else_works(start: Start, tmp_path: Path) -> None:
+async def test_d1_a_vnc_client_of_somebody_else_works(start: Start, tmp_path: Path) -> None:
     server = await asyncio.to_thread(start, desktop_launcher="xvnc")
     chat_id = new_chat(server)
     async with await bridge(server, chat_id) as served:

@@ -12,12 +12,15 @@ import pytest
 
 from jupyter_chatd.store import Store, reads
 from jupyter_chatd.store.conversation import CreateChat
+from jupyter_chatd.store.database import BUSY_TIMEOUT
+from jupyter_chatd.store.schema import MIGRATIONS
 
 from . import build
 from .lockstep import put_database
 
 pytestmark = pytest.mark.anyio
 
+NEWEST = max(MIGRATIONS)
 CREATE = CreateChat(chat=build.chat(), rows=(build.user("Hello."),))
 
 
@@ -51,13 +54,26 @@ async def test_a_lock_that_stays_fails_the_write_and_not_the_next_one(store: Sto
         assert (await store.apply(CREATE)).id == "c"
 
 
-async def test_a_start_waits_for_the_lock(path: Path) -> None:
+async def test_a_start_waits_for_another_that_migrates(path: Path) -> None:
     put_database(path)
     store = Store(path)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        last = conn.execute("DELETE FROM _sqlite_migrations WHERE name = ? RETURNING *", (NEWEST,)).fetchone()
     with locked(path) as other:
         opening = asyncio.ensure_future(store.open())
         await asyncio.sleep(0.2)
         assert not opening.done()
-        other.execute("ROLLBACK")
+        other.execute(f"INSERT INTO _sqlite_migrations VALUES ({', '.join('?' for _ in last)})", last)
+        other.execute("COMMIT")
         await opening
+    await store.close()
+
+
+async def test_a_start_with_nothing_to_migrate_does_not_wait(path: Path) -> None:
+    put_database(path)
+    store = Store(path)
+    with locked(path) as other:
+        async with asyncio.timeout(BUSY_TIMEOUT / 1000):
+            await store.open()
+        other.execute("ROLLBACK")
     await store.close()
