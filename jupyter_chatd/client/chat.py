@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from concurrent import futures
 from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -25,7 +26,7 @@ from .errors import ClientError
 from .files import Attachment, ChatFile
 from .frames import MessageList
 from .functions import function_tools
-from .live import LiveChat, can_show_widgets, is_kernel, show, show_widget
+from .live import RENEWAL_LIMIT, LiveChat, can_show_widgets, is_kernel, show, show_widget
 from .pieces import EventStream, TextStream
 from .server import Server
 from .session import ChatSession
@@ -174,6 +175,7 @@ class Chat:
         self._row = chat
         self._parent: Chat | None = None
         self._widget: widgets.Chat | None = None
+        self._renewal: futures.Future[None] | None = None
         self._desktop: Desktop | None = None
         self._caller = CallerThread()
         self._session = ChatSession(
@@ -308,6 +310,8 @@ class Chat:
             self._serve(self._session.settled(), timeout)
         except TimeoutError:
             raise TimeoutError(f"The agent was not done within {timeout:g} seconds; it goes on.") from None
+        if self._renewal is not None:
+            futures.wait([self._renewal], timeout=RENEWAL_LIMIT)
         return self
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -475,7 +479,7 @@ class Chat:
     def _ipython_display_(self) -> None:
         self.live.load()
         if is_kernel() and can_show_widgets():
-            show_widget(self.live, self.widget.output)
+            self._renewal = show_widget(self.live, self.widget.output)
         else:
             show(self.live)
 

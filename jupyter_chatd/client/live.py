@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,6 +19,9 @@ from .errors import ClientError
 from .session import ChatSession
 
 REFRESH = 0.25  # seconds between two pictures
+RENEWAL_LIMIT = (
+    10.0  # seconds that a cell waits for the last picture, which would come too late for its output
+)
 
 WIDGET_LOADER = Path(__file__).parents[1] / "widgets/static/loader.js"
 """Missing in a checkout whose front end was not built."""
@@ -57,11 +61,16 @@ def show(live: LiveChat) -> None:
         background().start(_refresh(live.session, live.picture, handle))
 
 
-def show_widget(live: LiveChat, output: Output) -> None:
-    """Display a widget, which keeps itself up to date; the copy beside it is renewed at the end."""
+def show_widget(live: LiveChat, output: Output) -> Future[None] | None:
+    """Display a widget, which keeps itself up to date.
+
+    Returns:
+        What ends when the copy beside it was renewed, once the agent is done; `None` if it is already.
+    """
     handle = _display(output)
-    if not live.session.view.is_settled:
-        background().start(_renew_once(live.session, output, handle))
+    if live.session.view.is_settled:
+        return None
+    return background().start(_renew_once(live.session, output, handle))
 
 
 def can_show_widgets() -> bool:

@@ -77,7 +77,7 @@ def lonely(dirs: Dirs, tmp_path: Path) -> Terminal:
 
 
 def left_behind(terminal: Terminal) -> set[str]:
-    """Temporary files of its commands, but for the place of agents where the data folder's path is too long."""
+    """Its temporary files, but for the place of agents where the data folder's path is too long."""
     return set(os.listdir(terminal.env["TMPDIR"])) - {f"jupyter-chatd-{os.getuid()}"}
 
 
