@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from acceptance.browser import started_browser
+from playwright.sync_api import Browser
 from servers import Dirs, JupyterServer
 
 
@@ -15,6 +17,13 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterS
     """A server for all tests that neither kill it nor mind the chats of others."""
     with JupyterServer(Dirs(tmp_path_factory.mktemp("server"))) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Ends with the module: while it runs, no other loop can in this thread."""
+    with started_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from acceptance.browser import (
     Panel,
     keep_picture,
     save_notebook,
-    started_browser,
     with_front_end,
 )
 from acceptance.chats import Chats, eventually
@@ -38,13 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     settings = {"JupyterChatd": {"desktop_launcher": "xvnc"}}
     with JupyterServer(dirs, env=env, settings=settings, base_url="/user/bob/") as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE)
-    with started_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

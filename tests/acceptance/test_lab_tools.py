@@ -15,7 +15,6 @@ from acceptance.browser import (
     Panel,
     keep_picture,
     save_notebook,
-    started_browser,
     with_front_end,
 )
 from fakes.openai_server import FakeOpenAI
@@ -121,12 +120,6 @@ def server(fake: FakeVendor, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     args = ("--LabApp.expose_app_in_browser=True",)
     with JupyterServer(dirs, env=env, settings=settings, args=args) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with started_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from acceptance.browser import (
     Panel,
     keep_picture,
     save_notebook,
-    started_browser,
     with_front_end,
 )
 from nbformat.v4 import new_code_cell, new_output
@@ -47,13 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     dirs = with_front_end(Dirs(tmp_path_factory.mktemp("lab")).make())
     with JupyterServer(dirs, env=NO_PREFERENCE) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Ends with the module: while it runs, no other loop can in this thread."""
-    with started_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from acceptance.browser import NO_PREFERENCE, keep_picture, started_browser, with_front_end
+from acceptance.browser import NO_PREFERENCE, keep_picture, with_front_end
 from acceptance.cells import NotebookPage
 from playwright.sync_api import Browser, Locator, Page, expect
 from servers import TOKEN, Dirs, JupyterServer
-
-expect.set_options(timeout=60_000)
 
 BEGIN = "from jupyter_chatd import Chat, widgets\nimport ipywidgets\n"
 SLOW = "run `for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done` with timeout 60s"
@@ -48,13 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     dirs = with_front_end(Dirs(tmp_path_factory.mktemp("widgets")).make())
     with JupyterServer(dirs, env=NO_PREFERENCE) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Ends with the module: while it runs, no other loop can in this thread."""
-    with started_browser() as browser:
-        yield browser
 
 
 def new_page(browser: Browser) -> Page:
