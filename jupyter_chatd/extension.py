@@ -29,6 +29,7 @@ from .workspace.sandbox import SandboxPolicy
 
 if TYPE_CHECKING:
     from .assembly import Assembly
+    from .runtime import Runtime
 
 WIDGETS = Path(__file__).parent / "widgets" / "static"
 """What draws the widgets of cells; pages get it at `static/jupyter_chatd/`."""
@@ -131,21 +132,26 @@ class JupyterChatd(Settings, ExtensionApp):
             await self._load()
             if self._running is None or self._running.problem is not None:
                 return  # not to be loaded, or the server stops already
-            try:
-                await self._running.runtime.start()
-                _spare_collector()
-            except Exception as error:
-                problem = self._start_problem(error)
-                self._running.settle(problem)
-                is_known = isinstance(error, StoreError | OSError | sqlite3.Error)
-                self.log.error("jupyter_chatd cannot start: %s", problem, exc_info=not is_known)
-                return
+            problem = await self._start_runtime(self._running.runtime)
+            # Without chats, too, the agent works for other servers of the user.
             self._keep_confined()
             self._activity.start()
-            self._running.settle(None)
+            self._running.settle(problem)
             swept = await self._agent.sweep_orphans()
         if swept:
             self.log.info("Ended %d processes that a server left running when it died", swept)
+
+    async def _start_runtime(self, runtime: Runtime) -> str | None:
+        """Open the chats; return why that cannot be."""
+        try:
+            await runtime.start()
+        except Exception as error:
+            problem = self._start_problem(error)
+            is_known = isinstance(error, StoreError | OSError | sqlite3.Error)
+            self.log.error("jupyter_chatd cannot start: %s", problem, exc_info=not is_known)
+            return problem
+        _spare_collector()
+        return None
 
     def _keep_confined(self) -> None:
         """Close what would lead out of the sandbox, once all extensions are loaded, or tell of it."""

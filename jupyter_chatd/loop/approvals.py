@@ -1,7 +1,7 @@
 """Which calls wait until somebody allows them. Rules and facts in, an answer out; only links are looked up.
 
 The first rule that fits a call decides. What was allowed in a chat is not asked about again with the same
-arguments.
+arguments, unless these only name the code.
 Defaults: spec/jupyter.md §6.1, last line. Approvals are guard rails, not a boundary: DESIGN §12.
 """
 
@@ -19,6 +19,8 @@ from typing import Any, cast
 from ..messages import Grant, JsonValue, Scope, ToolCallPart, ToolRun
 
 _WRITING = ("write_file", "edit_files")
+_NAMES_CODE = ("run_cells",)
+"""Run what their arguments only name: the same call may run other code the next time, and is asked about."""
 
 
 class Ask(StrEnum):
@@ -155,7 +157,8 @@ class ApprovalPolicy:
                 return all(grant.tool_name != call.tool_name for grant in grants)
             case Ask.ALWAYS:
                 # Nobody allows for a whole chat what the administrator wants to be asked each time.
-                texts = (_as_text(call.args), *(() if forced else (None,)))
+                texts = [] if call.tool_name in _NAMES_CODE else [_as_text(call.args)]
+                texts += [] if forced else [None]
                 return all(Grant(tool_name=call.tool_name, arguments=text) not in grants for text in texts)
 
     def _ask(self, call: ToolCallPart, mode: str, *, is_repeatable: bool, directory: str | None) -> Ask:

@@ -128,13 +128,20 @@ def _server(path: str, name: str, slug: str, raw: object, env: Mapping[str, str]
         entry = adapter_of(_Entry).validate_python(raw)
     except ValidationError as error:
         return ProjectServer(name=name, shown="", problem=_wrong("The entry", error))
-    shown = shlex.join([entry.command, *entry.args]) if entry.command else entry.url or ""
+    shown = _shown(entry)
     try:
         config = _config(path, name, slug, _expanded(entry, env))
         check_config(config)
     except ValueError as error:
         return ProjectServer(name=name, shown=shown, problem=str(error))
     return ProjectServer(name=name, shown=shown, config=config)
+
+
+def _shown(entry: _Entry) -> str:
+    """Return what a person decides by: of variables the names, for their values may be keys."""
+    if not entry.command:
+        return entry.url or ""
+    return " ".join([*(f"{name}=…" for name in entry.env), shlex.join([entry.command, *entry.args])])
 
 
 def _config(path: str, name: str, slug: str, entry: _Entry) -> McpServerConfig:

@@ -88,6 +88,10 @@ class PipedPrograms(Protocol):
         ...
 
 
+_OF_LOADER = ("LD_", "GLIBC_TUNABLES")
+"""What the dynamic loader heeds (ld.so(8)): in bubblewrap too, before there is a sandbox."""
+
+
 @dataclass(slots=True)
 class _Piped:
     child: Child
@@ -125,6 +129,8 @@ class PipedService:
         """Start a program and return its id."""
         if self._is_closed or len(self._programs) >= PROGRAMS:
             raise PipedError("The workspace is closing, or runs as many programs as it may.")
+        if early := sorted(name for name in spec.env if name.startswith(_OF_LOADER)):
+            raise PipedError(f"env: {', '.join(early)} would work before the sandbox does; remove it.")
 
         def wrap(folder: str, env: Mapping[str, str]) -> Sequence[str]:
             require_program(spec.command, folder=folder, env=env)
@@ -136,6 +142,9 @@ class PipedService:
             child = await self._children.start(wrap, command=spec.command, folder=spec.folder, env=spec.env)
         except ChildError as error:
             raise PipedError(str(error)) from error
+        if self._is_closed:
+            await self._children.end(child)
+            raise PipedError("The workspace is closing.")
         program_id = uuid.uuid4().hex
         self._programs[program_id] = _Piped(child)
         return program_id
@@ -179,7 +188,10 @@ class PipedService:
             await asyncio.sleep(UNREAD_LIMIT / 4)
             for program_id in [one for one, piped in self._programs.items() if piped.is_unread]:
                 log.info("Program %s is ended: nobody has read it for long", program_id)
-                await self.end(program_id)
+                try:
+                    await self.end(program_id)
+                except OSError:
+                    log.exception("Program %s could not be ended", program_id)
 
     def _get(self, program_id: str) -> _Piped:
         try:

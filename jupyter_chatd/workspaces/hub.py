@@ -102,26 +102,36 @@ class HubProvisioner:
         """
         name = workspace.name
         say(f"Starting the server {name}")
+        is_ours = False
         try:
-            await self._begin(name, template, say)
+            if await self._runs(name):
+                say("It runs already")
+            else:
+                is_ours = True  # from here on: a start that was asked for may go on by itself
+                is_ours = await self._begin(name, template, say)
             address = _address_of(await self._until_ready(name, say))
             await self._require_agent(address)
-        except HubUnavailableError:
-            raise  # nobody is there who could stop it
         except (ProvisionError, asyncio.CancelledError):
-            await self._undo(name)
+            if is_ours:  # what ran before is somebody's
+                await self._undo(name)
             raise
         say("It runs")
         return (address,)
 
-    async def _begin(self, name: str, template: Template, say: Say) -> None:
+    async def _runs(self, name: str) -> bool:
+        server = await self._api.find(name)
+        return server is not None and server.is_active and server.pending != "stop"
+
+    async def _begin(self, name: str, template: Template, say: Say) -> bool:
+        """Ask for the start; whether it was this that started it, and nobody else just before."""
         refusal = await self._api.start(name, template.options)
         if refusal is None:
-            return
+            return True
         server = await self._api.find(name) if refusal.status == 400 else None
         if server is not None and server.is_active and server.pending != "stop":
             say("It runs already")
-        elif server is not None and "pending" in refusal.message:
+            return False
+        if server is not None and "pending" in refusal.message:
             await self._until_stopped(name)
             if again := await self._api.start(name, template.options):
                 raise ProvisionError(_why_not_started(again))
@@ -130,6 +140,7 @@ class HubProvisioner:
             raise ProvisionError(f"The hub could not start the server. {why}".strip())
         else:
             raise ProvisionError(_why_not_started(refusal))
+        return True
 
     async def _until_ready(self, name: str, say: Say) -> HubServer:
         """Wait for the server, telling what it tells; as long as the caller lets it.

@@ -398,8 +398,10 @@ class WorkspaceManager:
         provisioner = self.provisioner(standing.workspace)
         if not await provisioner.is_gone(standing.agent):
             return False
-        # What an agent that died left running is ended now; a stop of what is gone does just that.
-        await provisioner.stop(standing.workspace, [standing.agent], _unheard)
+        if standing.workspace.directory is not None:
+            # What an agent that died left running here is ended now; a stop of what is gone does just that.
+            # Elsewhere nothing is left, and somebody may have started it again meanwhile.
+            await provisioner.stop(standing.workspace, [standing.agent], _unheard)
         start, now = standing.build, self.store.clock()
         stop = replace(
             self._new_build(standing.workspace.id, Transition.STOP),

@@ -4,10 +4,12 @@ import { describe, test } from 'node:test';
 import { cellDiffs, cellOutputs, cellTitle, picturesOf, resultFields } from '../src/model/celltools.js';
 import { completed, fitting, mentionAt } from '../src/model/mention.js';
 import { errorOfOutputs, pictureOf, textOfAll } from '../src/notebook/outputs.js';
+import { ToolProblem } from '../src/notebook/tools/arguments.js';
 import { type ICell, page, placeOf, told, WHOLE } from '../src/notebook/tools/cells.js';
 import { changedRange, edited } from '../src/notebook/tools/edits.js';
 import { Pins } from '../src/notebook/tools/pins.js';
 import { SavedNotebook } from '../src/notebook/tools/saved.js';
+import { StepChanges } from '../src/notebook/tools/steps.js';
 import { call, result } from './build.js';
 
 const PLOT = {
@@ -314,5 +316,30 @@ describe('mentions', () => {
     assert.ok(file && folder);
     assert.deepEqual(completed('see @x/b.', 8, mention, file), { text: 'see `x/b.csv` .', caret: 14 });
     assert.deepEqual(completed('see @x/b', 8, mention, folder), { text: 'see @x/data/', caret: 12 });
+  });
+});
+
+describe('what a step has changed', () => {
+  const named = (name: string, id: string) => [{ name, id }];
+
+  test('is not run by a call that was allowed before', () => {
+    const changes = new StepChanges();
+    changes.note('1', 'a', false);
+    assert.throws(() => changes.check('1', named('a', 'a')), /another one since the user was asked/);
+    assert.throws(() => changes.check('1', named('2', 'a')), ToolProblem);
+    changes.check('1', named('3', 'b'));
+  });
+
+  test('is another number when cells came or went', () => {
+    const changes = new StepChanges();
+    changes.note('1', 'new', true);
+    assert.throws(() => changes.check('1', named('3', 'b')), /changed it or its number/);
+    changes.check('1', named('b', 'b'));
+  });
+
+  test('is forgotten with the next step', () => {
+    const changes = new StepChanges();
+    changes.note('1', 'a', true);
+    changes.check('2', named('1', 'a'));
   });
 });

@@ -8,17 +8,25 @@ const KEYSYMS: Readonly<Record<string, number>> = {
   ShiftLeft: 0xffe1
 };
 
+const COPY_TIME = 2_000; // ms in which a desktop does what it was asked to
+
 /** Which modifiers are down. */
 type Held = Pick<KeyboardEvent, 'ctrlKey' | 'shiftKey'>;
 
 /**
  * Lets paste on the desktop paste what was copied here, and the other way round, where the browser allows that:
- * on pages that came over https or from this machine, once the user agreed. Returns what ends it.
+ * on pages that came over https or from this machine, once the user agreed. What programs of the desktop put on its
+ * clipboard without a key or a click of the user's stays there. Returns what ends it.
  */
 export function shareClipboard(node: HTMLElement, model: DesktopModel): () => void {
   let held: Held = { ctrlKey: false, shiftKey: false };
+  let askedAt = Number.NEGATIVE_INFINITY;
+  const onPointer = (): void => {
+    askedAt = Date.now(); // an entry of a menu, perhaps
+  };
   const onKey = (event: KeyboardEvent): void => {
     held = event;
+    askedAt = isCopy(event) ? Date.now() : askedAt;
     if (event.type === 'keydown' && model.getState().hasControl && isPaste(event) && window.isSecureContext) {
       event.preventDefault();
       event.stopPropagation();
@@ -30,16 +38,24 @@ export function shareClipboard(node: HTMLElement, model: DesktopModel): () => vo
     const { clipboard } = model.getState();
     if (clipboard !== known) {
       known = clipboard;
-      void take(clipboard);
+      if (Date.now() - askedAt < COPY_TIME) {
+        void take(clipboard);
+      }
     }
   });
   node.addEventListener('keydown', onKey, { capture: true });
   node.addEventListener('keyup', onKey, { capture: true });
+  node.addEventListener('pointerup', onPointer, { capture: true });
   return () => {
     unsubscribe();
     node.removeEventListener('keydown', onKey, { capture: true });
     node.removeEventListener('keyup', onKey, { capture: true });
+    node.removeEventListener('pointerup', onPointer, { capture: true });
   };
+}
+
+function isCopy({ code, ctrlKey }: KeyboardEvent): boolean {
+  return ctrlKey && ['KeyC', 'KeyX', 'Insert'].includes(code);
 }
 
 function isPaste({ code, ctrlKey, shiftKey, altKey }: KeyboardEvent): boolean {

@@ -17,6 +17,8 @@ export interface IToolCall {
   readonly chatId: string;
   /** The user's message that began the turn. */
   readonly turnId: number;
+  /** The model's answer that holds the call, and others perhaps. */
+  readonly stepId: number;
   /** What the model sent: any JSON. */
   readonly args: unknown;
   /** Aborts when nobody waits for the result any more: the turn was stopped, or its time is over. */
@@ -187,7 +189,7 @@ export class ToolWork implements IOffer {
 
   private async run({ chatId, action, stop }: IRun, turnId: number): Promise<void> {
     try {
-      const call = { chatId, turnId, args: action.args, signal: stop.signal };
+      const call = { chatId, turnId, stepId: action.messageId, args: action.args, signal: stop.signal };
       const outcome = await this.outcomeOf(call, action.toolName);
       await this.insist(() => this.api.finish(chatId, action, outcome, this.client));
     } catch {

@@ -75,6 +75,9 @@ def test_clients_notebooks_are_read_freely_changed_once_asked_and_run_when_asked
         assert not asks(call(name, cell="a"), allowed(name, cell="b"), is_repeatable=True)
     for name in ("run_cells", "interrupt_notebook_kernel", "restart_notebook_kernel"):
         assert asks(call(name, cells=["a"]), allowed(name, cells=["b"]), is_repeatable=True)
+    # The cell may hold other code by now.
+    assert asks(call("run_cells", cells=["a"]), allowed("run_cells", cells=["a"]), is_repeatable=True)
+    assert not asks(call("run_cells", cells=["a"]), allowed_for_chat("run_cells"), is_repeatable=True)
     for name in ("insert_cell", "edit_cell"):
         runs = call(name, cell="a", run=True)
         assert asks(runs, allowed(name, cell="b"), allowed(name, cell="b", run=True), is_repeatable=True)

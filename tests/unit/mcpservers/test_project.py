@@ -30,7 +30,7 @@ def config_of(entry: Any) -> McpServerConfig:
 
 def test_programs_start_in_the_folder_of_the_file() -> None:
     server = only({"command": "npx", "args": ["-y", "a b"], "env": {"LEVEL": "debug"}, "alwaysAllow": ["x"]})
-    assert server.shown == "npx -y 'a b'"
+    assert server.shown == "LEVEL=… npx -y 'a b'"
     assert server.config == McpServerConfig(
         id=server.config.id if server.config else "",
         slug="one",

@@ -79,6 +79,7 @@ async def test_a_line_without_end_is_refused(programs: PipedPrograms) -> None:
     [
         (PipedSpec(command="no-such-program"), "no program 'no-such-program'"),
         (PipedSpec(command="./missing"), "no program"),
+        (PipedSpec(command="sh", env={"LD_PRELOAD": "/x.so"}), "LD_PRELOAD would work before the sandbox"),
         (PipedSpec(command="sh", folder="/no/such/folder"), "folder /no/such/folder does not exist"),
     ],
 )

@@ -29,7 +29,8 @@ import { OpenNotebook } from './live.js';
 import type { Notebooks } from './notebooks.js';
 import { withPictures } from './pictures.js';
 import type { Pins } from './pins.js';
-import { runCells, untilIdle } from './run.js';
+import { checkKernel, runCells, untilIdle } from './run.js';
+import { StepChanges } from './steps.js';
 import { variablesOf } from './variables.js';
 
 /** For how many ms a call is left to other pages of the user: where its notebook is open, it belongs. */
@@ -41,6 +42,8 @@ export class NotebookTools implements IToolSet {
     private readonly notebooks: Notebooks,
     private readonly pins: Pins
   ) {}
+
+  private readonly steps = new StepChanges();
 
   turnStarted(chatId: string, turnId: number): void {
     this.pins.put(chatId, turnId, this.notebooks.inFront);
@@ -114,16 +117,17 @@ export class NotebookTools implements IToolSet {
       throw new ToolProblem(`type: expected one of ${CELL_TYPES.join(', ')}, came ${type}.`);
     }
     const source = textArgument(call.args, 'source');
-    this.checkRun(call, notebook);
+    await checkRun(call, notebook);
     const cells = await notebook.cells();
     const index = insertionOf(cells, call.args);
     const id = await notebook.change({ kind: 'insert', index, type: type as CellType, source });
+    this.steps.note(stepOf(call, notebook.path), id, true);
     return this.changedOutcome(call, notebook, id, 'inserted');
   }
 
   private async edit(call: IToolCall): Promise<IOutcome> {
     const notebook = this.notebookOf(call);
-    this.checkRun(call, notebook);
+    await checkRun(call, notebook);
     const cells = await notebook.cells();
     const cell = cellAt(cells, placeOf(cells, textArgument(call.args, 'cell')));
     if (!cell.isEditable) {
@@ -131,6 +135,7 @@ export class NotebookTools implements IToolSet {
     }
     const change = { kind: 'edit', id: cell.id, before: cell.source, after: edited(cell.source, call.args) };
     const id = await notebook.change({ ...change, kind: 'edit' });
+    this.steps.note(stepOf(call, notebook.path), id, false);
     return this.changedOutcome(call, notebook, id, 'edited');
   }
 
@@ -142,6 +147,7 @@ export class NotebookTools implements IToolSet {
       throw new ToolProblem('The user has locked this cell: it cannot be deleted.');
     }
     await notebook.change({ kind: 'delete', id: cell.id });
+    this.steps.note(stepOf(call, notebook.path), cell.id, true);
     return { result: { ...about(notebook), done: 'deleted', cell: cell.id, old_source: cell.source } };
   }
 
@@ -152,14 +158,23 @@ export class NotebookTools implements IToolSet {
     const target = insertionOf(cells, call.args);
     const index = target > from ? target - 1 : target;
     const id = await notebook.change({ kind: 'move', id: cellAt(cells, from).id, index });
+    this.steps.note(stepOf(call, notebook.path), id, true);
     return { result: { ...about(notebook), done: 'moved', cell: id, number: index + 1 } };
   }
 
   private async runCells(call: IToolCall): Promise<IOutcome> {
     const panel = this.notebooks.open(this.pathOf(call));
     const cells = await new OpenNotebook(panel).cells();
-    const ids = textsArgument(call.args, 'cells').map(name => cellAt(cells, placeOf(cells, name)).id);
-    return run(panel, ids, call);
+    const named = textsArgument(call.args, 'cells').map(name => ({
+      name,
+      id: cellAt(cells, placeOf(cells, name)).id
+    }));
+    this.steps.check(stepOf(call, panel.context.path), named);
+    return run(
+      panel,
+      named.map(({ id }) => id),
+      call
+    );
   }
 
   private async variables(call: IToolCall): Promise<IOutcome> {
@@ -195,13 +210,6 @@ export class NotebookTools implements IToolSet {
     return this.notebooks.at(this.pathOf(call));
   }
 
-  /** Before anything is changed: only an open notebook has a kernel. */
-  private checkRun({ args }: IToolCall, notebook: INotebook): void {
-    if (optionalFlag(args, 'run') && !notebook.isOpen) {
-      throw new ToolProblem(`${notebook.path} is not open, so nothing runs there. Ask the user to open it.`);
-    }
-  }
-
   private async changedOutcome(
     call: IToolCall,
     notebook: INotebook,
@@ -214,6 +222,18 @@ export class NotebookTools implements IToolSet {
     const number = (await notebook.cells()).findIndex(cell => cell.id === id) + 1;
     return { result: { ...about(notebook), done, cell: id, number } };
   }
+}
+
+/** Throws `ToolProblem` before anything is changed when what shall run afterwards cannot. */
+async function checkRun({ args }: IToolCall, notebook: INotebook): Promise<void> {
+  if (!optionalFlag(args, 'run')) {
+    return;
+  }
+  if (!(notebook instanceof OpenNotebook)) {
+    throw new ToolProblem(`${notebook.path} is not open, so nothing runs there. Ask the user to open it.`);
+  }
+  numberArgument(args, 'wait_s', RUN_SECONDS);
+  await checkKernel(notebook.panel);
 }
 
 /** Runs cells and tells what came of them. */
@@ -233,10 +253,18 @@ async function run(panel: NotebookPanel, ids: readonly string[], call: IToolCall
       ...(end === 'time' && {
         note: `It still runs after ${seconds} s. read_cell with wait_s waits on; interrupt_notebook_kernel ends it.`
       }),
-      ...(end === 'stopped' && { note: 'The user stopped the turn; the kernel was interrupted.' })
+      ...(end === 'stopped' && { note: 'The user stopped the turn; the kernel was interrupted.' }),
+      ...(end === 'queued' && {
+        note: 'The user stopped the turn while the kernel was at something else; the cells run after that.'
+      })
     },
     places.flatMap(place => cellAt(cells, place).outputs)
   );
+}
+
+/** Names an answer of the model, and the notebook that is meant. */
+function stepOf({ chatId, stepId }: IToolCall, path: string): string {
+  return `${chatId} ${stepId} ${path}`;
 }
 
 function about(notebook: INotebook): object {

@@ -1,7 +1,9 @@
 import type { CodeCell } from '@jupyterlab/cells';
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import type { Kernel } from '@jupyterlab/services';
 
 import { ToolProblem } from './arguments.js';
+import { executionsOf } from './executions.js';
 import { widgetOf } from './marks.js';
 
 const KERNEL_START = 60_000; // ms
@@ -15,34 +17,47 @@ export interface IRunOptions {
   readonly signal: AbortSignal;
 }
 
-/** How the waiting ended: the cells did, `seconds` did, or the user stopped the turn. */
-export type RunEnd = 'done' | 'time' | 'stopped';
+/**
+ * How the waiting ended: the cells did, `seconds` did, or the user stopped the turn; `queued` when that was
+ * before their code began, which runs once the kernel has done what it was asked before.
+ */
+export type RunEnd = 'done' | 'time' | 'stopped' | 'queued';
 
 /**
  * Runs cells of an open notebook in its own kernel, as its user does: outputs stand in the notebook.
  *
- * @throws ToolProblem when there is no kernel, or it waits for somebody's input.
+ * @throws ToolProblem when there is no kernel, it waits for somebody's input, or the turn was stopped before.
  */
 export async function runCells(
   panel: NotebookPanel,
   ids: readonly string[],
   { seconds, signal }: IRunOptions
 ): Promise<RunEnd> {
-  await checkKernel(panel);
+  const executions = executionsOf(await checkKernel(panel));
+  if (signal.aborted) {
+    throw new ToolProblem('This was not run: the turn was stopped.');
+  }
   const { content: notebook, sessionContext } = panel;
   const cells = ids.flatMap(id => widgetOf(notebook, id) ?? []);
+  if (cells.length < ids.length) {
+    throw new ToolProblem('Nothing was run, for a cell is gone: read_notebook tells which there are.');
+  }
   const { mode } = notebook;
   const run = NotebookActions.runCells(notebook, cells, sessionContext).catch(() => false);
   notebook.mode = mode; // running leaves the editor; the user may be writing there
   const end = await first(run, seconds * 1000, signal);
-  if (end === 'stopped') {
-    await sessionContext.session?.kernel?.interrupt();
-    await first(run, INTERRUPT);
+  executions.own(cells);
+  if (end !== 'stopped') {
+    return end;
   }
+  if (!(await executions.interrupt())) {
+    return 'queued';
+  }
+  await first(run, INTERRUPT);
   return end;
 }
 
-/** Waits until a cell does not run any more; who stops the turn meanwhile stops the cell. */
+/** Waits until a cell does not run any more; who stops the turn meanwhile stops what the agent runs there. */
 export async function untilIdle(
   { sessionContext }: NotebookPanel,
   cell: CodeCell,
@@ -53,15 +68,17 @@ export async function untilIdle(
   while (isRunning() && Date.now() < end && !signal.aborted) {
     await pause(LOOK);
   }
-  if (isRunning() && signal.aborted) {
-    await sessionContext.session?.kernel?.interrupt();
+  const kernel = sessionContext.session?.kernel;
+  if (kernel && isRunning() && signal.aborted) {
+    await executionsOf(kernel).interrupt();
   }
 }
 
 /** Returns the notebook's kernel, once it has started. Throws as `runCells`. */
-export async function checkKernel({ path, sessionContext }: ContextOf): Promise<void> {
+export async function checkKernel({ path, sessionContext }: ContextOf): Promise<Kernel.IKernelConnection> {
   await Promise.race([sessionContext.ready, pause(KERNEL_START)]);
-  if (!sessionContext.session?.kernel) {
+  const kernel = sessionContext.session?.kernel;
+  if (!kernel) {
     throw new ToolProblem(`${path ?? 'The notebook'} has no kernel: ask the user to choose one for it.`);
   }
   if (sessionContext.pendingInput) {
@@ -69,6 +86,7 @@ export async function checkKernel({ path, sessionContext }: ContextOf): Promise<
       'A cell of the notebook waits for input: ask the user to give it, or interrupt it.'
     );
   }
+  return kernel;
 }
 
 interface ContextOf {
@@ -85,6 +103,9 @@ function first(run: Promise<unknown>, ms: number, signal?: AbortSignal): Promise
     };
     void run.then(() => end('done'));
     signal?.addEventListener('abort', () => end('stopped'));
+    if (signal?.aborted) {
+      end('stopped');
+    }
   });
 }
 
