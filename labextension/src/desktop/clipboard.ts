@@ -21,8 +21,12 @@ type Held = Pick<KeyboardEvent, 'ctrlKey' | 'shiftKey'>;
 export function shareClipboard(node: HTMLElement, model: DesktopModel): () => void {
   let held: Held = { ctrlKey: false, shiftKey: false };
   let askedAt = Number.NEGATIVE_INFINITY;
+  const onUse = (): void => {
+    askedAt = Date.now();
+  };
   const onPointer = (): void => {
-    askedAt = Date.now(); // an entry of a menu, perhaps
+    onUse(); // an entry of a menu, perhaps, or the beginning of a selection
+    window.addEventListener('pointerup', onUse, { capture: true, once: true }); // noVNC lays itself over the page
   };
   const onKey = (event: KeyboardEvent): void => {
     held = event;
@@ -45,12 +49,12 @@ export function shareClipboard(node: HTMLElement, model: DesktopModel): () => vo
   });
   node.addEventListener('keydown', onKey, { capture: true });
   node.addEventListener('keyup', onKey, { capture: true });
-  node.addEventListener('pointerup', onPointer, { capture: true });
+  node.addEventListener('pointerdown', onPointer, { capture: true });
   return () => {
     unsubscribe();
     node.removeEventListener('keydown', onKey, { capture: true });
     node.removeEventListener('keyup', onKey, { capture: true });
-    node.removeEventListener('pointerup', onPointer, { capture: true });
+    node.removeEventListener('pointerdown', onPointer, { capture: true });
   };
 }
 
