@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -262,18 +263,13 @@ def test_in_a_cell_whose_page_asks_only_the_kernel(
 
 def run_cells(cells: Locator, *numbers: int) -> None:
     """Run code cells one after another, each until it has ended."""
+    # Before there is a kernel, running asks for one, or is lost.
+    kernel = cells.page.locator(".jp-Notebook-ExecutionIndicator")
     for number in numbers:
-        cell = cells.nth(number)
-        prompt = cell.locator(".jp-InputPrompt")
-
-        def begins(cell: Locator = cell, prompt: Locator = prompt) -> bool:
-            cell.locator(".jp-InputArea-editor").click()
-            cells.page.keyboard.press("Control+Enter")
-            cells.page.wait_for_timeout(1000)
-            return prompt.inner_text() != "[ ]:"  # as it stays while there is no kernel
-
-        eventually(begins)
-        expect(prompt).to_have_text(f"[{number + 1}]:")
+        expect(kernel).to_have_attribute("data-status", "idle")
+        cells.nth(number).locator(".jp-InputArea-editor").click()
+        cells.page.keyboard.press("Control+Enter")
+        expect(cells.nth(number).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"))
 
 
 def test_in_notebook_7_it_is_a_drawer(
