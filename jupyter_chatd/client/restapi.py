@@ -102,6 +102,7 @@ class RestApi:
 
         Raises:
             UnreachableError: there is no answer.
+            ClientError: it is no request that can be sent.
         """
         sent = {name: value for name, value in headers.items() if name.lower() in FORWARDED}
         url = f"{self.server.chats_url}{path}"
@@ -109,6 +110,8 @@ class RestApi:
             reply = await self._http.request(method, url, content=content or None, headers=sent)
         except httpx.HTTPError as error:
             raise unreachable(self.server, error) from error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ClientError(f"Expected a request that can be sent, came another: {error}") from error
         kept = {name: value for name, value in reply.headers.items() if name in FORWARDED}
         return Reply(status=reply.status_code, headers=kept, content=reply.content)
 

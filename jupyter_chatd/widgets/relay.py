@@ -6,9 +6,10 @@ The messages are those of labextension/src/widgets/contract.ts.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from ..client.client import AsyncClient
@@ -17,6 +18,9 @@ from ..client.server import CHATS
 from .stream import REFUSED, Stream
 
 LEASE = 300.0  # seconds that a stream is kept for a page that says nothing of it; pages do every 30
+METHODS = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
+SENDABLE = re.compile(r"[!-~]{1,60000}")
+"""What a request line takes: a line break in a path would begin another request."""
 
 Send = Callable[[Mapping[str, Any], Sequence[bytes]], None]
 """Tells all pages that show the widget."""
@@ -62,11 +66,10 @@ class Relay:
             task.cancel()
 
     async def _request(self, key: str, message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
-        headers = message.get("headers", {})
         try:
-            path = path_below_chats(str(message.get("path")))
+            method, path = asked_for(message)
             reply = await self._client.forward(
-                str(message.get("method", "GET")), path, content=b"".join(buffers), headers=headers
+                method, path, content=b"".join(buffers), headers=headers_of(message)
             )
         except ClientError as error:
             self._respond(key, 0, str(error), {}, b"")
@@ -112,12 +115,33 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
 
+def asked_for(message: Mapping[str, Any]) -> tuple[str, str]:
+    """Return method and path of a request. Raises as `path_below_chats`."""
+    method = str(message.get("method", "GET"))
+    if method not in METHODS:
+        raise ClientError(f"Expected one of {', '.join(sorted(METHODS))}, came {method[:20]!r}.")
+    return method, path_below_chats(str(message.get("path")))
+
+
+def headers_of(message: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a request, without those that cannot be sent."""
+    headers: object = message.get("headers")
+    named = cast(dict[object, object], headers) if isinstance(headers, dict) else {}
+    return {
+        name: value
+        for name, value in named.items()
+        if isinstance(name, str) and isinstance(value, str) and value.isascii() and value.isprintable()
+    }
+
+
 def path_below_chats(path: str) -> str:
     """Return what comes after the chat routes in a path of theirs.
 
     Raises:
-        ClientError: it leads elsewhere. A page may ask only for what widgets need.
+        ClientError: it leads elsewhere, or cannot be sent. A page may ask only for what widgets need.
     """
+    if not SENDABLE.fullmatch(path):
+        raise ClientError(f"Expected a path below {CHATS} in printable ASCII, came {path[:80]!r}.")
     parts = urlsplit(path)
     words = unquote(parts.path).replace("\\", "/").split("/")
     is_ours = "/".join(words[:3]) == CHATS and not parts.scheme and not parts.netloc

@@ -50,7 +50,11 @@ class CommPage:
     def fetch(self, method: str, path: str, body: Any = None) -> Reply:
         """Return the answer to a request; status 0 when there is none, with the reason as its body."""
         data = b"" if body is None else json.dumps(body).encode()
-        sent = self._say_new("request", data, method=method, path=path, headers={"accept": "*/*"})
+        return self.ask({"method": method, "path": path, "headers": {"accept": "*/*"}}, data)
+
+    def ask(self, request: Message, body: bytes = b"") -> Reply:
+        """Return the answer to a request, which may be none that a page of ours would make."""
+        sent = self._say_new("request", body, **request)
         message, content = self._hear(lambda told: (told["type"], told.get("id")) == ("response", sent))
         return Reply(message["status"], message["headers"], content or message["reason"].encode())
 

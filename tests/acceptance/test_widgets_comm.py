@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from acceptance.comm import CommPage
@@ -88,9 +89,30 @@ def test_what_the_server_refuses_is_told_as_it_says_it(page: CommPage) -> None:
         f"http://127.0.0.1:9/{CHATS}",
         f"//127.0.0.1:9/{CHATS}",
         "",
+        f"{CHATS}/x HTTP/1.1\r\nHost: x\r\n\r\nGET /api/contents",
+        f"{CHATS}/\0",
+        f"{CHATS}/\u00fc",
+        f"{CHATS}/{'x' * 70_000}",
     ],
 )
 def test_nothing_but_chats_is_asked_for(page: CommPage, path: str) -> None:
     refused = page.fetch("GET", path)
     assert (refused.status, refused.body[:30]) == (0, f"Expected a path below {CHATS}".encode()[:30])
     assert page.next_of(page.open(path))["code"] == 1011
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"method": "G\u00cbT"},
+        {"method": "CONNECT"},
+        {"headers": {"accept": 3, "range": "\u00fc", "content-type": "a\nb"}},
+        {"headers": "no headers"},
+        {"headers": None, "method": None},
+    ],
+)
+def test_what_no_page_of_ours_asks_is_answered_too(page: CommPage, chat: str, asked: dict[str, Any]) -> None:
+    answer = page.ask({"method": "GET", "path": chat, **asked})
+    is_refused = "method" in asked
+    assert answer.status == (0 if is_refused else 200)
+    assert answer.body.startswith(b"Expected one of DELETE, GET" if is_refused else b"{")

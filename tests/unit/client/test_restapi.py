@@ -40,3 +40,11 @@ async def test_what_has_no_json_form_is_not_sent() -> None:
     async with RestApi(Server(url="http://127.0.0.1:9/")) as api:
         with pytest.raises(ClientError, match="no JSON form"):
             await api.post("", {"content": "half \ud83d"})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/\n", "/\ud83d", f"/{'x' * 70_000}"])
+async def test_what_cannot_be_sent_is_not_passed_on(path: str) -> None:
+    async with RestApi(Server(url="http://127.0.0.1:9/")) as api:
+        with pytest.raises(ClientError, match="a request that can be sent"):
+            await api.forward("GET", path, content=b"", headers={})
