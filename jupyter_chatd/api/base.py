@@ -215,14 +215,17 @@ class ChatdMixin(JupyterHandler):
         if reason := self.extension.runtime.capabilities.now.why_not(capability):
             raise SwitchedOffError(f"Not possible here: {reason}.")
 
+    async def is_allowed(self, action: str, resource: str) -> bool:
+        """Ask the authorizer of more than the method's own permission."""
+        return await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, resource))
+
     async def check_allowed(self, action: str, resource: str) -> None:
         """Ask the authorizer of more than the method's own permission.
 
         Raises:
             web.HTTPError: 403.
         """
-        user = self.current_user
-        if not await ensure_async(self.authorizer.is_authorized(self, user, action, resource)):
+        if not await self.is_allowed(action, resource):
             raise web.HTTPError(
                 403, log_message=f"User is not authorized to {action} on resource: {resource}."
             )

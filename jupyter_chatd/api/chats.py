@@ -97,7 +97,7 @@ class ChatsHandler(ChatdHandler):
                 labels=body.labels or {},
                 client_tools=body.client_tools or (),
                 client_type=client_type,
-                approval_mode=body.approval_mode or self.extension.approval_modes[client_type],
+                approval_mode=await self._approval_mode(body, client_type),
                 plan_mode=body.plan_mode,
                 workspace_id=await self._workspace_id(body),
                 mcp_server_ids=await self._mcp_server_ids(body),
@@ -105,6 +105,22 @@ class ChatsHandler(ChatdHandler):
             )
         )
         self.reply(chat_reply(chat), status=201)
+
+    async def _approval_mode(self, body: requests.CreateChat, client_type: str) -> str:
+        """Return what was chosen, else what new chats have.
+
+        A chat that does not ask allows all that it will do. By default no chat of a caller who may not allow
+        calls does.
+
+        Raises:
+            web.HTTPError: 403, such a caller asked for it.
+        """
+        mode = body.approval_mode or self.extension.approval_modes[client_type]
+        if mode != "auto" or await self.is_allowed("execute", "approvals"):
+            return mode
+        if body.approval_mode:
+            await self.check_allowed("execute", "approvals")
+        return "ask"
 
     async def _workspace_id(self, body: requests.CreateChat) -> str | None:
         """Return the workspace that the chat is to have.

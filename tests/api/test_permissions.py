@@ -19,7 +19,7 @@ from jupyter_chatd.api.base import BASE as BASE_PATTERN
 from jupyter_chatd.api.base import UnknownRouteHandler, methods_of
 from jupyter_chatd.api.routes import ROUTES
 
-from .client import BASE, Api, Reply
+from .client import BASE, Api, Reply, text_part
 from .users import RecordingAuthorizer
 
 UNKNOWN = str(uuid.UUID(int=0))
@@ -226,6 +226,19 @@ async def test_who_may_not_approve_cannot_make_a_chat_ask_no_more(
     await api.patch(f"/{chat_id}", {"approval_mode": "auto"}, status=204)
     authorizer.denied.add(("execute", "approvals"))
     await api.patch(f"/{chat_id}", {"approval_mode": "auto"}, status=204)
+
+
+async def test_who_may_not_approve_makes_no_chat_that_does_not_ask(
+    api: Api, authorizer: type[RecordingAuthorizer], jp_data_dir: Path
+) -> None:
+    authorizer.denied.add(("execute", "approvals"))
+    greeting = {"content": [text_part("say hello")]}
+    refused = await api.post("", {**greeting, "approval_mode": "auto"}, status=403)
+    assert refused["message"] == "User is not authorized to execute on resource: approvals."
+    assert changes(jp_data_dir) == 0
+    for client_type in (None, "api", "ui"):
+        chat = await api.post("", {**greeting, "client_type": client_type}, status=201)
+        assert (client_type, chat["approval_mode"]) == (client_type, "ask")
 
 
 async def test_a_kernel_may_answer_its_tools_and_never_approve(
