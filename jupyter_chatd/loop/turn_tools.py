@@ -11,7 +11,8 @@ from importlib.resources import files
 from ..capabilities import Capabilities, Capability
 from ..messages import CallKey, Chat, Grant, Message, ToolCallPart, TurnOptions
 from ..providers.protocol import ToolDefinition
-from ..store import Claim
+from ..store import Claim, families
+from ..subagents.catalog import PLAN
 from ..subagents.tools import SpawnAgent
 from ..tools.computer import Computer
 from ..tools.protocol import Caller, Restraint, Tool, ToolContext
@@ -77,17 +78,20 @@ class TurnTools:
 class ToolsInTurn:
     """What the turn of one chat may use: looked for once, before its first tool runs or its model is called.
 
-    After a restart that is in the middle of the turn. Lives as long as the chat's runner.
+    After a restart that is in the middle of the turn. A child's turn is looked at anew when its family begins
+    to plan or ends it. Lives as long as the chat's runner.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: TurnTools | None = None
+        self._family_mode: str | None = None
+        """The plan mode of the chat at the head of the family, at the last look."""
 
     def known(self, chat: Chat, row: Message | None) -> TurnTools:
         """Return what is known of the turn of *row*."""
         if self._known is None or self._known.row_id != (row.id if row else 0):
-            self._known = known_at_once(chat, row, self._engine.capabilities.now)
+            self._known = known_at_once(chat, row, self._engine.capabilities.now, self._family_mode)
         return self._known
 
     def of(self, chat: Chat, row: Message | None, *, grants: frozenset[Grant]) -> ChatTools:
@@ -106,16 +110,27 @@ class ToolsInTurn:
         )
 
     async def find(self, chat: Chat, row: Message | None) -> bool:
-        """Look for all that the turn of *row* may use, unless that was done with this workspace.
+        """Look for all that the turn of *row* may use, unless that was done with this workspace and mode.
 
         Returns whether it was looked: what was decided before may be decided otherwise now.
         """
-        known = self.known(chat, row)
-        if known.is_complete and known.workspace_mark == self._engine.workspace_mark(chat):
+        known, family_mode = self.known(chat, row), await self._find_family_mode(chat)
+        is_same = (known.workspace_mark, self._family_mode) == (
+            self._engine.workspace_mark(chat),
+            family_mode,
+        )
+        if known.is_complete and is_same:
             return False
-        found = await find_turn_tools(self._engine, chat, row)
+        self._family_mode = family_mode
+        found = await find_turn_tools(self._engine, chat, row, family_mode)
         self._known = replace(found, workspace_mark=self._engine.workspace_mark(chat))
         return True
+
+    async def _find_family_mode(self, chat: Chat) -> str | None:
+        if chat.parent_chat_id is None:
+            return None
+        plans = await self._engine.store.read(lambda conn: families.is_planning(conn, chat.family_id))
+        return PLAN if plans else None
 
     def contexts(self, chat: Chat, row: Message | None, *, claim: Claim) -> MakeContext:
         """Return what makes the contexts of the calls of one step; what they share is made once."""
@@ -156,9 +171,11 @@ class ToolsInTurn:
         return self._known.system if self._known else ()
 
 
-def known_at_once(chat: Chat, row: Message | None, capabilities: Capabilities) -> TurnTools:
+def known_at_once(
+    chat: Chat, row: Message | None, capabilities: Capabilities, family_mode: str | None
+) -> TurnTools:
     """Return what is known of the turn of *row* without asking anybody."""
-    plan_mode = _options(row).plan_mode or chat.plan_mode
+    plan_mode = _options(row).plan_mode or chat.plan_mode or family_mode
     policy = policy_of(chat, plan_mode=plan_mode)
     return TurnTools(
         row_id=row.id if row else 0,
@@ -169,9 +186,15 @@ def known_at_once(chat: Chat, row: Message | None, capabilities: Capabilities) -
     )
 
 
-async def find_turn_tools(engine: Engine, chat: Chat, row: Message | None) -> TurnTools:
-    """Return all that the turn of *row* may use. What does not answer is left out."""
-    known = known_at_once(chat, row, await engine.capabilities.read())
+async def find_turn_tools(
+    engine: Engine, chat: Chat, row: Message | None, family_mode: str | None
+) -> TurnTools:
+    """Return all that the turn of *row* may use. What does not answer is left out.
+
+    Args:
+        family_mode: The plan mode of the chat at the head of the family.
+    """
+    known = known_at_once(chat, row, await engine.capabilities.read(), family_mode)
     texts, directory, (found, skills) = await asyncio.gather(
         _texts(engine.tools, replace(chat, plan_mode=known.plan_mode), known.policy),
         _directory(engine, chat),

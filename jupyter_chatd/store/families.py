@@ -96,6 +96,20 @@ def is_at_desktop(conn: sqlite3.Connection, root_id: str) -> bool:
     return bool(is_there)
 
 
+def is_planning(conn: sqlite3.Connection, chat_id: str) -> bool:
+    """Whether a chat is in plan mode, or was last sent a message that asks for nothing but a plan."""
+    chat = find(conn, chat_id)
+    if chat is None or chat.plan_mode is not None:
+        return chat is not None
+    row = conn.execute(
+        "SELECT * FROM messages WHERE chat_id = ? AND role = 'user' AND deleted = 0 AND compressed = 0"
+        " ORDER BY id DESC LIMIT 1",
+        (chat_id,),
+    ).fetchone()
+    options = message_from_row(row).turn_options if row else None
+    return options is not None and options.plan_mode is not None
+
+
 def find(conn: sqlite3.Connection, chat_id: str) -> Chat | None:
     """Return a chat whoever owns it, `None` when there is none."""
     row = conn.execute("SELECT * FROM chats WHERE id = ?", (chat_id,)).fetchone()

@@ -14,10 +14,19 @@ from world import OWNER, PATIENCE, FunctionTool, World, said
 from jupyter_chatd.desktop.launchers.fake import FakeLauncher
 from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.loop.service import NewChat
-from jupyter_chatd.messages import ChatStatus, Message, Role, TextPart, ToolCallPart, ToolResultPart
+from jupyter_chatd.messages import (
+    ChatStatus,
+    Message,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    TurnOptions,
+)
 from jupyter_chatd.providers.protocol import ModelCall
 from jupyter_chatd.providers.scripted import Answer, ScriptedModel, call, say, wait
 from jupyter_chatd.store import families
+from jupyter_chatd.store.conversation import BusyBehavior
 from jupyter_chatd.tools.protocol import ToolContext
 
 from .conftest import Start
@@ -383,6 +392,52 @@ async def test_s6_in_plan_mode_the_tools_are_an_allow_list(start: Start) -> None
     text = next(tool.description for tool in model.calls[0].tools if tool.name == "spawn_agent")
     assert "plan mode" in text
     assert "computer_use" not in text
+
+
+@pytest.mark.parametrize("of_turn", [False, True], ids=["chat plans", "message plans"])
+async def test_s6_a_child_at_work_changes_nothing_while_its_parent_plans(start: Start, of_turn: bool) -> None:
+    """It was made before. When its parent plans no more it has all its tools again, in the same turn."""
+    gates = {step: asyncio.Event() for step in (1, 3)}
+    asked_for: dict[int, ModelCall] = {}
+
+    def working(asked: ModelCall, steps: int) -> Answer:
+        asked_for[steps] = asked
+        pause = [wait(gates[steps])] if steps in gates else []
+        if steps == 4:
+            return [say("Done.")]
+        return [*pause, call("write_file", {"path": f"{world.work}/{steps}", "content": "x"})]
+
+    def parent(_asked: ModelCall, steps: int) -> Answer:
+        return [call("spawn_agent", {"type": "general", "prompt": "one"})] if steps == 0 else [say("Ok.")]
+
+    async def tell(text: str, plan_mode: str | None) -> None:
+        options = TurnOptions(plan_mode=plan_mode if of_turn else None)
+        await service.update(chat_id, {} if of_turn else {"plan_mode": plan_mode})
+        await service.send(chat_id, said(text), created_by=OWNER, busy=BusyBehavior.QUEUE, options=options)
+        await settled(world, chat_id)
+
+    async def until_step(step: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while step not in asked_for:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+    world = await start(Play(parent=parent, one=working))
+    service = world.runtime.service
+    chat_id = await world.create("parent")
+    await settled(world, chat_id)
+    await until_step(1)
+    await tell("Plan it first.", "plan")
+    gates[1].set()
+    await until_step(3)
+    await tell("Go on.", None)
+    gates[3].set()
+    (child,) = await children_of(world, chat_id)
+    rows = await settled(world, child.id)
+    assert sorted(files_in(world.work)) == ["0", "3"]
+    assert [part.is_error for part in outputs(rows)] == [False, True, True, False]
+    assert tools_of(asked_for[2]) == {"read_file", "execute", "process_output"}
+    assert "is in plan mode" in " ".join(map(text_of, asked_for[2].messages))
+    assert tools_of(asked_for[4]) == tools_of(asked_for[0])
 
 
 async def test_questions_wait_for_the_user_and_the_turn_goes_on(start: Start) -> None:
