@@ -49,7 +49,7 @@ _GEMINI_MEMBERS = frozenset(
 )
 # fmt: on
 GEMINI_EXCLUDED = ("open_web_browser", "search", "navigate")
-"""They need a browser that takes orders."""
+"""Of the older models, which know no desktop: they need a browser that takes orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,14 @@ GOOGLE_TOOLS = (
     NativeTool(
         type="computer_use",
         dialect="gemini",
-        models=r"gemini-(.*computer-use|3\.[5-9]|[4-9])",
+        models=r"gemini-(3\.[5-9]|[4-9])(?!.*(lite|image|tts|live))",
+        members=_GEMINI_MEMBERS,
+        fields={"environment": "ENVIRONMENT_DESKTOP"},
+    ),
+    NativeTool(
+        type="computer_use",
+        dialect="gemini",
+        models=r"gemini-(.*computer-use|3-flash)",
         members=_GEMINI_MEMBERS,
         fields={
             "environment": "ENVIRONMENT_BROWSER",
@@ -221,12 +228,13 @@ def find_native_tool(
         ValueError: the options name one that there is not.
     """
     wanted = options.get(OPTION)
-    if wanted is None:
-        return next((tool for tool in tools if re.match(tool.models, model)), None)
     if wanted == FUNCTION:
         return None
-    for tool in tools:
-        if tool.type == wanted:
-            return tool
-    known = ", ".join([FUNCTION, *(tool.type for tool in tools)])
-    raise ValueError(f"Provider option {OPTION} must be one of {known}.")
+    named = [tool for tool in tools if wanted in (None, tool.type)]
+    meant = next((tool for tool in named if re.match(tool.models, model)), None)
+    if wanted is None or meant is not None:
+        return meant
+    if not named:
+        known = ", ".join(dict.fromkeys([FUNCTION, *(tool.type for tool in tools)]))
+        raise ValueError(f"Provider option {OPTION} must be one of {known}.")
+    return named[0]

@@ -35,7 +35,7 @@ def to_wire(body: Mapping[str, Any]) -> dict[str, Any]:
             calls[item["call_id"]] = args
             items.append(_call(item, args, is_preview=is_preview))
         elif item.get("type") == "function_call_output" and item["call_id"] in calls:
-            items += _output(item, calls[item["call_id"]])
+            items += _output(item, calls[item["call_id"]], is_preview=is_preview)
         else:
             items.append(item)
     return {**body, "input": _words_last(items)}
@@ -84,13 +84,17 @@ def _call(item: Mapping[str, Any], args: Mapping[str, Any], *, is_preview: bool)
     return {**call, "id": item["id"]} if item.get("id") else call
 
 
-def _output(item: Mapping[str, Any], args: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _output(
+    item: Mapping[str, Any], args: Mapping[str, Any], *, is_preview: bool
+) -> Iterator[dict[str, Any]]:
     """The result: always a picture, as the vendor takes nothing else; what was said follows as a message.
 
     A call that was answered with a picture was done, so its safety checks were allowed by somebody.
     """
     url, words = _content(item["output"])
     screenshot = {"type": "computer_screenshot", "image_url": url or _NOTHING}
+    if not is_preview:
+        screenshot["detail"] = "original"  # points are pixels of what the model sees: nothing may shrink it
     answer = {"type": "computer_call_output", "call_id": item["call_id"], "output": screenshot}
     if url and args.get("pending_safety_checks"):
         answer["acknowledged_safety_checks"] = args["pending_safety_checks"]

@@ -18,8 +18,10 @@ from computer.test_vendors import TEXT, WIRES, Wire, without_marks
 from desktop.stages import needs_xvnc
 from fakes.anthropic_server import FakeAnthropic
 from fakes.azure_server import FakeAzure
+from fakes.certificates import certify
 from fakes.google_server import FakeGoogle
 from fakes.responder import Conversation
+from fakes.responses_server import FakeResponses
 from fakes.steps import Answer, call, say
 from fakes.threaded import in_thread
 from fakes.vendor import FakeVendor
@@ -33,12 +35,15 @@ pytestmark = [needs_xvnc, pytest.mark.slow]
 TASK = "write the greeting with "
 BROWSERS = ("chrom", "firefox", "epiphany", "falkon", "google-chrome", "microsoft-edge")
 """Without one a desktop begins with a terminal, and no other window covers it."""
+OPENAI_HOST = "api.openai.com"
+PROXY = "HTTPS_PROXY"
 VARIABLES: Mapping[type[FakeVendor], tuple[str, str, str]] = {
+    FakeResponses: ("openai", "OPENAI_API_KEY", PROXY),
     FakeAnthropic: ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
     FakeAzure: ("azure", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"),
     FakeGoogle: ("google", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
 }
-"""What a fake is called, and how a server finds it."""
+"""What a fake is called, and how a server finds it. OpenAI is meant only at its own address: by a proxy."""
 OWN = {name: wire for name, wire in WIRES.items() if wire.fake in VARIABLES}
 
 
@@ -86,17 +91,23 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Dirs:
 
 @pytest.fixture(scope="module")
 def vendors(work: Dirs) -> Iterator[Mapping[type[FakeVendor], FakeVendor]]:
+    tls, _ = certify(OPENAI_HOST, work.root)
+    answer = Script(work.work).answer
     with ExitStack() as stack:
-        answer = Script(work.work).answer
-        yield {kind: stack.enter_context(in_thread(kind(answer, api_key=API_KEY))) for kind in VARIABLES}
+        yield {
+            kind: stack.enter_context(in_thread(kind(answer, api_key=API_KEY, tls=tls))) for kind in VARIABLES
+        }
 
 
 @pytest.fixture(scope="module")
 def server(work: Dirs, vendors: Mapping[type[FakeVendor], FakeVendor]) -> Iterator[JupyterServer]:
-    env = {"PATH": programs_without_browser(work.root / "bin")}
+    env = {
+        "PATH": programs_without_browser(work.root / "bin"),
+        "SSL_CERT_FILE": str(work.root / f"{OPENAI_HOST}.pem"),
+    }
     for kind, vendor in vendors.items():
         _, key, address = VARIABLES[kind]
-        env |= {key: API_KEY, address: vendor.base_url}
+        env |= {key: API_KEY, address: vendor.origin if address == PROXY else vendor.base_url}
     with JupyterServer(work, env=env, settings={"JupyterChatd": {"desktop_launcher": "xvnc"}}) as server:
         yield server
 
@@ -168,6 +179,8 @@ def check_requests(wire: Wire, asked: list[Any]) -> None:
     last = asked[-1]
     assert len(asked) == 3
     assert wire.entry in [without_marks(tool) for tool in last.json["tools"]]
+    if VARIABLES[wire.fake][2] == PROXY:
+        assert last.headers["host"] == OPENAI_HOST
     if wire.header:
         assert wire.header[1] in last.headers[wire.header[0]]
     wants_picture = wire.entry.get("type") != TOOLSET  # which asks for it with an action of its own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,12 +98,19 @@ class Reply:
 
 
 class HttpServer:
-    """Serves on 127.0.0.1 between `__aenter__` and `__aexit__`; subclasses implement `handle`."""
+    """Serves on 127.0.0.1 between `__aenter__` and `__aexit__`; subclasses implement `handle`.
 
-    def __init__(self, *, port: int = 0) -> None:
+    Args:
+        port: 0 picks a free one.
+        tls: Proves to be the host that clients look for when they take this server for their HTTPS proxy:
+            so it stands for that host. Without it there is no `CONNECT`.
+    """
+
+    def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         """Every request, oldest first."""
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -151,6 +159,10 @@ class HttpServer:
         request = await _read_request(reader)
         if request is None:
             return False
+        if request.method == "CONNECT" and self._tls:
+            writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            await writer.start_tls(self._tls)
+            return True
         self.requests.append(request)
         reply = Reply(reader, writer)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ class FakeVendor(HttpServer):
         pace_s: Seconds between two deltas.
         piece_bytes: Cut the stream into writes of this size, whatever the events.
         port: 0 picks a free one.
+        tls: See `HttpServer`.
     """
 
     label = "fake"
@@ -41,8 +43,9 @@ class FakeVendor(HttpServer):
         pace_s: float = 0.0,
         piece_bytes: int | None = None,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(port=port)
+        super().__init__(port=port, tls=tls)
         self.pace_s = pace_s
         self._answers = answers
         self._models = models

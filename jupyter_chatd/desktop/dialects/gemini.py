@@ -1,4 +1,7 @@
-"""Gemini's computer use, of before and since 3.5: coordinates and distances are thousandths of the screen."""
+"""Gemini's computer use, of before and since 3.5: points are thousandths of the screen.
+
+How far to scroll is told in thousandths, pixels or notches, by model (providers/DECISIONS.md).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ from .fields import Fields, Reader, notches_of, read_with
 from .openai import join_keys
 
 SCALE = 1000
-MAGNITUDE = 800  # thousandths, when the model names none
+MAGNITUDE = 800  # thousandths, when an older model names none
+SCROLL = 300  # pixels, when a newer model names none
+WHEEL_CLICKS = "magnitude_in_wheel_clicks"
 UNSUPPORTED = ("open_web_browser", "search", "navigate")
 """They need a browser that takes orders: exclude them when the tool is declared."""
 _ASIDE = ("safety_decision", "intent")
@@ -62,7 +67,7 @@ class _Calls:
             "mouse_down": lambda fields: Press(at=self._at(fields)),
             "mouse_up": lambda fields: Release(at=self._at(fields)),
             "drag_and_drop": self._drag,
-            "scroll": self._scroll_at,
+            "scroll": self._scroll,
             "scroll_at": self._scroll_at,
             "scroll_document": self._scroll_document,
             "key_combination": lambda fields: Key(keys=fields.text("keys")),
@@ -88,7 +93,19 @@ class _Calls:
         return lambda fields: Click(at=self._at(fields), button=button, count=count)
 
     def _drag(self, fields: Fields) -> Drag:
+        if fields.has("start_x"):
+            return Drag(path=(self._at(fields, "start_x", "start_y"), self._at(fields, "end_x", "end_y")))
         return Drag(path=(self._at(fields), self._at(fields, "destination_x", "destination_y")))
+
+    def _scroll(self, fields: Fields) -> Scroll:
+        if fields.has("magnitude"):
+            return self._scroll_at(fields)
+        if fields.has(WHEEL_CLICKS):
+            amount = round(fields.number(WHEEL_CLICKS))
+        else:
+            amount = notches_of(fields.number("magnitude_in_pixels", SCROLL))
+        right, down = fields.notches("direction", amount)
+        return Scroll(at=self._at(fields), right=right, down=down)
 
     def _scroll_at(self, fields: Fields) -> Scroll:
         right, down = self._notches(fields)

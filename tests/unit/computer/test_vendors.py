@@ -13,6 +13,7 @@ from fakes.anthropic_server import FakeAnthropic
 from fakes.azure_server import FakeAzure
 from fakes.google_server import FakeGoogle
 from fakes.openai_server import FakeOpenAI
+from fakes.responses_server import FakeResponses
 from fakes.steps import Answer, call, say
 from fakes.vendor import FakeVendor
 from loop.test_asking import decide, pending
@@ -23,6 +24,7 @@ from world import World
 from jupyter_chatd.desktop.launchers.fake import FakeLauncher
 from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.providers.bridge import BridgeModel
+from jupyter_chatd.providers.computer import GOOGLE_TOOLS, OPENAI_TOOLS, NativeTool, find_native_tool
 from jupyter_chatd.providers.endpoint import Kind
 from jupyter_chatd.subagents.catalog import Catalog, SubagentType
 
@@ -131,6 +133,16 @@ WIRES = {
         ],
     ),
     "openai": Wire(
+        fake=FakeResponses,
+        kind=Kind.OPENAI,
+        model="gpt-6.1-terra",
+        click={"actions": [OPENAI_CLICK], "pending_safety_checks": []},
+        write={"actions": [OPENAI_WRITE, {"type": "screenshot"}], "pending_safety_checks": []},
+        entry={"type": "computer"},
+        replayed=openai_calls,
+        expected=[[OPENAI_CLICK], [OPENAI_WRITE, {"type": "screenshot"}]],
+    ),
+    "azure": Wire(
         fake=FakeAzure,
         kind=Kind.AZURE,
         model="gpt-5.4",
@@ -140,7 +152,7 @@ WIRES = {
         replayed=openai_calls,
         expected=[[OPENAI_CLICK], [OPENAI_WRITE, {"type": "screenshot"}]],
     ),
-    "openai preview": Wire(
+    "azure preview": Wire(
         fake=FakeAzure,
         kind=Kind.AZURE,
         model="computer-use-preview",
@@ -156,6 +168,20 @@ WIRES = {
         expected=[OPENAI_CLICK, OPENAI_WRITE],
     ),
     "gemini": Wire(
+        fake=FakeGoogle,
+        kind=Kind.GOOGLE,
+        model="gemini-3.8-flash",
+        names=("click", "type"),
+        click={"x": 500, "y": 500, "intent": "Give the window the focus."},
+        write={"text": TEXT, "press_enter": False},
+        entry={"computerUse": {"environment": "ENVIRONMENT_DESKTOP"}},
+        replayed=gemini_calls,
+        expected=[
+            ("click", {"x": 500, "y": 500, "intent": "Give the window the focus."}),
+            ("type", {"text": TEXT, "press_enter": False}),
+        ],
+    ),
+    "gemini preview": Wire(
         fake=FakeGoogle,
         kind=Kind.GOOGLE,
         model="gemini-2.5-computer-use-preview-10-2025",
@@ -200,10 +226,16 @@ def without_marks(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def test_d2_a_vendors_model_does_a_small_task(
-    wire: Wire, tmp_path: Path, desktops: DesktopManager, launcher: FakeLauncher
+    wire: Wire,
+    tmp_path: Path,
+    desktops: DesktopManager,
+    launcher: FakeLauncher,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A click and some text arrive; the tool is told as the vendor wants it; calls go back word for word."""
     async with wire.fake(wire.answers()) as vendor:
+        if wire.kind is Kind.OPENAI:  # its computer tool is told at its own address only
+            monkeypatch.setattr("jupyter_chatd.providers.endpoint.OPENAI_URL", vendor.base_url)
         bridge = BridgeModel(endpoint(wire.kind, vendor.base_url), wire.model)
         parent = Play(begin=spawning("write a greeting", kind="computer_use"))
         async with World(tmp_path, parent, desktops=desktops, subagents=EYES) as world:
@@ -226,6 +258,32 @@ async def test_d2_a_vendors_model_does_a_small_task(
     assert wire.replayed(last.json) == list(wire.expected)
 
 
+@pytest.mark.parametrize(
+    "tools, model, options, told",
+    [
+        (GOOGLE_TOOLS, "gemini-3.5-flash", {}, "ENVIRONMENT_DESKTOP"),
+        (GOOGLE_TOOLS, "gemini-3-flash-preview", {}, "ENVIRONMENT_BROWSER"),
+        (GOOGLE_TOOLS, "gemini-2.5-computer-use-preview-10-2025", {}, "ENVIRONMENT_BROWSER"),
+        (GOOGLE_TOOLS, "gemini-3.5-flash-lite", {}, None),
+        (GOOGLE_TOOLS, "gemini-2.5-pro", {}, None),
+        (GOOGLE_TOOLS, "gemini-4-flash", {"computer_tool": "function"}, None),
+        (GOOGLE_TOOLS, "some-alias", {"computer_tool": "computer_use"}, "ENVIRONMENT_DESKTOP"),
+        (GOOGLE_TOOLS, "gemini-3-flash-preview", {"computer_tool": "computer_use"}, "ENVIRONMENT_BROWSER"),
+        (OPENAI_TOOLS, "computer-use-preview", {}, "linux"),
+    ],
+)
+def test_which_model_is_told_of_which_environment(
+    tools: Sequence[NativeTool], model: str, options: Mapping[str, Any], told: str | None
+) -> None:
+    native = find_native_tool(tools, model=model, options=options)
+    assert (native.fields["environment"] if native else None) == told
+
+
+def test_a_tool_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match=r"computer_tool must be one of function, computer_use\."):
+        find_native_tool(GOOGLE_TOOLS, model="gemini-3.5-flash", options={"computer_tool": "computer"})
+
+
 async def test_a_safety_check_that_was_allowed_is_acknowledged(
     tmp_path: Path, desktops: DesktopManager, launcher: FakeLauncher
 ) -> None:
@@ -245,3 +303,4 @@ async def test_a_safety_check_that_was_allowed_is_acknowledged(
     assert text_of(rows[-1]) == "Typed."
     (output,) = (i for i in vendor.generations[-1].json["input"] if i.get("type") == "computer_call_output")
     assert output["acknowledged_safety_checks"] == [CHECK]
+    assert output["output"]["detail"] == "original"

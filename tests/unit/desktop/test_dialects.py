@@ -239,11 +239,27 @@ def test_what_openai_refuses(said: dict[str, Any], message: str) -> None:
             {"x": 0, "y": 0, "destination_x": 500, "destination_y": 500},
             [Drag(path=(point(0, 0), point(640, 400)))],
         ),
+        (
+            "drag_and_drop",
+            {"start_x": 0, "start_y": 0, "end_x": 500, "end_y": 500, "intent": "move it"},
+            [Drag(path=(point(0, 0), point(640, 400)))],
+        ),
         ("scroll_at", {"x": 500, "y": 500, "direction": "down"}, [Scroll(at=point(640, 400), down=5)]),
         (
             "scroll",
             {"x": 500, "y": 500, "direction": "left", "magnitude": 10},
             [Scroll(at=point(640, 400), right=-1)],
+        ),
+        ("scroll", {"x": 500, "y": 500, "direction": "up"}, [Scroll(at=point(640, 400), down=-2)]),
+        (
+            "scroll",
+            {"x": 500, "y": 500, "direction": "right", "magnitude_in_pixels": 500},
+            [Scroll(at=point(640, 400), right=4)],
+        ),
+        (
+            "scroll",
+            {"x": 500, "y": 500, "direction": "down", "magnitude_in_wheel_clicks": 4},
+            [Scroll(at=point(640, 400), down=4)],
         ),
         ("scroll_document", {"direction": "up"}, [Scroll(at=point(640, 400), down=-5)]),
         ("key_combination", {"keys": "control+c"}, [Key(keys="control+c")]),
