@@ -40,6 +40,7 @@ RESET = """async content => {
 }"""
 """Lets the notebook in front have this content, without anything that could be undone."""
 UNDO = "async () => { await window.jupyterapp.commands.execute('notebook:undo-cell-action'); }"
+INTERRUPT = "async () => { await window.jupyterapp.commands.execute('notebook:interrupt-kernel'); }"
 SHOW_FILES = "async () => { await window.jupyterapp.commands.execute('filebrowser:activate'); }"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 RUN_TIME = 60_000.0  # ms that a kernel may take to start and answer
@@ -279,6 +280,43 @@ def test_stop_interrupts_what_the_agent_runs(
     expect(lab.cell(4)).to_contain_text("tick 1")
     lab.stop.click()
     expect(lab.cell(4)).to_contain_text("KeyboardInterrupt")
+
+
+def test_stop_leaves_alone_what_the_user_runs(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    cells = [new_code_cell(SLOW), new_code_cell("y = 2")]
+    lab.page.evaluate(RESET, new_notebook(cells=cells, metadata=KERNEL))
+    lab.cell(1).locator(".jp-InputArea-editor").click()
+    lab.page.keyboard.press("Control+Enter")
+    expect(lab.cell(1)).to_contain_text("tick 1")
+    vendor.uses("run_cells", cells=["2"], wait_s=200)
+    lab.begin()
+    lab.choose("Ask", is_on=False)
+    lab.say("Run the other one.")
+    lab.card("run_cells", "running").wait_for()
+    expect(lab.cell(2).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    lab.stop.click()
+    lab.until_at_rest()
+    ticks = lab.cell(1).inner_text().count("tick")
+    expect(lab.cell(1)).to_contain_text(f"tick {ticks + 5}\n")
+    expect(lab.cell(1)).not_to_contain_text("KeyboardInterrupt")
+    lab.page.evaluate(INTERRUPT)
+    expect(lab.cell(1)).to_contain_text("KeyboardInterrupt")
+
+
+def test_what_a_step_has_changed_it_does_not_run(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    """Who allowed the run has seen the cell as it was before the step."""
+    edit = {"cell": "3", "source": "y = 30", "old_source": "y = 2"}
+    vendor.answers.append([call("edit_cell", edit), call("run_cells", {"cells": ["3"]})])
+    lab.ask()
+    edited, refused = results(server)
+    assert edited["done"] == "edited"
+    assert refused["error"].startswith("Cell 3 is another one since the user was asked")
+    expect(lab.source(3)).to_have_text("y = 30")
+    expect(lab.cell(3).locator(".jp-InputPrompt")).to_have_text("[ ]:")
 
 
 def test_variables_are_told_and_none_is_made(

@@ -365,3 +365,14 @@ async def test_a_server_that_asks_for_no_token_says_that_it_leads_out_of_the_san
     jp_serverapp.identity_provider.token = ""
     await start(jp_serverapp)
     assert ("asks nobody for a token" in caplog.text) is told
+
+
+@NOT_STARTED
+async def test_it_says_so_too_where_the_chats_cannot_be_opened(
+    jp_serverapp: Any, jp_data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its agent works for other servers all the same."""
+    make_newer(jp_data_dir / "jupyter_chatd" / "chats.db")
+    jp_serverapp.identity_provider.token = ""
+    await start(jp_serverapp)
+    assert "asks nobody for a token" in caplog.text

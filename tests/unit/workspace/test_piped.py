@@ -113,6 +113,16 @@ async def test_closing_leaves_nothing(server_agent: ServerAgent, folder: Path) -
         await server_agent.piped.start(shell("true"))
 
 
+async def test_what_starts_while_all_ends_ends_too(server_agent: ServerAgent, folder: Path) -> None:
+    starting = asyncio.create_task(server_agent.piped.start(shell("echo $$ >> pids; sleep 600")))
+    await asyncio.sleep(0)  # now it is on its way
+    await server_agent.aclose()
+    with pytest.raises(PipedError, match="closing"):
+        await starting
+    if (folder / "pids").exists():
+        assert not alive(await pids_in(folder / "pids", 1))
+
+
 async def test_programs_are_confined_where_they_must_be(folder: Path, secrets: Path, tmp_path: Path) -> None:
     agent = ServerAgent(
         directory=folder,
