@@ -12,6 +12,7 @@ from ..messages import JsonValue
 from ..workspace.agent.operations import Lifecycle
 from ..workspace.protocol import WorkspaceError
 from .lookup import AgentLookup, NoAgentError
+from .provisioner import ConnectedAgent
 
 DIAL_ATTEMPT = 5.0  # seconds of one attempt
 DIAL_PAUSE = 2.0  # seconds between two attempts
@@ -35,10 +36,13 @@ async def readiness(lookup: AgentLookup, workspace_id: str, *, patient: bool) ->
 async def _dial(lookup: AgentLookup, workspace_id: str, *, limit_s: float) -> str | None:
     """Return why the agent does not answer, `None` once it does."""
     give_up_at = time.monotonic() + limit_s
+    agent: ConnectedAgent | None = None
     while True:
         try:
             async with asyncio.timeout(DIAL_ATTEMPT):
-                await (await lookup.connect(workspace_id)).hello()
+                # A connection that has failed is not asked again: its agent may have ended meanwhile.
+                agent = await lookup.connect(workspace_id, stale=agent)
+                await agent.hello()
                 return None
         except TimeoutError:
             problem = f"The agent did not answer within {DIAL_ATTEMPT:g} s."

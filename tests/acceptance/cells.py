@@ -9,7 +9,7 @@ from typing import Any
 
 from acceptance.browser import save_notebook
 from nbformat.v4 import new_code_cell
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from servers import TOKEN, JupyterServer
 
 LOAD = 60_000.0  # ms
@@ -51,6 +51,13 @@ class NotebookPage:
             self.page.keyboard.press("Control+Enter")
             self.page.wait_for_timeout(1000)
         return self.output(cell)
+
+    def finish(self, *cells: int) -> None:
+        """Run cells one after another, each until it has ended."""
+        for cell in cells:
+            self.run(cell)
+            prompt = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
+            expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=LOAD)
 
     def output(self, cell: int) -> Locator:
         """Return what a cell shows."""

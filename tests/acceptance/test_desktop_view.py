@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +14,13 @@ from acceptance.browser import (
     NO_PREFERENCE,
     Panel,
     keep_picture,
-    save_notebook,
     with_front_end,
 )
+from acceptance.cells import NotebookPage
 from acceptance.chats import Chats, eventually
-from acceptance.desktop_view import MIDDLE, PATIENCE, View, without_browsers
+from acceptance.desktop_view import MIDDLE, View, without_browsers
 from desktop.stages import needs_xvnc
-from nbformat.v4 import new_code_cell
-from playwright.sync_api import Browser, BrowserContext, Locator, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 from servers import ROOT, Dirs, JupyterServer
 
 NOTEBOOK = ROOT / "notebooks" / "desktop.ipynb"
@@ -219,18 +217,18 @@ def test_the_notebook_about_it_shows_it_live(context: BrowserContext, server: Ju
     copy = server.dirs.work / NOTEBOOK.name
     shutil.copy(NOTEBOOK, copy)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{server.url}lab/tree/{NOTEBOOK.name}?reset&token={server.token}")
+    notebook = NotebookPage(page, server, NOTEBOOK.stem)
+    notebook.load()
     cells = page.locator(".jp-CodeCell")
     view = View(cells.first.locator(".jp-OutputArea"))
-    run_cells(cells, 0)
+    notebook.finish(0)
     view.until_it_shows_a_terminal()
     expect(view.status).to_contain_text("The agent is using the desktop.")
-    run_cells(cells, 1, 2, 3, 4)
+    notebook.finish(1, 2, 3, 4)
     expect(cells.nth(1)).to_contain_text("I took a picture of the screen, 1280x800 pixels.")
     expect(cells.nth(3).get_by_role("img")).to_have_js_property("naturalWidth", 640)
     expect(cells.nth(4)).to_contain_text("(True, None)")
-    run_cells(cells, 5)
+    notebook.finish(5)
     expect(cells.nth(5)).to_contain_text("'stopped'")
     expect(view.status).to_have_text("The desktop is off.")
     page.get_by_title("Save and create checkpoint").first.click()
@@ -246,30 +244,17 @@ def test_in_a_cell_whose_page_asks_only_the_kernel(
     context: BrowserContext, lab: Panel, server: JupyterServer, chat_id: str, made: Path
 ) -> None:
     code = f"from jupyter_chatd.widgets import Desktop\nDesktop({chat_id!r}, route='comm')"
-    save_notebook(server.dirs.work / "comm.ipynb", new_code_cell(code))
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{server.url}notebooks/comm.ipynb?token={server.token}")
-    cells = page.locator(".jp-CodeCell")
-    run_cells(cells, 0)
-    view = View(cells.first.locator(".jp-OutputArea"))
+    notebook = NotebookPage(page, server, "comm")
+    notebook.open(code, app="notebooks")
+    notebook.finish(0)
+    view = View(page.locator(".jp-CodeCell").first.locator(".jp-OutputArea"))
     view.until_it_shows_a_terminal()
     view.take()
     view.run(f"date > {made}")
     eventually(made.exists)
     view.give_back()
     page.close()
-
-
-def run_cells(cells: Locator, *numbers: int) -> None:
-    """Run code cells one after another, each until it has ended."""
-    # Before there is a kernel, running asks for one, or is lost.
-    kernel = cells.page.locator(".jp-Notebook-ExecutionIndicator")
-    for number in numbers:
-        expect(kernel).to_have_attribute("data-status", "idle")
-        cells.nth(number).locator(".jp-InputArea-editor").click()
-        cells.page.keyboard.press("Control+Enter")
-        expect(cells.nth(number).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"))
 
 
 def test_in_notebook_7_it_is_a_drawer(

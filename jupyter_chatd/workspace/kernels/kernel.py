@@ -100,7 +100,7 @@ class Kernel:
             raise
 
     async def _start_process(self, confine: Confine, work_dir: str) -> None:
-        self._folder = await asyncio.to_thread(SocketFolder)
+        self._folder = SocketFolder()  # here, as a thread would make it even when nobody waits any more
         command, env = self._folder.wrap(self.spec)
         argv = await asyncio.to_thread(confine, command, work_dir)
         self._channels = Channels(

@@ -313,7 +313,7 @@ class Scripted:
         self.states = list(states)
         self.asked = 0
 
-    async def connect(self, workspace_id: str) -> Scripted:
+    async def connect(self, workspace_id: str, *, stale: object = None) -> Scripted:
         return self
 
     async def hello(self) -> Hello:
@@ -355,6 +355,19 @@ async def test_the_fields_of_readiness(
     }.items():
         monkeypatch.setattr(readiness, name, value)
     assert await readiness.readiness(Scripted(*states), "w", patient=True) == expected  # type: ignore[arg-type]
+
+
+async def test_an_agent_that_dies_after_it_was_reached_is_not_dialled_for_minutes(open_world: Open) -> None:
+    async with open_world() as world:
+        standing = await made(world)
+        lookup, workspace_id = world.runtime.lookup, standing.workspace.id
+        await lookup.connect(workspace_id)
+        assert standing.agent is not None
+        os.kill(int(standing.agent.place["pid"]), signal.SIGKILL)
+        async with asyncio.timeout(readiness.DIAL_LIMIT / 2):
+            fields = await readiness.readiness(lookup, workspace_id, patient=True)
+    assert fields["agent_status"] == "not_ready"
+    assert "is stopped. Use start_workspace" in str(fields["agent_error"])
 
 
 async def test_who_does_not_wait_asks_once() -> None:

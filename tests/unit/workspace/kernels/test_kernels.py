@@ -345,6 +345,26 @@ async def test_closing_leaves_nothing(server_agent: ServerAgent) -> None:
         await run(server_agent.kernels, "1")
 
 
+async def test_closing_while_a_kernel_is_about_to_start_leaves_nothing(
+    server_agent: ServerAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, loop, before = asyncio.Event(), asyncio.get_running_loop(), folders()
+
+    class Slow(launch.SocketFolder):
+        def __init__(self) -> None:
+            super().__init__()
+            loop.call_soon_threadsafe(made.set)
+            time.sleep(0.2)
+
+    monkeypatch.setattr("jupyter_chatd.workspace.kernels.kernel.SocketFolder", Slow)
+    running = asyncio.create_task(send(server_agent.kernels, "1"))
+    await made.wait()
+    await server_agent.aclose()
+    await asyncio.gather(running, return_exceptions=True)
+    await asyncio.sleep(0.3)  # whatever a thread still makes is there by then
+    assert folders() == before
+
+
 async def test_kernels_that_nobody_uses_end(folder: Path) -> None:
     agent = limited(folder, idle_s=0.2)
     try:
