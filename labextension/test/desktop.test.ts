@@ -34,7 +34,7 @@ class TestScreen implements IScreen {
   fit(isFitted: boolean): void {
     this.isFitted = isFitted;
   }
-  copy(text: string): void {
+  async copy(text: string): Promise<void> {
     this.copied = text;
   }
   press(): void {}
@@ -122,7 +122,7 @@ test('input passes only while this view has control', async () => {
     [true, false, true]
   );
   screen(1).options.copied('there');
-  model.copy('here');
+  await model.copy('here');
   assert.deepEqual([model.getState().clipboard, screen(1).copied], ['there', 'here']);
   server.replies[`POST ${PATH}/release`] = RUNNING;
   await model.release();

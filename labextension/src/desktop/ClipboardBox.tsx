@@ -22,7 +22,12 @@ export function ClipboardBox({ model, text }: IClipboardBoxProps): React.ReactEl
         value={draft}
         onChange={event => setDraft(event.target.value)}
       />
-      <button type="button" className="jp-chatd-button" disabled={!draft} onClick={() => model.copy(draft)}>
+      <button
+        type="button"
+        className="jp-chatd-button"
+        disabled={!draft}
+        onClick={() => void model.copy(draft)}
+      >
         Put on the desktop's clipboard
       </button>
     </div>

@@ -9,9 +9,7 @@ const KEYSYMS: Readonly<Record<string, number>> = {
 };
 
 const COPY_TIME = 2_000; // ms in which a desktop does what it was asked to
-
-/** Which modifiers are down. */
-type Held = Pick<KeyboardEvent, 'ctrlKey' | 'shiftKey'>;
+const TAKE_TIME = 1_000; // ms in which a program of the desktop fetches what it shall paste, if any does
 
 /**
  * Lets paste on the desktop paste what was copied here, and the other way round, where the browser allows that:
@@ -19,22 +17,22 @@ type Held = Pick<KeyboardEvent, 'ctrlKey' | 'shiftKey'>;
  * clipboard without a key or a click of the user's stays there. Returns what ends it.
  */
 export function shareClipboard(node: HTMLElement, model: DesktopModel): () => void {
-  let held: Held = { ctrlKey: false, shiftKey: false };
+  const ends = new AbortController();
+  const listening = { capture: true, signal: ends.signal };
   let askedAt = Number.NEGATIVE_INFINITY;
   const onUse = (): void => {
     askedAt = Date.now();
   };
   const onPointer = (): void => {
     onUse(); // an entry of a menu, perhaps, or the beginning of a selection
-    window.addEventListener('pointerup', onUse, { capture: true, once: true }); // noVNC lays itself over the page
+    window.addEventListener('pointerup', onUse, { ...listening, once: true }); // noVNC lays itself over the page
   };
+  const pasting = new Pasting(model, ends.signal);
   const onKey = (event: KeyboardEvent): void => {
-    held = event;
     askedAt = isCopy(event) ? Date.now() : askedAt;
-    if (event.type === 'keydown' && model.getState().hasControl && isPaste(event) && window.isSecureContext) {
+    if (pasting.take(event)) {
       event.preventDefault();
       event.stopPropagation();
-      void paste(model, event, () => held);
     }
   };
   let known = model.getState().clipboard;
@@ -47,14 +45,13 @@ export function shareClipboard(node: HTMLElement, model: DesktopModel): () => vo
       }
     }
   });
-  node.addEventListener('keydown', onKey, { capture: true });
-  node.addEventListener('keyup', onKey, { capture: true });
-  node.addEventListener('pointerdown', onPointer, { capture: true });
+  node.addEventListener('keydown', onKey, listening);
+  node.addEventListener('keyup', onKey, listening);
+  node.addEventListener('pointerdown', onPointer, listening);
+  window.addEventListener('blur', () => pasting.letGo(), listening);
   return () => {
     unsubscribe();
-    node.removeEventListener('keydown', onKey, { capture: true });
-    node.removeEventListener('keyup', onKey, { capture: true });
-    node.removeEventListener('pointerdown', onPointer, { capture: true });
+    ends.abort();
   };
 }
 
@@ -62,32 +59,94 @@ function isCopy({ code, ctrlKey }: KeyboardEvent): boolean {
   return ctrlKey && ['KeyC', 'KeyX', 'Insert'].includes(code);
 }
 
-function isPaste({ code, ctrlKey, shiftKey, altKey }: KeyboardEvent): boolean {
-  return !altKey && ((code === 'KeyV' && ctrlKey) || (code === 'Insert' && shiftKey && !ctrlKey));
+function isPaste({ type, code, ctrlKey, shiftKey, altKey }: KeyboardEvent): boolean {
+  const isCombination = (code === 'KeyV' && ctrlKey) || (code === 'Insert' && shiftKey && !ctrlKey);
+  return type === 'keydown' && !altKey && isCombination;
 }
 
-/** Gives the desktop what was copied here, then the keys: what they do with that is its programs' business. */
-async function paste(model: DesktopModel, event: KeyboardEvent, heldNow: () => Held): Promise<void> {
-  try {
-    const text = await navigator.clipboard.readText();
-    if (text) {
-      model.copy(text);
+/** Gives the desktop what was copied here before the keys that paste it, and all other keys after it. */
+class Pasting {
+  constructor(
+    private readonly model: DesktopModel,
+    private readonly end: AbortSignal
+  ) {}
+
+  /** Whether a key is dealt with here, now or later; else it is the desktop's at once. */
+  take(event: KeyboardEvent): boolean {
+    if (this.isBusy) {
+      this.held.push(event);
+      return true;
     }
+    if (!(isPaste(event) && this.model.getState().hasControl && window.isSecureContext)) {
+      return false;
+    }
+    void this.paste(event);
+    return true;
+  }
+
+  /** The page has lost the focus, and noVNC has let go of all keys. */
+  letGo(): void {
+    this.isLetGo = true;
+  }
+
+  private async paste(event: KeyboardEvent): Promise<void> {
+    this.isBusy = true;
+    this.isLetGo = false;
+    const text = await readClipboard();
+    if (!this.end.aborted) {
+      const isTaken = text ? this.model.copy(text) : undefined;
+      this.press(event);
+      await Promise.race([isTaken, new Promise(resolve => setTimeout(resolve, TAKE_TIME))]);
+    }
+    this.isBusy = false;
+    this.replay();
+  }
+
+  /** What a program does with these keys is its business. */
+  private press({ code, ctrlKey, shiftKey }: KeyboardEvent): void {
+    const modifiers = [...(ctrlKey ? ['ControlLeft'] : []), ...(shiftKey ? ['ShiftLeft'] : [])];
+    const codes = [...(this.isLetGo ? modifiers : []), code];
+    const { screen } = this.model.getState();
+    for (const each of codes) {
+      screen?.press(KEYSYMS[each] ?? 0, each, true);
+    }
+    for (const each of codes.reverse()) {
+      screen?.press(KEYSYMS[each] ?? 0, each, false);
+    }
+  }
+
+  private replay(): void {
+    for (const event of this.held.splice(0)) {
+      if (!this.end.aborted) {
+        event.target?.dispatchEvent(copyOf(event));
+      }
+    }
+  }
+
+  private readonly held: KeyboardEvent[] = [];
+  private isBusy = false;
+  private isLetGo = false;
+}
+
+/** An event may be dispatched once; noVNC reads the states of the locks, which a copy has only if it is told. */
+function copyOf(event: KeyboardEvent): KeyboardEvent {
+  const { type, key, code, location, repeat, ctrlKey, shiftKey, altKey, metaKey } = event;
+  return new KeyboardEvent(type, {
+    ...{ key, code, location, repeat, ctrlKey, shiftKey, altKey, metaKey },
+    modifierAltGraph: event.getModifierState('AltGraph'),
+    modifierCapsLock: event.getModifierState('CapsLock'),
+    modifierNumLock: event.getModifierState('NumLock'),
+    bubbles: true,
+    cancelable: true
+  });
+}
+
+/** Returns what was copied here; empty when that is no text, or the user allows no reading. */
+async function readClipboard(): Promise<string> {
+  try {
+    return await navigator.clipboard.readText();
   } catch {
-    // The user allows no reading: the desktop pastes what it has, and there is still the box for texts.
-  }
-  const { ctrlKey, shiftKey } = heldNow(); // by now they may have been let go
-  const codes = [
-    ...(event.ctrlKey && !ctrlKey ? ['ControlLeft'] : []),
-    ...(event.shiftKey && !shiftKey ? ['ShiftLeft'] : [])
-  ];
-  const { screen } = model.getState();
-  const press = (code: string, isDown: boolean) => screen?.press(KEYSYMS[code] ?? 0, code, isDown);
-  for (const code of [...codes, event.code]) {
-    press(code, true);
-  }
-  for (const code of [event.code, ...codes.reverse()]) {
-    press(code, false);
+    return ''; // the desktop pastes what it has, and there is still the box for texts
   }
 }
 

@@ -80,9 +80,9 @@ export class DesktopModel extends Emitter {
     this.set({ isFitted });
   }
 
-  /** Gives *text* to the desktop's clipboard, where this view may use it. */
-  copy(text: string): void {
-    this.state.screen?.copy(text);
+  /** Gives *text* to the desktop's clipboard, where this view may use it; resolves when it was fetched. */
+  async copy(text: string): Promise<void> {
+    await this.state.screen?.copy(text);
   }
 
   forgetProblem(): void {

@@ -9,8 +9,11 @@ export interface IScreen {
   readonly viewOnly: boolean;
   /** Shows the desktop as large as there is room for, or pixel by pixel. */
   fit(isFitted: boolean): void;
-  /** Gives *text* to the desktop's clipboard. */
-  copy(text: string): void;
+  /**
+   * Gives *text* to the desktop's clipboard. Resolves when the text has been sent, which most servers ask for only
+   * when a program there pastes it: perhaps never.
+   */
+  copy(text: string): Promise<void>;
   /** Presses a key, or lets it go. */
   press(keysym: number, code: string, isDown: boolean): void;
   focus(): void;
@@ -63,8 +66,11 @@ class NoVNCScreen implements IScreen {
     }
   }
 
-  copy(text: string): void {
-    this.rfb?.clipboardPasteFrom(text);
+  copy(text: string): Promise<void> {
+    return new Promise(resolve => {
+      this.onTextSent = resolve;
+      this.rfb?.clipboardPasteFrom(text);
+    });
   }
 
   press(keysym: number, code: string, isDown: boolean): void {
@@ -97,7 +103,13 @@ class NoVNCScreen implements IScreen {
       return;
     }
     if (!this.isDisposed) {
-      this.watch(new Client(this.node, openSocket(livePath(this.options.chatId, this.options))));
+      const socket = openSocket(livePath(this.options.chatId, this.options));
+      watchSent(socket, data => {
+        if (carriesText(data)) {
+          this.onTextSent();
+        }
+      });
+      this.watch(new Client(this.node, socket));
     }
   }
 
@@ -137,8 +149,31 @@ class NoVNCScreen implements IScreen {
     }
   }
 
+  private onTextSent: () => void = () => undefined;
   private rfb: IRFB | undefined;
   private isFitted = true;
   private isConnected = false;
   private isDisposed = false;
+}
+
+/** Tells *sent* of all that noVNC sends, each message of which begins a piece. */
+function watchSent(socket: WebSocket, sent: (data: Uint8Array) => void): void {
+  const send = socket.send.bind(socket);
+  socket.send = (data: Uint8Array<ArrayBuffer>) => {
+    send(data);
+    sent(data);
+  };
+}
+
+const CUT_TEXT = 6;
+const PROVIDE = 1 << 28;
+
+/** Whether a client's message of RFB has the text of its clipboard, and not merely says that there is one. */
+export function carriesText(data: Uint8Array): boolean {
+  if (data[0] !== CUT_TEXT || data.length < 8) {
+    return false;
+  }
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const isExtended = view.getInt32(4) < 0;
+  return !isExtended || (data.length >= 12 && (view.getUint32(8) & PROVIDE) !== 0);
 }

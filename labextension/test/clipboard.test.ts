@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { afterEach, beforeEach, test } from 'node:test';
+
+import { shareClipboard } from '../src/desktop/clipboard.js';
+import type { DesktopModel } from '../src/desktop/model.js';
+import { carriesText } from '../src/desktop/screen.js';
+
+/** What of a browser's class is in use; Node has none. */
+class Key extends Event {
+  constructor(type: string, { code, ctrlKey = false, shiftKey = false }: KeyboardEventInit) {
+    super(type, { bubbles: true, cancelable: true });
+    Object.assign(this, { code, ctrlKey, shiftKey, altKey: false });
+  }
+  declare readonly code: string;
+  getModifierState(): boolean {
+    return false;
+  }
+}
+
+let node: EventTarget;
+let page: EventTarget & { isSecureContext: boolean };
+/** What the desktop got, in order. */
+let got: string[];
+/** Answers the page's question for what was copied. */
+let answer: (text: string) => void;
+/** Says that a program of the desktop has fetched the text. */
+let fetched: () => void;
+let clipboard: string;
+let changed: () => void;
+let written: string[];
+let end: () => void;
+
+beforeEach(() => {
+  node = new EventTarget();
+  page = Object.assign(new EventTarget(), { isSecureContext: true });
+  [got, written, clipboard] = [[], [], ''];
+  const reading = {
+    readText: () => new Promise<string>(resolve => (answer = resolve)),
+    writeText: async (text: string) => void written.push(text)
+  };
+  const globals = { window: page, navigator: { clipboard: reading }, KeyboardEvent: Key };
+  for (const [name, value] of Object.entries(globals)) {
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+  }
+  const screen = {
+    press: (_: number, code: string, isDown: boolean) => got.push(`${isDown ? '+' : '-'}${code}`)
+  };
+  const model = {
+    getState: () => ({ hasControl: true, screen, clipboard }),
+    subscribe: (listener: () => void) => {
+      changed = listener;
+      return () => undefined;
+    },
+    copy: (text: string) => {
+      got.push(text);
+      return new Promise<void>(resolve => (fetched = resolve));
+    }
+  };
+  end = shareClipboard(node as HTMLElement, model as unknown as DesktopModel);
+  // As noVNC does, which sits further in: what is stopped on its way does not come there.
+  const reach = (event: Event): void => {
+    if (!event.defaultPrevented) {
+      got.push(`${event.type} ${(event as Key).code}`);
+    }
+  };
+  node.addEventListener('keydown', reach);
+  node.addEventListener('keyup', reach);
+});
+
+afterEach(() => {
+  end();
+  for (const name of ['window', 'navigator', 'KeyboardEvent']) {
+    Reflect.deleteProperty(globalThis, name);
+  }
+});
+
+function key(type: 'keydown' | 'keyup', code: string, init: KeyboardEventInit = {}): void {
+  node.dispatchEvent(new Key(type, { code, ...init }));
+}
+
+/** Lets what has been settled go on. */
+const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 1));
+
+test('keys that come while something is pasted come after it', async () => {
+  key('keydown', 'KeyV', { ctrlKey: true });
+  key('keyup', 'ControlLeft');
+  key('keydown', 'Enter');
+  answer('text');
+  await pause();
+  assert.deepEqual(got, ['text', '+KeyV', '-KeyV']);
+  fetched();
+  await pause();
+  assert.deepEqual(got.slice(3), ['keyup ControlLeft', 'keydown Enter']);
+});
+
+test('a second paste waits for the first, and what follows for both', async () => {
+  key('keydown', 'Insert', { shiftKey: true });
+  key('keydown', 'Insert', { shiftKey: true });
+  key('keydown', 'KeyA');
+  for (const text of ['one', 'two']) {
+    answer(text);
+    await pause();
+    fetched();
+    await pause();
+  }
+  assert.deepEqual(got, ['one', '+Insert', '-Insert', 'two', '+Insert', '-Insert', 'keydown KeyA']);
+});
+
+test('what nobody pastes holds no key for long', async () => {
+  key('keydown', 'KeyV', { ctrlKey: true });
+  key('keydown', 'Enter');
+  answer('text');
+  while (!got.includes('keydown Enter')) {
+    await pause();
+  }
+  assert.equal(got.length, 4);
+});
+
+test('without a text the desktop pastes what it has', async () => {
+  key('keydown', 'KeyV', { ctrlKey: true });
+  key('keydown', 'Enter');
+  answer('');
+  await pause();
+  assert.deepEqual(got, ['+KeyV', '-KeyV', 'keydown Enter']);
+});
+
+test('where the page lost the focus meanwhile, modifiers are pressed again', async () => {
+  key('keydown', 'KeyV', { ctrlKey: true });
+  page.dispatchEvent(new Event('blur'));
+  answer('text');
+  await pause();
+  assert.deepEqual(got, ['text', '+ControlLeft', '+KeyV', '-KeyV', '-ControlLeft']);
+});
+
+test('a view that has gone presses nothing and listens to nothing', async () => {
+  node.dispatchEvent(new Event('pointerdown'));
+  key('keydown', 'KeyV', { ctrlKey: true });
+  key('keydown', 'Enter');
+  end();
+  answer('text');
+  await pause();
+  assert.deepEqual(got, []);
+  const listeners = ['pointerup', 'blur'].flatMap(kind => getEventListeners(page, kind));
+  assert.deepEqual(listeners, []);
+});
+
+test('what is copied there after a click is copied here, and nothing else is', async () => {
+  clipboard = 'by a program';
+  changed();
+  node.dispatchEvent(new Event('pointerdown'));
+  page.dispatchEvent(new Event('pointerup'));
+  clipboard = 'selected';
+  changed();
+  await pause();
+  assert.deepEqual(written, ['selected']);
+});
+
+test('a text that was sent is told from one that was only announced', () => {
+  const message = (...bytes: number[]) => carriesText(Uint8Array.from(bytes));
+  assert.equal(message(6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 0x08, 0, 0, 1), false); // notify
+  assert.equal(message(6, 0, 0, 0, 0xff, 0xff, 0xff, 0xf0, 0x10, 0, 0, 1, 1, 2), true); // provide
+  assert.equal(message(6, 0, 0, 0, 0, 0, 0, 2, 0x61, 0x62), true); // the old way
+  assert.equal(message(4, 1, 0, 0, 0, 0, 0, 0x61), false); // a key
+  assert.equal(message(6, 0, 0), false);
+});
