@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ChatNotFoundError, InvalidInputError
@@ -328,10 +328,3 @@ def is_chat_id(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
-
-
-def with_model(options: TurnOptions, *, model: str, model_config_id: str | None) -> TurnOptions:
-    """Return the options with a model that was looked up."""
-    if not model:
-        raise InvalidInputError("Expected a model as provider:model.")
-    return replace(options, model=model, model_config_id=model_config_id)

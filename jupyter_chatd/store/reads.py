@@ -161,15 +161,6 @@ def is_visible_message(conn: sqlite3.Connection, chat_id: str, message_id: int) 
     return row is not None
 
 
-def deleted_since(conn: sqlite3.Connection, chat_id: str, *, revision: int) -> bool:
-    """Whether rows of the chat were marked deleted after that revision."""
-    row = conn.execute(
-        "SELECT 1 FROM messages WHERE chat_id = ? AND revision > ? AND deleted = 1 LIMIT 1",
-        (chat_id, revision),
-    ).fetchone()
-    return row is not None
-
-
 def queue(conn: sqlite3.Connection, chat_id: str) -> tuple[QueuedMessage, ...]:
     """Return the queue, head first."""
     rows = conn.execute("SELECT * FROM queued_messages WHERE chat_id = ? ORDER BY position, id", (chat_id,))

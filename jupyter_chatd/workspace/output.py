@@ -38,11 +38,6 @@ class OutputBuffer:
         self._tail = bytearray()
         self._total = 0
 
-    @property
-    def total_bytes(self) -> int:
-        """Bytes written so far."""
-        return self._total
-
     def append(self, chunk: bytes) -> None:
         """Take the next bytes; costs no more than copying the last `tail_bytes` of them."""
         self._total += len(chunk)

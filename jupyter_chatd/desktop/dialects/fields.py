@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 from ..actions import Action
 from ..errors import ActionError
@@ -14,7 +14,6 @@ NOTCH = 120  # pixels: what browsers scroll for one notch of the wheel
 MOST_NUMBER = 1_000_000
 """Larger coordinates are no coordinates."""
 
-Direction: TypeAlias = Literal["up", "down", "left", "right"]
 _STEPS: dict[str, tuple[int, int]] = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 
 T = TypeVar("T")
@@ -92,11 +91,6 @@ class Fields:
     def xy(self, x: str = "x", y: str = "y") -> Point:
         """Return the point that two fields hold."""
         return Point(x=self.integer(x), y=self.integer(y))
-
-    def find_xy(self, x: str = "x", y: str = "y") -> Point | None:
-        """Return the point that two fields hold, `None` when neither came."""
-        self._read.update((x, y))
-        return self.xy(x, y) if self.has(x) or self.has(y) else None
 
     def region(self, name: str) -> Region:
         """Return an array [x0, y0, x1, y1], whose second corner is just outside."""

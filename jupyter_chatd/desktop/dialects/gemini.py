@@ -32,8 +32,6 @@ SCALE = 1000
 MAGNITUDE = 800  # thousandths, when an older model names none
 SCROLL = 300  # pixels, when a newer model names none
 WHEEL_CLICKS = "magnitude_in_wheel_clicks"
-UNSUPPORTED = ("open_web_browser", "search", "navigate")
-"""They need a browser that takes orders: exclude them when the tool is declared."""
 _ASIDE = ("safety_decision", "intent")
 """For who decides whether to act; not part of the action."""
 
