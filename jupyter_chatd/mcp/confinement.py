@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from ..workspace.child import require_program
+from ..workspace.environment import why_unconfinable
 from ..workspace.sandbox import Sandbox, SandboxError
 from .config import McpServerConfig
 from .errors import Failure, ServerUnavailableError
@@ -34,7 +35,7 @@ class Confinement:
 
         Raises:
             FileNotFoundError: there is no such program.
-            ServerUnavailableError: it must be confined and cannot be.
+            ServerUnavailableError: it must be confined and cannot be, or has an `env` that undoes it.
         """
         assert config.command is not None
         argv = [config.command, *config.args]
@@ -42,11 +43,16 @@ class Confinement:
             return argv
         require_program(config.command, folder=work_dir, env=env)
         try:
-            return self._sandbox.wrap(argv, work_dir=work_dir)
+            confined = self._sandbox.wrap(argv, work_dir=work_dir)
         except SandboxError as error:
-            raise ServerUnavailableError(
-                Failure(reason=f"The server could not be started: {error}")
-            ) from error
+            raise _not_started(str(error)) from error
+        if confined != argv and (problem := why_unconfinable(config.env)):
+            raise _not_started(problem)
+        return confined
 
     def _is_exempt(self, config: McpServerConfig) -> bool:
         return config.slug in self._exempt and not is_of_project(config)
+
+
+def _not_started(reason: str) -> ServerUnavailableError:
+    return ServerUnavailableError(Failure(reason=f"The server could not be started: {reason}"))

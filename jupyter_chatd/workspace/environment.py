@@ -23,6 +23,9 @@ CHAT_ID_VARIABLES = ("CODER_CHAT_ID", "JUPYTER_CHATD_CHAT_ID")
 PROCESS_ID_VARIABLE = "JUPYTER_CHATD_PROCESS_ID"
 """Marks every process of a command, so that a later server knows what an earlier one left."""
 
+_OF_LOADER = ("LD_", "GLIBC_TUNABLES")
+"""What the dynamic loader heeds (ld.so(8)): in bubblewrap too, before there is a sandbox."""
+
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|(^|_|API|ACCESS|PRIVATE)KEYS?(_|$)")
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -52,6 +55,12 @@ def of_command(chat_id: str, process_id: str) -> dict[str, str]:
 def looks_secret(name: str) -> bool:
     """True for names such as `OPENAI_API_KEY`, `JUPYTER_TOKEN` and `PGPASSWORD`."""
     return _SECRET.search(name.upper()) is not None
+
+
+def why_unconfinable(env: Mapping[str, str]) -> str | None:
+    """Say why a program that is given *env* cannot be confined; `None` when it can."""
+    early = sorted(name for name in env if name.startswith(_OF_LOADER))
+    return f"env: {', '.join(early)} would work before the sandbox does; remove it." if early else None
 
 
 def _is_allowed(name: str, extra: frozenset[str]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from .child import Child, ChildError, Children, MessageTooLongError, require_program
+from .environment import why_unconfinable
 from .protocol import WorkspaceError
 
 PROGRAMS = 64
@@ -88,10 +89,6 @@ class PipedPrograms(Protocol):
         ...
 
 
-_OF_LOADER = ("LD_", "GLIBC_TUNABLES")
-"""What the dynamic loader heeds (ld.so(8)): in bubblewrap too, before there is a sandbox."""
-
-
 @dataclass(slots=True)
 class _Piped:
     child: Child
@@ -129,8 +126,8 @@ class PipedService:
         """Start a program and return its id."""
         if self._is_closed or len(self._programs) >= PROGRAMS:
             raise PipedError("The workspace is closing, or runs as many programs as it may.")
-        if early := sorted(name for name in spec.env if name.startswith(_OF_LOADER)):
-            raise PipedError(f"env: {', '.join(early)} would work before the sandbox does; remove it.")
+        if problem := why_unconfinable(spec.env):
+            raise PipedError(problem)
 
         def wrap(folder: str, env: Mapping[str, str]) -> Sequence[str]:
             require_program(spec.command, folder=folder, env=env)

@@ -41,11 +41,26 @@ def test_every_setting_of_the_extension_has_help() -> None:
     assert all(trait.help.endswith(".") for trait in own.values())
 
 
+def test_the_map_has_every_folder_and_module() -> None:
+    package = ROOT / "jupyter_chatd"
+    there = {str(door.parent.relative_to(package)) for door in package.rglob("__init__.py")} - {"."}
+    there |= {module.stem for module in package.glob("[!_]*.py")}
+    rows = re.findall(r"^\| (.*?) \|", (package / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([a-z_/]+)`", row)}
+    assert there <= named
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text())
     missing = [link for link in links if not (path.parent / link).exists()]
     assert not missing
+
+
+def test_every_picture_is_shown() -> None:
+    pictures = {path.name for path in (ROOT / "docs").glob("*.png")}
+    shown = {name for path in DOCS for name in re.findall(r"([\w-]+\.png)", path.read_text())}
+    assert pictures <= shown
 
 
 def test_make_targets_that_are_named_exist() -> None:

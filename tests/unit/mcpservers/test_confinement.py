@@ -148,6 +148,15 @@ async def test_where_there_is_no_sandbox_a_program_that_needs_one_is_left_out(
     assert "only in a sandbox here, and there is none: bubblewrap" in manager.status(stdio()).reason
 
 
+async def test_variables_of_the_loader_are_refused_where_there_is_a_sandbox(
+    make_manager: MakeManager,
+) -> None:
+    manager = make_manager(exempt=("legacy",))
+    config, exempt = (stdio(slug, env={"LD_LIBRARY_PATH": "/x"}) for slug in ("other", "legacy"))
+    assert {name.split("__")[0] for name in names(await manager.connect([config, exempt]))} == {"legacy"}
+    assert "LD_LIBRARY_PATH would work before the sandbox" in manager.status(config).reason
+
+
 async def test_a_program_that_is_missing_is_told(make_manager: MakeManager) -> None:
     manager = make_manager()
     config = stdio(command="no-such-program")
