@@ -32,6 +32,7 @@ def stdio(
         transport=Transport.STDIO,
         command=sys.executable,
         args=("-P", str(FAKES / file), *args),
+        connect_timeout_s=60.0,  # a program is slow to start where much else runs
     )
     return replace(config, **fields)
 
