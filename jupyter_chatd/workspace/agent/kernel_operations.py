@@ -8,9 +8,11 @@ from typing import Any
 
 from ..kernels.protocol import CodeOutput, CodeSpec, CodeStarted, Variables
 from ..protocol import WorkspaceAgent
+from .answers import MIB
 from .operations import Nothing, OfChat, Operation
 
 FOLLOW_CODE = "follow_code"
+_OUTPUT_BYTES = 16 * MIB  # four pictures of 2 MiB, and text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +86,32 @@ async def _inspect(agent: WorkspaceAgent, q: Inspect) -> Variables:
 
 
 RUN_CODE = Operation(name="run_code", question=CodeSpec, answer=CodeStarted, call=_run_code)
-WAIT_CODE = Operation(name="wait_code", question=WaitCode, answer=CodeOutput, call=_wait_code, is_safe=True)
-INTERRUPT = Operation(name="interrupt_kernel", question=OfChat, answer=CodeOutput, call=_interrupt)
+WAIT_CODE = Operation(
+    name="wait_code",
+    question=WaitCode,
+    answer=CodeOutput,
+    call=_wait_code,
+    is_safe=True,
+    answer_bytes=lambda _: _OUTPUT_BYTES,
+)
+INTERRUPT = Operation(
+    name="interrupt_kernel",
+    question=OfChat,
+    answer=CodeOutput,
+    call=_interrupt,
+    answer_bytes=lambda _: _OUTPUT_BYTES,
+)
 STOP_CODE = Operation(name="stop_code", question=OfCode, answer=Nothing, call=_stop_code, is_safe=True)
 RESTART = Operation(name="restart_kernel", question=Restart, answer=Restarted, call=_restart)
 END = Operation(name="end_kernel", question=OfChat, answer=Nothing, call=_end, is_safe=True)
-INSPECT = Operation(name="inspect_variables", question=Inspect, answer=Variables, call=_inspect, is_safe=True)
+INSPECT = Operation(
+    name="inspect_variables",
+    question=Inspect,
+    answer=Variables,
+    call=_inspect,
+    is_safe=True,
+    answer_bytes=lambda _: 4 * MIB,
+)
 
 KERNEL_OPERATIONS: dict[str, Operation[Any, Any]] = {
     operation.name: operation

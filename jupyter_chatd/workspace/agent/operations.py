@@ -38,6 +38,7 @@ from ..protocol import (
     WorkspaceUnavailableError,
 )
 from ..sandbox import SandboxError
+from .answers import MIB, USUAL_BYTES
 
 PREFIX = "/api/experimental/chats/agent"
 VERSION_HEADER = "X-Chatd-Agent-Protocol"
@@ -188,6 +189,8 @@ class Operation(Generic[Q, R]):
     call: Callable[[WorkspaceAgent, Q], Awaitable[R]]
     is_safe: bool = False
     """Changes nothing, so it may be asked again when the answer was lost."""
+    answer_bytes: Callable[[Q], int] = lambda _question: USUAL_BYTES
+    """How long the JSON of the answer can be. A longer one is not read."""
 
     def parse_question(self, body: bytes) -> Q:
         """Return the arguments.
@@ -273,14 +276,29 @@ async def _kill_process(agent: WorkspaceAgent, q: OfProcess) -> Nothing:
 
 FACTS = Operation(name="facts", question=Nothing, answer=WorkspaceFacts, call=_facts, is_safe=True)
 INSTRUCTIONS = Operation(
-    name="instructions", question=Nothing, answer=list[InstructionFile], call=_instructions, is_safe=True
+    name="instructions",
+    question=Nothing,
+    answer=list[InstructionFile],
+    call=_instructions,
+    is_safe=True,
+    answer_bytes=lambda _: 4 * MIB,  # 64 KiB each, with all escapes
 )
 READ_FILE = Operation(name="read_file", question=ReadFile, answer=FileLines, call=_read_file, is_safe=True)
 READ_BYTES = Operation(
-    name="read_bytes", question=ReadBytes, answer=EncodedBytes, call=_read_bytes, is_safe=True
+    name="read_bytes",
+    question=ReadBytes,
+    answer=EncodedBytes,
+    call=_read_bytes,
+    is_safe=True,
+    answer_bytes=lambda question: USUAL_BYTES + question.limit_bytes * 4 // 3,  # of base64
 )
 FIND_FILES = Operation(
-    name="find_files", question=FindFiles, answer=FoundFiles, call=_find_files, is_safe=True
+    name="find_files",
+    question=FindFiles,
+    answer=FoundFiles,
+    call=_find_files,
+    is_safe=True,
+    answer_bytes=lambda question: USUAL_BYTES + question.limit * 8 * 1024,  # a path has 4 KiB at most
 )
 WRITE_FILE = Operation(name="write_file", question=WriteFile, answer=Nothing, call=_write_file)
 EDIT_FILES = Operation(name="edit_files", question=EditFiles, answer=Nothing, call=_edit_files)
@@ -289,7 +307,12 @@ WAIT_PROCESS = Operation(
     name="wait_process", question=WaitProcess, answer=ProcessOutput, call=_wait_process, is_safe=True
 )
 LIST_PROCESSES = Operation(
-    name="list_processes", question=OfChat, answer=list[ProcessInfo], call=_list_processes, is_safe=True
+    name="list_processes",
+    question=OfChat,
+    answer=list[ProcessInfo],
+    call=_list_processes,
+    is_safe=True,
+    answer_bytes=lambda _: 16 * MIB,  # a command line of any length each
 )
 SIGNAL_PROCESS = Operation(
     name="signal_process", question=SignalProcess, answer=Nothing, call=_signal_process

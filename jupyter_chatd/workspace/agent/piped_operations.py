@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..child import MESSAGE_BYTES
 from ..piped import PipedLine, PipedSpec
 from ..protocol import WorkspaceAgent
+from .answers import USUAL_BYTES
 from .operations import Nothing, Operation
 
 
@@ -61,7 +63,14 @@ async def _end(agent: WorkspaceAgent, q: OfPiped) -> Nothing:
 
 START_PIPED = Operation(name="start_piped", question=PipedSpec, answer=PipedStarted, call=_start)
 WRITE_PIPED = Operation(name="write_piped", question=WritePiped, answer=Nothing, call=_write)
-READ_PIPED = Operation(name="read_piped", question=ReadPiped, answer=PipedLine, call=_read, is_safe=True)
+READ_PIPED = Operation(
+    name="read_piped",
+    question=ReadPiped,
+    answer=PipedLine,
+    call=_read,
+    is_safe=True,
+    answer_bytes=lambda _: USUAL_BYTES + 3 * MESSAGE_BYTES,  # quotes are escaped, broken UTF-8 replaced
+)
 END_PIPED = Operation(name="end_piped", question=OfPiped, answer=Nothing, call=_end, is_safe=True)
 
 PIPED_OPERATIONS: dict[str, Operation[Any, Any]] = {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -30,6 +29,7 @@ from ..protocol import (
     WorkspaceUnavailableError,
 )
 from . import operations as ops
+from .answers import GARBAGE, USUAL_BYTES, AgentAnswerError, read_texts, read_whole
 from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS
 from .piped_operations import PIPED_OPERATIONS
 from .remote_kernels import RemoteKernels
@@ -72,10 +72,6 @@ class AgentVersionError(WorkspaceError):
             f"agent protocol, this server version {PROTOCOL_VERSION}. Stop and start the workspace; if that "
             "does not help, install the same release of jupyter_chatd on both sides."
         )
-
-
-class AgentAnswerError(WorkspaceError):
-    """The agent answered with something that is no answer."""
 
 
 class RemoteAgent:
@@ -138,7 +134,9 @@ class RemoteAgent:
             AgentVersionError: it cannot be spoken with.
         """
         async with self._exchange("GET", ops.HELLO, b"", limit_s=CONNECT_LIMIT) as response:
-            return _parse(ops.Hello, await response.aread())
+            return _parse(
+                ops.Hello, await read_whole(response, limit_bytes=USUAL_BYTES, limit_s=CONNECT_LIMIT)
+            )
 
     async def shutdown(self) -> None:
         """Tell the program to end all that it runs, and itself. Returns before it has.
@@ -232,9 +230,11 @@ class RemoteAgent:
                 yield piece
 
     async def _follow(self, name: str, body: bytes) -> AsyncGenerator[str, None]:
-        async with self._exchange("POST", name, body, limit_s=None) as response:
-            async for line in response.aiter_lines():
-                piece = _load_piece(line)
+        async with (
+            self._exchange("POST", name, body, limit_s=None) as response,
+            aclosing(read_texts(response)) as pieces,
+        ):
+            async for piece in pieces:
                 if piece is None:
                     return
                 if piece:  # an empty one says that the agent is there
@@ -267,11 +267,12 @@ class RemoteAgent:
         except ValueError as error:  # as the agent of this process says of such a text
             raise WorkspaceError("The text is not valid Unicode: send it whole.") from error
         async with self._exchange("POST", operation.name, body, limit_s=limit_s) as response:
-            answer = await response.aread()
+            most = operation.answer_bytes(question)
+            answer = await read_whole(response, limit_bytes=most, limit_s=limit_s)
         try:
             return operation.parse_answer(answer)
         except ValidationError as error:
-            raise AgentAnswerError(_GARBAGE) from error
+            raise AgentAnswerError(GARBAGE) from error
 
     @asynccontextmanager
     async def _exchange(
@@ -317,7 +318,6 @@ _LOST = (
     "The workspace's agent went away before it answered, so it is unknown whether this was done. "
     "Check before you repeat it."
 )
-_GARBAGE = "The workspace's agent gave an answer that makes no sense. Stop and start the workspace."
 
 
 async def _check(response: httpx.Response, explain: Explain) -> None:
@@ -330,33 +330,23 @@ async def _check(response: httpx.Response, explain: Explain) -> None:
     if version != str(PROTOCOL_VERSION):
         if version.isdigit():
             raise AgentVersionError(version)
-        raise explain(response.status_code) or AgentAnswerError(_GARBAGE)
+        raise explain(response.status_code) or AgentAnswerError(GARBAGE)
     if response.status_code in (200, 202):
         return
-    body = await response.aread()
+    body = await read_whole(response, limit_bytes=USUAL_BYTES, limit_s=ANSWER_LIMIT)
     if response.status_code == ops.REFUSED:
         raise ops.error_of(_parse(ops.Refusal, body))
     if response.status_code == ops.NOT_YET:
         raise AgentUnreachableError(_UNREACHABLE)
     log.error("An agent answered with status %d", response.status_code)
-    raise explain(response.status_code) or AgentAnswerError(_GARBAGE)
+    raise explain(response.status_code) or AgentAnswerError(GARBAGE)
 
 
 def _parse(cls: type[R], body: bytes) -> R:
     try:
         return adapter_of(cls).validate_json(body)
     except ValidationError as error:
-        raise AgentAnswerError(_GARBAGE) from error
-
-
-def _load_piece(line: str) -> str | None:
-    try:
-        piece: Any = json.loads(line)
-    except ValueError as error:
-        raise AgentAnswerError(_GARBAGE) from error
-    if piece is not None and not isinstance(piece, str):
-        raise AgentAnswerError(_GARBAGE)
-    return piece
+        raise AgentAnswerError(GARBAGE) from error
 
 
 if TYPE_CHECKING:

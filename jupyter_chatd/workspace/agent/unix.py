@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import select
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -17,7 +18,10 @@ from dataclasses import dataclass
 import httpx
 
 IDLE = 8  # connections that are kept for the next calls
+PIECE = 64 * 1024  # bytes of an answer that are read at once
 ROOM_PAUSE = 0.01  # seconds between attempts to connect while there is no room
+
+_SIZES = {10: re.compile(rb"[0-9]{1,16}"), 16: re.compile(rb"[0-9A-Fa-f]{1,16}")}
 
 Header = tuple[bytes, bytes]
 
@@ -128,24 +132,37 @@ class Body(httpx.AsyncByteStream):
             httpx.TransportError: it breaks off, or is none.
         """
         length = self._headers.get(b"content-length")
-        async with _translated(self._limit_s):
-            whole = await self._connection.reader.readexactly(int(length)) if length is not None else None
-        if whole is not None:
-            yield whole
-        elif self._headers.get(b"transfer-encoding", b"").lower() == b"chunked":
-            while piece := await self._chunk():
+        if length is not None:
+            async for piece in self._exactly(_parse_size(length, 10)):
                 yield piece
+        elif self._headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+            while size := _parse_size(await self._line(), 16):
+                async for piece in self._exactly(size):
+                    yield piece
+                await self._end_of_chunk()
+            await self._end_of_chunk()
         else:
             raise httpx.RemoteProtocolError("The answer does not say how long it is.")
         self._is_read = self._headers.get(b"connection", b"").lower() != b"close"
 
-    async def _chunk(self) -> bytes:
-        """Return the next piece of a chunked body, empty at its end."""
-        reader = self._connection.reader
+    async def _exactly(self, size: int) -> AsyncGenerator[bytes]:
+        """Yield the next *size* bytes as they come: whoever reads decides when they are too many."""
+        left = size
+        while left:
+            async with _translated(self._limit_s):
+                piece = await self._connection.reader.read(min(left, PIECE))
+            if not piece:
+                raise httpx.ReadError("The answer breaks off.")
+            left -= len(piece)
+            yield piece
+
+    async def _line(self) -> bytes:
         async with _translated(self._limit_s):
-            size = int((await reader.readuntil(b"\r\n")).strip(), 16)
-            piece = await reader.readexactly(size + 2)
-        return piece[:-2]
+            return (await self._connection.reader.readuntil(b"\r\n"))[:-2]
+
+    async def _end_of_chunk(self) -> None:
+        if await self._line():
+            raise httpx.RemoteProtocolError("A chunk is longer than it says.")
 
     async def aclose(self) -> None:
         """Give the connection back or close it. May be called twice."""
@@ -194,6 +211,17 @@ def _encoded(request: httpx.Request) -> bytes:
     lines = [f"{request.method} {request.url.raw_path.decode('ascii')} HTTP/1.1".encode()]
     lines += [name + b": " + value for name, value in request.headers.raw]
     return b"\r\n".join(lines) + b"\r\n\r\n" + request.content
+
+
+def _parse_size(digits: bytes, base: int) -> int:
+    """Return how many bytes come.
+
+    Raises:
+        httpx.RemoteProtocolError: it is no such number.
+    """
+    if not _SIZES[base].fullmatch(digits):
+        raise httpx.RemoteProtocolError(f"Expected a size, came {digits[:20]!r}.")
+    return int(digits, base)
 
 
 def _parse_head(head: bytes) -> tuple[int, list[Header]]:

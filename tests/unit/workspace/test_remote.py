@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from jupyter_chatd.workspace.agent import operations, remote, routes
+from jupyter_chatd.workspace.agent import answers, operations, remote, routes
 from jupyter_chatd.workspace.agent.operations import PREFIX, VERSION_HEADER, Hello, Lifecycle
 from jupyter_chatd.workspace.agent.remote import (
     AgentAnswerError,
@@ -215,6 +219,137 @@ async def test_output_that_breaks_off_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(AgentLostError):
             async with aclosing(agent.follow_process(CHAT, "p")) as pieces:
                 assert [piece async for piece in pieces] == ["one"]
+
+
+# An agent that was replaced by a program that wants to fill the server's memory
+
+LOT = 64 * 1024 * 1024  # bytes: what it sends when nobody stops it
+LITTLE = 24 * 1024 * 1024  # bytes: two of the longest answers, and what lies in the buffers of their sockets
+KNOWN = b"HTTP/1.1 200 OK\r\nX-Chatd-Agent-Protocol: 1\r\n"
+PACKED = zlib.compress(bytes(LOT), wbits=31)
+SPACES = b" " * 65536
+CHUNKED = KNOWN + b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNK = b"10000\r\n" + SPACES + b"\r\n"
+
+
+@dataclass
+class Flood:
+    """Answers every request with *head* and then *piece* again and again."""
+
+    head: bytes
+    piece: bytes
+    sent: int = 0
+    serving: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.head)
+            while self.sent < LOT:
+                writer.write(self.piece)
+                await writer.drain()
+                self.sent += len(self.piece)
+        writer.close()
+
+
+@asynccontextmanager
+async def flooding(flood: Flood, folder: Path, *, is_unix: bool) -> AsyncIterator[RemoteAgent]:
+    path = str(folder / "s") if is_unix else None
+    serving = (
+        asyncio.start_unix_server(flood.serve, path)
+        if is_unix
+        else asyncio.start_server(flood.serve, "127.0.0.1")
+    )
+    server = await serving
+    port = None if is_unix else server.sockets[0].getsockname()[1]
+    agent = RemoteAgent(f"http://127.0.0.1:{port}" if port else "http://agent", token=TOKEN, socket_path=path)
+    try:
+        yield agent
+    finally:
+        await agent.aclose()
+        server.close()
+        await asyncio.wait_for(asyncio.gather(*flood.serving), 60)
+
+
+@pytest.mark.parametrize("is_unix", [True, False], ids=["unix", "tcp"])
+@pytest.mark.parametrize(
+    ("head", "piece", "error"),
+    [
+        (KNOWN + b"Content-Length: %d\r\n\r\n" % LOT, SPACES, "answered with more than 1048576 bytes"),
+        (CHUNKED, CHUNK, "answered with more than 1048576 bytes"),
+        (CHUNKED.replace(b"200 OK", b"422 No"), CHUNK, "answered with more than 1048576 bytes"),
+        (CHUNKED.replace(b"200 OK", b"500 No"), CHUNK, "answered with more than 1048576 bytes"),
+        (CHUNKED + b"40000000\r\n", SPACES, "answered with more than 1048576 bytes"),
+        (KNOWN, b"X-More: " + SPACES + b"\r\n", "went away before it answered"),
+        (CHUNKED, b"1;" + SPACES, "went away before it answered"),
+    ],
+    ids=["length", "chunks", "refusal", "failure", "one chunk", "head", "size of a chunk"],
+)
+async def test_of_an_answer_without_end_little_is_read(
+    head: bytes, piece: bytes, error: str, is_unix: bool, tmp_path: Path
+) -> None:
+    flood = Flood(head, piece)
+    async with flooding(flood, tmp_path, is_unix=is_unix) as agent:
+        with pytest.raises(WorkspaceError, match=error):
+            await agent.read_file("/w/f")
+        with pytest.raises(WorkspaceError, match=error):
+            await agent.hello()
+    assert flood.sent < LITTLE
+
+
+@pytest.mark.parametrize("is_unix", [True, False], ids=["unix", "tcp"])
+async def test_of_a_line_without_end_little_is_read(is_unix: bool, tmp_path: Path) -> None:
+    flood = Flood(CHUNKED + b'5\r\n"one"\r\n1\r\n\n\r\n', CHUNK)
+    async with (
+        flooding(flood, tmp_path, is_unix=is_unix) as agent,
+        aclosing(agent.follow_process(CHAT, "p")) as pieces,
+    ):
+        assert await anext(pieces) == "one"
+        with pytest.raises(AgentAnswerError, match="answered with more than"):
+            await anext(pieces)
+    assert flood.sent < LITTLE
+
+
+@pytest.mark.parametrize("is_unix", [True, False], ids=["unix", "tcp"])
+async def test_what_is_packed_is_not_unpacked(is_unix: bool, tmp_path: Path) -> None:
+    head = KNOWN + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED)
+    async with flooding(Flood(head, PACKED), tmp_path, is_unix=is_unix) as agent:
+        tracemalloc.start()
+        with pytest.raises(AgentAnswerError, match="makes no sense"):
+            await agent.read_file("/w/f")
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < LITTLE
+
+
+async def test_an_answer_that_never_ends_is_given_up() -> None:
+    """Each piece comes in time."""
+
+    class Drops(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                yield b" "
+                await asyncio.sleep(0.05)
+
+    with pytest.raises(httpx.ReadTimeout):
+        await answers.read_whole(httpx.Response(200, stream=Drops()), limit_bytes=LOT, limit_s=0.5)
+
+
+async def test_the_longest_answers_there_are_can_be_read(agent: RemoteAgent, folder: Path) -> None:
+    (folder / "f").write_bytes(b"\1" * 9_000_000)
+    assert (await agent.read_bytes(str(folder / "f"), limit_bytes=9_000_000)).size == 9_000_000
+    (folder / "lines").write_bytes((b"\1" * 1000 + b"\n") * 30)
+    assert (await agent.read_file(str(folder / "lines"))).lines_read == 31
+    process_id = await start(agent, "yes $(head -c 1000 /dev/zero | tr '\\0' '\\1') | head -c 100000")
+    assert len((await agent.wait_process(CHAT, process_id, timeout_s=60)).output) > 30_000
+    many = folder / "many"
+    many.mkdir()
+    for number in range(1000):
+        (many / f"{number:0240}").touch()
+    assert len((await agent.find_files(str(many))).files) == 1000
 
 
 async def test_a_start_whose_caller_goes_away_is_undone(
