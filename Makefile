@@ -16,9 +16,9 @@ BUNDLE_SOURCES := $(shell find labextension/src labextension/style labextension/
 INSTALLED_BUNDLE := $(VENV)/share/jupyter/labextensions/jupyter-chatd
 SERVER_CONFIG := etc/jupyter/jupyter_server_config.d/jupyter_chatd.json
 QUICKSTART := $(wildcard notebooks/quickstart.ipynb)
-# What the tests need of the system, as command:Debian-package.
-LINUX_PACKAGES := bwrap:bubblewrap chromium:chromium Xvnc:tigervnc-standalone-server openbox:openbox xterm:xterm ffmpeg:ffmpeg
-SYSTEM_PACKAGES := git:git node:nodejs npm:npm $(if $(filter Linux,$(shell uname)),$(LINUX_PACKAGES))
+# Of the system, as command:Debian-package: what nothing goes without, and what the sandbox and desktops are made with.
+NEEDED := git:git node:nodejs npm:npm
+WANTED := $(if $(filter Linux,$(shell uname)),bwrap:bubblewrap chromium:chromium Xvnc:tigervnc-standalone-server openbox:openbox xterm:xterm ffmpeg:ffmpeg)
 
 IS_SUPPORTED := import sys; raise SystemExit(sys.version_info < (3, 11))
 CAN_MAKE_VENV := import ensurepip, venv
@@ -35,7 +35,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: lab
-lab: $(STAMPS)/lab $(STAMPS)/front-end ## Start JupyterLab with the agent, on the quickstart notebook
+lab: system-of-lab $(STAMPS)/lab $(STAMPS)/front-end ## Start JupyterLab with the agent, on the quickstart notebook
 	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
 		$(if $(QUICKSTART),--LabApp.default_url=/lab/tree/$(QUICKSTART)) $(ARGS)
 
@@ -79,18 +79,25 @@ clean: ## Remove all that make made
 # --- Steps -----------------------------------------------------------------------------------------------
 
 # Installs what is missing where it may (root on Debian), else says what to install.
-.PHONY: system
-system:
-	@missing=; for need in $(SYSTEM_PACKAGES); do \
+# Arguments: what there has to be; what is said where it cannot be installed, and done then.
+define install
+	@missing=; for need in $(1); do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
 	[ -d $(VENV) ] || $(PYTHON) -c '$(CAN_MAKE_VENV)' 2>/dev/null || missing="$$missing python3-venv"; \
-	if [ -z "$$missing" ]; then \
-		true; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
-	else \
-		echo "Missing:$$missing (as Debian calls them). Install them, then run make again." >&2; exit 1; \
-	fi
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; then exit 0; fi; \
+	echo "Missing:$$missing (as Debian calls them). $(2)" >&2; $(3)
+endef
+
+.PHONY: system
+system:
+	$(call install,$(NEEDED) $(WANTED),Install them and run make again.,exit 1)
+
+.PHONY: system-of-lab
+system-of-lab:
+	$(call install,$(NEEDED),Install them and run make again.,exit 1)
+	$(call install,$(WANTED),Without them the agent has no sandbox or no desktop: see jupyter chatd doctor.,true)
 
 $(STAMPS)/venv:
 	@$(PYTHON) -c '$(IS_SUPPORTED)' 2>/dev/null || { \

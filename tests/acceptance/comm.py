@@ -66,6 +66,10 @@ class CommPage:
         """Say that a stream is not needed any more."""
         self._say({"type": "close", "id": stream})
 
+    def taken(self, stream: str, count: int) -> None:
+        """Say that so many bytes of a stream have been taken in."""
+        self._say({"type": "taken", "id": stream, "bytes": count})
+
     def next_of(self, stream: str) -> Message:
         """Return what is told next of a stream."""
         return self._hear(lambda message: message.get("id") == stream)[0]

@@ -2,7 +2,7 @@
 
     python flood.py FOLDER
 
-listens on FOLDER/flood.socket and keeps in FOLDER/sent how many bytes the newest client has taken.
+listens on FOLDER/flood.socket and keeps in FOLDER/sent-N how many bytes its Nth client has taken.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def serve(folder: Path) -> None:
         if clients == 1:
             await join(reader, writer, folder / "fake.socket")
         else:
-            await flood(writer, folder / "sent")
+            await flood(writer, folder / f"sent-{clients}")
 
     server = await asyncio.start_unix_server(meet, folder / "flood.socket")
     print("ready", flush=True)  # noqa: T201 - for who started it

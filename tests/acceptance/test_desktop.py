@@ -19,12 +19,16 @@ from typing import Any
 
 import httpx
 import pytest
+from acceptance.chats import eventually
+from acceptance.comm import CommPage
+from acceptance.kernels import kernel_of
 from desktop.stages import check_strangers_are_refused
-from servers import Dirs, JupyterServer
+from servers import CHATS, Dirs, JupyterServer
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 GONE_WITHIN = 10.0  # seconds
+PATIENCE = 60.0  # seconds
 MOST_GROWTH = 8 * 1024  # KiB
 WINDOW = 16 * 1024 * 1024  # bytes that may be on their way to a viewer who does not read, kernels included
 
@@ -177,18 +181,70 @@ def test_a_viewer_that_does_not_read_costs_no_memory(start: Start, flood: Path) 
     server = start(desktop_launcher="socket", desktop_socket=str(flood / "flood.socket"))
     chat_id = new_chat(server)
     call(server, "POST", f"/{chat_id}/desktop/start")
-    connect(server, chat_id).close()  # loads what is loaded with the first viewer
-    before = resident(server.pid)
-    with connect(server, chat_id):
-        time.sleep(3)
-        growth, sent = resident(server.pid) - before, int((flood / "sent").read_text())
+    live = f"{server.chats_url}/{chat_id}/desktop"
+    with connect(server, live):  # loads what is loaded with the first viewer
+        new_count(flood, set())
+    known, before = counts(flood), resident(server.pid)
+    with connect(server, live):
+        sent = at_rest(new_count(flood, known))
+        growth = resident(server.pid) - before
     assert 0 < sent < WINDOW
     assert growth < MOST_GROWTH
 
 
-def connect(server: JupyterServer, chat_id: str) -> socket.socket:
-    """Open the live view and read nothing but the answer's first bytes."""
-    path = server.chats_url.split(str(server.port), 1)[1] + f"/{chat_id}/desktop"
+def test_a_page_that_does_not_take_what_its_kernel_relays_costs_no_memory(start: Start, flood: Path) -> None:
+    """The page is connected to its kernel, which holds the live view for it, and reads nothing at all."""
+    server = start(desktop_launcher="socket", desktop_socket=str(flood / "flood.socket"))
+    chat_id = new_chat(server)
+    call(server, "POST", f"/{chat_id}/desktop/start")
+    live = f"{CHATS}/{chat_id}/desktop?start=false&view_only=true"
+    with kernel_of(server) as kernel:
+        pids = (server.pid, int(kernel.run("import os; print(os.getpid())")))
+        page = CommPage(
+            kernel, f"from jupyter_chatd.widgets import Desktop\nDesktop({chat_id!r}, route='comm')"
+        )
+        with connect(server, f"{kernel.url}/channels"):
+            first = page.open(live)  # loads what is loaded with the first viewer
+            assert page.next_of(first)["type"] == "opened"
+            new_count(flood, set())
+            page.close(first)
+            known, before = counts(flood), [resident(pid) for pid in pids]
+            stream = page.open(live)
+            count = new_count(flood, known)
+            sent = at_rest(count)
+            growth = [resident(pid) - had for pid, had in zip(pids, before, strict=True)]
+            assert 0 < sent < WINDOW
+            assert max(growth) < MOST_GROWTH, growth
+            page.taken(stream, sent)
+            assert at_rest(count, after=sent) > sent
+
+
+def counts(flood: Path) -> set[Path]:
+    """Where it is told how much viewers have taken, one each."""
+    return set(flood.glob("sent-*"))
+
+
+def new_count(flood: Path, known: set[Path]) -> Path:
+    """Return where it is told of the viewer that comes next."""
+    eventually(lambda: counts(flood) - known)
+    return (counts(flood) - known).pop()
+
+
+def at_rest(count: Path, *, after: int = 0) -> int:
+    """Return the number in a file once it is greater than *after* and has not changed for a second."""
+    seen, since = after, time.monotonic()
+    while seen <= after or time.monotonic() - since < 1:
+        assert time.monotonic() - since < PATIENCE
+        number = int(count.read_text() or 0)
+        if number != seen:
+            seen, since = number, time.monotonic()
+        time.sleep(0.1)
+    return seen
+
+
+def connect(server: JupyterServer, url: str) -> socket.socket:
+    """Open a WebSocket and read nothing but the answer's first bytes."""
+    path = url.split(str(server.port), 1)[1]
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"GET {path} HTTP/1.1",
