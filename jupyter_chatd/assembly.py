@@ -100,6 +100,7 @@ class Assembly:
             subagent_limit=self._settings.subagent_limit,
             max_output_tokens=self._settings.max_output_tokens,
             action_timeout_s=self._settings.action_timeout,
+            unattended_timeout_s=self._settings.unattended_timeout,
             acquire_tick_s=self._settings.acquire_tick,
             acquire_batch=self._settings.acquire_batch,
             heartbeat_s=self._settings.heartbeat,

@@ -133,8 +133,9 @@ class Settings(HasTraits):
     ).tag(config=True)
     approval_rules = List(
         Dict(),
-        help="Rules before the built-in ones, in chats that ask: dicts of ask (never, once, always), tool (a "
-        "pattern), arguments (a regular expression on the JSON), where (inside or outside the workspace).",
+        help="Rules before the built-in ones, in chats that ask: dicts of ask (never, once, path, always), "
+        "tool (a pattern), arguments (a regular expression on the JSON), where (inside or outside the "
+        "workspace).",
     ).tag(config=True)
     forced_approval_rules = List(
         Dict(), help="Rules like these that hold in all chats, whatever their approval mode is."
@@ -273,6 +274,11 @@ class Settings(HasTraits):
     )
     action_timeout = Float(
         defaults.ACTION_TIMEOUT, min=1.0, help="Seconds that a client has to run a tool of its own."
+    ).tag(config=True)
+    unattended_timeout = Float(
+        defaults.UNATTENDED_TIMEOUT,
+        min=1.0,
+        help="Seconds that a call of a client's tool waits while no client is connected.",
     ).tag(config=True)
     acquire_tick = Float(
         defaults.ACQUIRE_TICK, min=0.05, help="Seconds between looks for chats that need work."

@@ -27,6 +27,8 @@ MODEL_CALLS = 32
 """In flight at once, over all chats."""
 ACTION_TIMEOUT = 300.0
 """That a client-side tool has."""
+UNATTENDED_TIMEOUT = 30.0
+"""That such a tool waits while no client is connected."""
 QUEUE_LIMIT = 20
 """Messages that wait in one chat."""
 SUBAGENTS = 24

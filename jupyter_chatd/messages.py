@@ -215,6 +215,8 @@ class TurnOptions:
     reasoning_effort: str | None = None
     plan_mode: str | None = None
     mcp_server_ids: tuple[str, ...] | None = None
+    client_message_id: str | None = None
+    """What the client that sent the message calls it: so it knows its own turns, whatever the queue did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from .loop.answer import Patience
 from .loop.approvals import ApprovalPolicy
 from .loop.decide import Limits
 from .loop.elsewhere import Elsewhere
-from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, Engine, Models
+from .loop.engine import ACTION_TIMEOUT, MODEL_CALLS, UNATTENDED_TIMEOUT, Engine, Models
 from .loop.prompt_settings import PromptSettings
 from .loop.retry import RetryPolicy
 from .loop.service import ChatService
@@ -39,7 +39,7 @@ from .store import Store
 from .store.conversation import QUEUE_LIMIT
 from .store.reads import impossible_chats
 from .store.work import Reconcile
-from .stream import Feeds
+from .stream import Attendance, Feeds
 from .subagents.catalog import DESKTOP_ELSEWHERE, NO_DESKTOP, Catalog
 from .subagents.manager import SUBAGENTS, SubagentManager, find_no_servers
 from .subagents.tools import subagent_tools
@@ -92,6 +92,7 @@ class Options:
     max_model_calls: int = MODEL_CALLS
     max_output_tokens: int = 32_000
     action_timeout_s: float = ACTION_TIMEOUT
+    unattended_timeout_s: float = UNATTENDED_TIMEOUT
     acquire_tick_s: float = ACQUIRE_TICK
     acquire_batch: int = ACQUIRE_BATCH
     heartbeat_s: float = HEARTBEAT
@@ -120,6 +121,7 @@ class Runtime:
     store: Store
     files: FileLibrary
     feeds: Feeds
+    attendance: Attendance
     service: ChatService
     titler: Titler
     subagents: SubagentManager
@@ -185,6 +187,7 @@ class Runtime:
         await self._stack.enter_async_context(self.store)
         await self.capabilities.read()
         self.feeds = Feeds(self.store)
+        self.attendance = Attendance(self.feeds)
         self._stack.push_async_callback(self.feeds.close)
         self._stack.push_async_callback(self.desktops.close)
         self._stack.push_async_callback(self.recordings.close)
@@ -318,6 +321,8 @@ class Runtime:
             on_first_turn=self.titler.begin,
             user_prompt=self.prompts.user,
             action_timeout_s=options.action_timeout_s,
+            unattended_timeout_s=options.unattended_timeout_s,
+            is_attended=lambda wait: self.attendance.is_attended(wait.chat_id, owner_id=wait.owner_id),
             max_output_tokens=options.max_output_tokens,
             slots=ModelSlots(options.max_model_calls),
         )

@@ -236,7 +236,9 @@ class ChatdMixin(JupyterHandler):
         Raises:
             ChatNotFoundError: no such chat, or someone else's.
         """
-        return await self.service.get(chat_id, owner_id=self.owner_id)
+        chat = await self.service.get(chat_id, owner_id=self.owner_id)
+        self.extension.runtime.attendance.note(chat_id)
+        return chat
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer errors in the original's envelope: message, detail, validations."""

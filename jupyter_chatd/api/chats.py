@@ -101,7 +101,9 @@ class ChatsHandler(ChatdHandler):
                 plan_mode=body.plan_mode,
                 workspace_id=await self._workspace_id(body),
                 mcp_server_ids=await self._mcp_server_ids(body),
-                options=TurnOptions(reasoning_effort=body.reasoning_effort),
+                options=TurnOptions(
+                    reasoning_effort=body.reasoning_effort, client_message_id=body.client_message_id
+                ),
             )
         )
         self.reply(chat_reply(chat), status=201)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .. import wire
 from ..errors import InvalidInputError
 from ..messages import Chat, ClientTool, TurnOptions
@@ -83,17 +85,12 @@ class MessagesHandler(ChatdHandler):
             reasoning_effort=body.reasoning_effort,
             plan_mode=body.plan_mode,
             mcp_server_ids=body.mcp_server_ids,
+            client_message_id=body.client_message_id,
         )
         if body.model is None and body.model_config_id is None:
             return options
         model = await self.extension.find_model(body.model, body.model_config_id)
-        return TurnOptions(
-            model=model.ref,
-            model_config_id=model.config_id,
-            reasoning_effort=options.reasoning_effort,
-            plan_mode=options.plan_mode,
-            mcp_server_ids=options.mcp_server_ids,
-        )
+        return replace(options, model=model.ref, model_config_id=model.config_id)
 
 
 class MessageHandler(ChatdHandler):
@@ -103,9 +100,16 @@ class MessageHandler(ChatdHandler):
     async def patch(self, chat_id: str, message_id: str) -> None:
         """Replace a user message and run from there."""
         number = self.path_number(message_id, "message")
-        parts = await read_parts(self, self.body(requests.EditMessage).content)
+        body = self.body(requests.EditMessage)
+        parts = await read_parts(self, body.content)
         await self.find_chat(chat_id)
-        edited = await self.service.edit(chat_id, number, parts, created_by=self.user_name)
+        edited = await self.service.edit(
+            chat_id,
+            number,
+            parts,
+            created_by=self.user_name,
+            client_message_id=body.client_message_id,
+        )
         dropped = [wire.queued_json(queued) for queued in edited.dropped]
         self.reply({"message": wire.message_json(edited.message), "dropped": dropped})
 

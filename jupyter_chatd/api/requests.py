@@ -110,6 +110,7 @@ FreeJson: TypeAlias = Annotated[Any, AfterValidator(check_free_json)]
 FreeObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(check_free_json)]
 RowId: TypeAlias = Annotated[int, Field(ge=1, lt=2**63)]
 Index: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
+ClientMessageId: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 McpServerIds: TypeAlias = Annotated[tuple[Name, ...], Field(max_length=MAX_MCP_SERVERS)]
 ToolNames: TypeAlias = Annotated[tuple[str, ...], Field(max_length=MAX_TOOL_NAMES)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)]
@@ -146,6 +147,7 @@ class CreateChat:
     client_type: Literal["ui", "api"] | None = None
     reasoning_effort: ReasoningEffort | None = None
     client_tools: ClientTools | None = None
+    client_message_id: ClientMessageId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,8 @@ class SendMessage:
     mcp_server_ids: McpServerIds | None = None
     client_tools: ClientTools | None = None
     """What the client that sends can run; added to the chat's, in place of those of the same name."""
+    client_message_id: ClientMessageId | None = None
+    """What the client calls the message; comes back with it once its turn begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +172,7 @@ class EditMessage:
     """`PATCH chats/{id}/messages/{message}`."""
 
     content: list[Any]
+    client_message_id: ClientMessageId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

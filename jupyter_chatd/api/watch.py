@@ -39,13 +39,17 @@ class WatchHandler(OneWaySocket):
 
         stop = self.service.store.listen(listen)
         try:
-            await self.write_message(PING)
-            while True:
-                change = await changes.get()
-                event = {"kind": change.kind, "chat": chat_reply(change.chat)}
-                await self.write_message(wire.dump_json({"type": "data", "data": event}))
+            with self.extension.runtime.attendance.watching(owner_id):
+                await self._tell(changes)
         finally:
             stop()
+
+    async def _tell(self, changes: asyncio.Queue[Change]) -> None:
+        await self.write_message(PING)
+        while True:
+            change = await changes.get()
+            event = {"kind": change.kind, "chat": chat_reply(change.chat)}
+            await self.write_message(wire.dump_json({"type": "data", "data": event}))
 
 
 def _is_told(change: Change) -> bool:

@@ -29,6 +29,8 @@ class Ask(StrEnum):
     NEVER = "never"
     ONCE = "once"
     """Until the tool was allowed in this chat."""
+    PATH = "path"
+    """Until the tool was allowed in this chat with the same `path`; without one is a path of its own."""
     ALWAYS = "always"
 
 
@@ -94,7 +96,7 @@ DEFAULTS = (
         Rule(tool=name, arguments='"run": true', ask=Ask.ALWAYS)  # the cell's source is among the arguments
         for name in ("insert_cell", "edit_cell")
     ),
-    *(Rule(tool=name, ask=Ask.ONCE) for name in ("insert_cell", "edit_cell", "delete_cell", "move_cell")),
+    *(Rule(tool=name, ask=Ask.PATH) for name in ("insert_cell", "edit_cell", "delete_cell", "move_cell")),
     Rule(tool="interrupt_notebook_kernel", ask=Ask.ALWAYS),
     Rule(tool="restart_notebook_kernel", ask=Ask.ALWAYS),
     Rule(tool="write_file", where=Where.OUTSIDE, ask=Ask.ALWAYS),
@@ -155,6 +157,8 @@ class ApprovalPolicy:
                 return False
             case Ask.ONCE:
                 return all(grant.tool_name != call.tool_name for grant in grants)
+            case Ask.PATH:
+                return not any(_covers(grant, call) for grant in grants)
             case Ask.ALWAYS:
                 # Nobody allows for a whole chat what the administrator wants to be asked each time.
                 texts = [] if call.tool_name in _NAMES_CODE else [_as_text(call.args)]
@@ -202,6 +206,18 @@ def grant_of(run: ToolRun) -> Grant:
     """Return what allowing a call allows."""
     is_for_chat = run.approval_scope is Scope.CHAT
     return Grant(tool_name=run.tool_name, arguments=None if is_for_chat else _as_text(run.args))
+
+
+def _covers(grant: Grant, call: ToolCallPart) -> bool:
+    """Whether the tool was allowed for the call's `path`, or for the whole chat."""
+    if grant.tool_name != call.tool_name:
+        return False
+    return grant.arguments is None or _path(json.loads(grant.arguments)) == _path(call.args)
+
+
+def _path(args: JsonValue) -> str | None:
+    path = args.get("path") if isinstance(args, Mapping) else None
+    return os.path.normpath(path) if isinstance(path, str) else None
 
 
 def _as_text(args: JsonValue) -> str:

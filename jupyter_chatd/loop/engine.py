@@ -13,6 +13,7 @@ from ..messages import Chat, Message
 from ..model_settings import CompactionChoice
 from ..providers.protocol import Model, ToolDefinition
 from ..store import Store
+from ..store.reads import ClientWait
 from ..stream import Feeds
 from ..tools.protocol import Tool
 from ..workspace.protocol import WorkspaceAgent
@@ -27,6 +28,7 @@ from .slots import ModelSlots
 from .turnstile import Turnstile
 
 ACTION_TIMEOUT = defaults.ACTION_TIMEOUT
+UNATTENDED_TIMEOUT = defaults.UNATTENDED_TIMEOUT
 INSTRUCTIONS_TIMEOUT = 5.0  # seconds for looking at the workspace before a turn
 MODEL_CALLS = defaults.MODEL_CALLS
 
@@ -102,6 +104,9 @@ class Engine:
     """Hears of the first message of a chat when its turn begins."""
     context_limits: ContextLimits = field(default_factory=ContextLimits)
     action_timeout_s: float = ACTION_TIMEOUT
+    is_attended: Callable[[ClientWait], bool] = lambda _wait: True
+    """Whether a client is there that could run a tool of its own."""
+    unattended_timeout_s: float = UNATTENDED_TIMEOUT
     max_output_tokens: int = 32_000
     slots: ModelSlots = field(default_factory=lambda: ModelSlots(MODEL_CALLS))
     turnstile: Turnstile = field(default_factory=Turnstile)

@@ -196,15 +196,31 @@ class ChatService:
         )
 
     async def edit(
-        self, chat_id: str, message_id: int, parts: tuple[Part, ...], *, created_by: str
+        self,
+        chat_id: str,
+        message_id: int,
+        parts: tuple[Part, ...],
+        *,
+        created_by: str,
+        client_message_id: str | None = None,
     ) -> Edited:
-        """Replace a user message and run from there.
+        """Replace a user message and run from there; what its turn ran with stays.
+
+        Args:
+            client_message_id: What the client that sends calls the new message.
 
         Raises:
             NotFoundError, InvalidInputError, ConflictError: see `store.conversation.EditMessage`.
         """
         message = NewMessage(role=Role.USER, parts=parts, created_by=created_by)
-        return await self.store.apply(EditMessage(chat_id=chat_id, message_id=message_id, message=message))
+        return await self.store.apply(
+            EditMessage(
+                chat_id=chat_id,
+                message_id=message_id,
+                message=message,
+                client_message_id=client_message_id,
+            )
+        )
 
     async def delete_queued(self, chat_id: str, queued_id: int) -> None:
         """Remove a queued message; an unknown id is fine."""

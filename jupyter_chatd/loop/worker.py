@@ -33,6 +33,7 @@ from .alive import (
 )
 from .engine import Engine
 from .runner import Runner
+from .unattended import NOBODY_THERE, Unattended
 
 OTHERS_GRACE = 3.0
 """Seconds that another living server has to take a chat of its own: its folder and models were meant."""
@@ -68,6 +69,9 @@ class Worker:
         self._stale_after_s = stale_after_s
         self._runners: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self._wake = asyncio.Event()
+        self._unattended = Unattended(engine.is_attended, timeout_s=engine.unattended_timeout_s)
+        self._is_alone = False
+        """No other server lives; as it was at the last look."""
         self._own: set[str] = set()
         """Chats that need a worker and were last changed through this server."""
         self._acquiring: asyncio.Task[None] | None = None
@@ -162,6 +166,7 @@ class Worker:
         """Take chats that need a worker; return whether the batch was full, so that there may be more."""
         dead, is_alone = await self._other_workers()
         own = frozenset(self._own)
+        self._is_alone = is_alone
         now = self._engine.store.clock()
         since, until = (math.inf, math.inf) if is_alone else (now - OTHERS_GRACE, now + OTHERS_GRACE)
         if not await self._engine.store.read(
@@ -203,11 +208,20 @@ class Worker:
 
     async def _cancel_overdue(self) -> None:
         now = self._engine.store.clock()
-        for chat_id in await self._engine.store.read(lambda conn: reads.overdue_actions(conn, now)):
-            try:
-                await self._engine.store.apply(CancelAction(chat_id=chat_id))
-            except ConflictError:
-                log.debug("Chat %s was answered at the last moment", chat_id)
+        overdue, waits = await self._engine.store.read(
+            lambda conn: (reads.overdue_actions(conn, now), reads.unclaimed_waits(conn))
+        )
+        for chat_id in overdue:
+            await self._cancel(CancelAction(chat_id=chat_id))
+        # Clients of another living server are not seen here.
+        for chat_id in self._unattended.due(waits if self._is_alone else (), now=now):
+            await self._cancel(CancelAction(chat_id=chat_id, reason=NOBODY_THERE, is_unattended=True))
+
+    async def _cancel(self, waiting: CancelAction) -> None:
+        try:
+            await self._engine.store.apply(waiting)
+        except ConflictError:
+            log.debug("Chat %s was answered at the last moment", waiting.chat_id)
 
     # Being alive
 

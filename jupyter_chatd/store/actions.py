@@ -302,12 +302,15 @@ class CancelAction:
     """Stop waiting for a client whose deadline has passed; its calls are closed and the turn goes on.
 
     Raises:
-        ConflictError: the chat does not wait, or its deadline has not passed.
+        ConflictError: the chat does not wait, or may wait longer: its deadline has not passed, and a client
+            is there or has claimed a call.
     """
 
     chat_id: str
     reason: str = NO_CLIENT
     """What the model is told of calls that no client took up."""
+    is_unattended: bool = False
+    """No client is there: what nobody has claimed need not wait for its deadline."""
 
     transition = Transition.CANCEL_ACTION
 
@@ -315,8 +318,11 @@ class CancelAction:
         """Return the chat."""
         cell = tx.cell(self.chat_id)
         deadline = cell.chat.action_deadline_at
-        if deadline is None or deadline > tx.now:
+        if deadline is None or (deadline > tx.now and not self._may_be_early(cell)):
             raise tx.conflict(cell, detail="The deadline has not passed.")
         cell.close_calls(not_run=self.reason)
         cell.set(status=ChatStatus.RUNNING)
         return cell.chat
+
+    def _may_be_early(self, cell: Cell) -> bool:
+        return self.is_unattended and all(run.claimed_by is None for run in cell.journal().values())

@@ -24,6 +24,7 @@ from ..messages import (
     ToolCallPart,
     ToolResultPart,
     ToolRun,
+    TurnOptions,
     Visibility,
 )
 from .calls import is_open
@@ -327,6 +328,9 @@ class EditMessage:
     chat_id: str
     message_id: int
     message: NewMessage
+    """Without options of its own it takes on those of the original."""
+    client_message_id: str | None = None
+    """Its name in any case: the original's would name another client."""
 
     transition = Transition.EDIT_MESSAGE
 
@@ -344,11 +348,16 @@ class EditMessage:
                 visibility=original.visibility,
                 model=self.message.model or original.model,
                 model_config_id=self.message.model_config_id or original.model_config_id,
-                turn_options=self.message.turn_options or original.turn_options,
+                turn_options=self._options(original),
             )
         )
         cell.set(status=ChatStatus.RUNNING, compaction_requested_at=None)
         return Edited(message=message, dropped=dropped)
+
+    def _options(self, original: Message) -> TurnOptions | None:
+        options = self.message.turn_options or original.turn_options or TurnOptions()
+        options = replace(options, client_message_id=self.client_message_id)
+        return None if options == TurnOptions() else options
 
     def _original(self, tx: Transaction) -> Message:
         tx.peek(self.chat_id)

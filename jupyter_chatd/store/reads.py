@@ -372,6 +372,24 @@ def mark_read(conn: sqlite3.Connection, chat_id: str) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientWait:
+    """A chat that waits for tools of clients, of which none was claimed."""
+
+    chat_id: str
+    owner_id: str
+
+
+def unclaimed_waits(conn: sqlite3.Connection) -> tuple[ClientWait, ...]:
+    """Return the chats that wait for tools of clients and have found none yet."""
+    rows = conn.execute(
+        "SELECT id, owner_id FROM chats WHERE action_deadline_at IS NOT NULL AND NOT EXISTS ("
+        "SELECT 1 FROM tool_runs WHERE message_id = (SELECT MAX(id) FROM messages"
+        " WHERE chat_id = chats.id AND role = 'assistant' AND deleted = 0) AND claimed_by IS NOT NULL)"
+    )
+    return tuple(ClientWait(chat_id=row["id"], owner_id=row["owner_id"]) for row in rows)
+
+
 def overdue_actions(conn: sqlite3.Connection, now: float) -> tuple[str, ...]:
     """Return the chats whose deadline for a client has passed."""
     rows = conn.execute("SELECT id FROM chats WHERE action_deadline_at <= ?", (now,))

@@ -13,9 +13,10 @@ block, a whole part replaces the block. A retry, an error and required actions a
 that does not go with them.
 """
 
+from .attendance import Attendance
 from .feed import LiveEpisode
 from .feeds import Feeds
 from .frame import Frame
 from .subscription import Cursor, Subscription
 
-__all__ = ["Cursor", "Feeds", "Frame", "LiveEpisode", "Subscription"]
+__all__ = ["Attendance", "Cursor", "Feeds", "Frame", "LiveEpisode", "Subscription"]

@@ -157,6 +157,11 @@ class Feed:
         """A task looks at them while they change."""
 
     @property
+    def is_followed(self) -> bool:
+        """Whether it has subscribers."""
+        return bool(self._followers)
+
+    @property
     def idle(self) -> bool:
         """Nobody follows it and nothing runs."""
         return not self._followers and self._buffer is None

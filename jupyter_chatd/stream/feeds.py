@@ -31,6 +31,11 @@ class Feeds:
         """How many chats are followed or run."""
         return len(self._feeds)
 
+    def is_followed(self, chat_id: str) -> bool:
+        """Whether somebody follows the chat now."""
+        feed = self._feeds.get(chat_id)
+        return feed is not None and feed.is_followed
+
     async def close(self) -> None:
         """End all subscriptions. May be called twice."""
         self._unlisten()

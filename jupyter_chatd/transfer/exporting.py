@@ -251,5 +251,5 @@ def _numbered(key: CallKey, ids: array[int]) -> CallKey:
 
 
 def _portable(options: TurnOptions | None) -> TurnOptions | None:
-    """Leave out what names a setting of this server."""
-    return options and replace(options, model_config_id=None, mcp_server_ids=None)
+    """Leave out what names a setting of this server, or a client of it."""
+    return options and replace(options, model_config_id=None, mcp_server_ids=None, client_message_id=None)

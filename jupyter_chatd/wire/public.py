@@ -107,6 +107,7 @@ def message_json(message: Message) -> dict[str, Any]:
         "created_at": rfc3339(message.created_at),
         **_given(
             created_by=message.created_by,
+            client_message_id=message.turn_options.client_message_id if message.turn_options else None,
             model=message.model,
             model_config_id=message.model_config_id,
             usage=(plain(message.usage) or None) if message.usage else None,

@@ -51,6 +51,7 @@ export function row(
     role,
     content,
     createdAt: '2026-11-21T07:30:00Z',
+    clientMessageId: undefined,
     model: undefined,
     usage: undefined,
     costMicros: undefined,

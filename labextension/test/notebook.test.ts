@@ -7,6 +7,7 @@ import { errorOfOutputs, pictureOf, textOfAll } from '../src/notebook/outputs.js
 import { ToolProblem } from '../src/notebook/tools/arguments.js';
 import { type ICell, page, placeOf, told, WHOLE } from '../src/notebook/tools/cells.js';
 import { changedRange, edited } from '../src/notebook/tools/edits.js';
+import { Executions } from '../src/notebook/tools/executions.js';
 import { Pins } from '../src/notebook/tools/pins.js';
 import { SavedNotebook } from '../src/notebook/tools/saved.js';
 import { StepChanges } from '../src/notebook/tools/steps.js';
@@ -140,6 +141,22 @@ describe('pins', () => {
     const items = new Map<string, string>();
     return { getItem: key => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
   }
+
+  test('A turn has the notebook that was in front when its message was sent, however long that waited.', () => {
+    const pins = new Pins(storage());
+    pins.send('page/1', 'x.ipynb');
+    pins.send('page/2', undefined);
+    pins.send('page/3', 'z.ipynb');
+    pins.rename('x.ipynb', 'y.ipynb');
+    assert.deepEqual(
+      ['page/1', 'page/2', 'page/3', 'other/1'].map(name => pins.sent(name)),
+      ['y.ipynb', undefined, 'z.ipynb', undefined]
+    );
+    for (let n = 4; n < 54; n += 1) {
+      pins.send(`page/${n}`, 'z.ipynb');
+    }
+    assert.equal(pins.sent('page/3'), undefined);
+  });
 
   test('A turn has the notebook that was in front when it began, also after a reload and under a new name.', () => {
     const items = storage();
@@ -341,5 +358,59 @@ describe('what a step has changed', () => {
     const changes = new StepChanges();
     changes.note('1', 'a', true);
     changes.check('2', named('1', 'a'));
+  });
+});
+
+describe('executions', () => {
+  type Listener = (kernel: unknown, value: unknown) => void;
+
+  /** A kernel that tells what a test lets it tell. */
+  class FakeKernel {
+    interrupts = 0;
+    private readonly heard: Listener[] = [];
+    private readonly seen: Listener[] = [];
+    readonly iopubMessage = { connect: (listener: Listener) => this.heard.push(listener) };
+    readonly statusChanged = { connect: (listener: Listener) => this.seen.push(listener) };
+
+    async interrupt(): Promise<void> {
+      this.interrupts += 1;
+    }
+
+    tell(type: string, request: string, content: object = {}): void {
+      const message = { header: { msg_type: type }, parent_header: { msg_id: request }, content };
+      this.heard.forEach(listener => void listener(this, message));
+    }
+
+    become(status: string): void {
+      this.seen.forEach(listener => void listener(this, status));
+    }
+  }
+
+  const IDLE = { execution_state: 'idle' };
+
+  test('Only what the agent asked for is interrupted, while it runs.', async () => {
+    const kernel = new FakeKernel();
+    const executions = new Executions(kernel as never);
+    executions.own(['agent']);
+    kernel.tell('execute_input', 'user');
+    assert.equal(await executions.interrupt(), false);
+    kernel.tell('status', 'user', IDLE);
+    kernel.tell('execute_input', 'agent');
+    kernel.tell('status', 'completion', IDLE);
+    assert.equal(await executions.interrupt(), true);
+    kernel.tell('status', 'agent', IDLE);
+    assert.equal(await executions.interrupt(), false);
+    assert.equal(kernel.interrupts, 1);
+  });
+
+  test('A kernel that has restarted runs nothing, and what it was asked for is forgotten.', async () => {
+    const kernel = new FakeKernel();
+    const executions = new Executions(kernel as never);
+    executions.own(['agent']);
+    kernel.tell('execute_input', 'agent');
+    kernel.become('restarting');
+    assert.equal(await executions.interrupt(), false);
+    kernel.tell('execute_input', 'agent');
+    assert.equal(await executions.interrupt(), false);
   });
 });

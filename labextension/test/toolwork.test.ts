@@ -6,7 +6,7 @@ import { ResponseError } from '../src/client/restapi.js';
 import type { IAction, ICallKey } from '../src/client/values.js';
 import { EMPTY_VIEW, type IChatView } from '../src/client/view.js';
 import { type IClientTool, type IToolCall, ToolWork } from '../src/model/toolwork.js';
-import { action, row } from './build.js';
+import { action, row, text } from './build.js';
 import { until } from './wire.js';
 
 /** What the server was told; it refuses or cannot be reached as often as a test says. */
@@ -49,8 +49,9 @@ beforeEach(() => {
   work = new ToolWork(server, 'page', async ms => void pauses.push(ms));
   work.add({
     tools: [tool('look')],
-    turnStarted: (chatId, turnId) => void turns.push(`${chatId} ${turnId}`),
-    patience: ({ isOurs }) => (isOurs ? 0 : 300)
+    sending: name => void turns.push(`sending ${name}`),
+    turnStarted: ({ chatId, turnId, sentFrom }) => void turns.push(`${chatId} ${turnId} ${sentFrom}`),
+    patience: ({ sentFrom }) => (sentFrom === 'here' ? 0 : 300)
   });
 });
 
@@ -160,22 +161,32 @@ test('A result that is on its way does not stop the next call of its step.', asy
   assert.equal(server.results[1]?.[1].result, 1);
 });
 
-test('A turn begins where it was sent, or seen to begin; an old chat that is opened has none.', async () => {
+test('A turn is of the page that sent its message, whatever the queue did; an old chat that is opened has none.', async () => {
+  const sent = (id: number, name?: string) => row(id, 'user', [text('Go')], { clientMessageId: name });
   work.look('old', AT_REST);
-  work.sent('new');
-  work.look('new', AT_REST);
-  work.look('old', { ...AT_REST, messages: [...AT_REST.messages, row(3, 'user')] });
-  work.look('old', { ...AT_REST, messages: [...AT_REST.messages, row(3, 'user')] });
-  assert.deepEqual(turns, ['new 1', 'old 3']);
-  work.look('new', asked({}));
-  work.look('old', asked({}));
+  const [first, second] = [work.name(), work.name()];
+  assert.deepEqual([first, second], ['page/1', 'page/2']);
+  work.look('new', { ...AT_REST, messages: [sent(1, second)] });
+  work.look('old', { ...AT_REST, messages: [...AT_REST.messages, sent(3)] });
+  work.look('old', { ...AT_REST, messages: [...AT_REST.messages, sent(3)] });
+  work.look('late', { ...AT_REST, messages: [sent(5, 'another-page/1')] });
+  assert.deepEqual(turns.slice(2), ['new 1 here', 'old 3 unknown', 'late 5 elsewhere']);
+});
+
+test('A call is taken on at once where it was asked for, and left to that page elsewhere.', async () => {
+  const of = (name: string) => ({
+    ...asked({}),
+    messages: [row(1, 'user', [text('Go')], { clientMessageId: name }), row(2, 'assistant')]
+  });
+  work.look('a', of('page/7'));
+  await until(() => calls.length === 1);
+  assert.deepEqual(pauses, []);
+  work.look('b', of('pages/7'));
   await until(() => calls.length === 2);
+  assert.deepEqual(pauses, [300]);
   assert.deepEqual(
-    [pauses, calls.map(({ turnId }) => turnId)],
-    [
-      [0, 300],
-      [1, 1]
-    ]
+    calls.map(({ turnId }) => turnId),
+    [1, 1]
   );
 });
 

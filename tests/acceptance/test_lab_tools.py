@@ -387,6 +387,42 @@ def test_a_closed_notebook_is_changed_unless_somebody_else_does(
     assert [cell.source for cell in read(path, as_version=4).cells] == ["a = 1", "b = 'mine'"]
 
 
+def test_a_notebook_is_opened_in_front(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    save_notebook(server.dirs.work / "opened.ipynb", new_code_cell("o = 1"))
+    vendor.uses("open_notebook", path="none.ipynb")
+    vendor.uses("open_notebook", path="opened.ipynb")
+    vendor.uses("run_cells", path="opened.ipynb", cells=["1"])
+    lab.ask("Open it and run it.")
+    expect(lab.source(1)).to_have_text("o = 1")
+    expect(lab.cell(1).locator(".jp-InputPrompt")).to_have_text("[1]:")
+    missing, opened, ran = results(server)
+    assert missing["error"].startswith("none.ipynb cannot be opened: ")
+    assert (opened["done"], opened["cells_in_all"], ran["success"]) == ("opened", 1, True)
+    lab.card("open_notebook", "done").get_by_text("Open opened.ipynb").wait_for()
+
+
+def test_a_queued_message_means_the_notebook_that_was_in_front_when_it_was_sent(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    save_notebook(server.dirs.work / "later.ipynb", new_code_cell("later = 1"))
+    slow = call("execute", {"command": "sleep 300", "timeout": "10m"})
+    vendor.answers += [[slow], [call("edit_cell", {"cell": "3", "source": "y = 5", "old_source": "y = 2"})]]
+    lab.begin()
+    lab.choose("Ask", is_on=False)
+    lab.say("First.")
+    lab.card("execute", "running").wait_for()
+    lab.say("Change it.")
+    expect(lab.queue).to_have_count(1)
+    lab.open_file("later.ipynb")
+    expect(lab.source(1)).to_have_text("later = 1")
+    lab.queue.get_by_role("button", name="Send now").click()
+    expect(lab.transcript).to_contain_text("That is done.")
+    assert results(server)[-1]["path"] == notebook.name
+    expect(lab.source(1)).to_have_text("later = 1")
+
+
 def test_of_two_pages_one_runs_a_call(
     lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer, browser: Browser
 ) -> None:

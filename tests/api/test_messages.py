@@ -100,6 +100,21 @@ async def test_a_busy_chat_queues_and_answers_one_message_after_the_other(api: A
     assert await queue(api, chat_id) == []
 
 
+async def test_a_client_knows_its_messages_again_whatever_the_queue_did(api: Api) -> None:
+    chat_id = await api.create_id("run `sleep 1`", client_message_id="page/1")
+    queued = [await api.send(chat_id, f"say {n}", client_message_id=f"page/{n}") for n in (2, 3)]
+    await api.delete(f"/{chat_id}/queue/{queued[0]['queued_message']['id']}")
+    await api.settle(chat_id)
+    said = [row for row in await api.messages(chat_id) if row["role"] == "user"]
+    assert [row.get("client_message_id") for row in said] == ["page/1", "page/3"]
+    number = said[-1]["id"]
+    for body, expected in (({"client_message_id": "other/1"}, "other/1"), ({}, None)):
+        text = {"content": [text_part("say 4")]}
+        edited = (await api.patch(f"/{chat_id}/messages/{number}", {**text, **body}))["message"]
+        assert edited.get("client_message_id") == expected
+        number = edited["id"]
+
+
 async def test_interrupting_with_a_message_keeps_what_was_streamed(api: Api) -> None:
     chat_id = await running(api)
     assert (await api.send(chat_id, "say more", busy_behavior="interrupt"))["queued"]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tornado.websocket import WebSocketClientConnection
 
+from jupyter_chatd.extension import JupyterChatd
 from jupyter_chatd.store import Store
 
-from .client import PATIENCE, Api, Json
+from .client import PATIENCE, Api, Json, eventually
 from .description import check_frame
 
 
@@ -43,6 +44,17 @@ async def watching(api: Api) -> AsyncIterator[Watcher]:
     async with api.socket("/watch") as socket:
         assert await socket.read_message() == '{"type":"ping"}'
         yield Watcher(socket)
+
+
+async def test_who_watches_follows_or_asks_is_there_to_act(api: Api, chatd: JupyterChatd) -> None:
+    attendance = chatd._running.runtime.attendance
+    chat_id = await api.create_id()
+    await api.get(f"/{chat_id}")
+    assert attendance.is_attended(chat_id, owner_id="local")
+    assert not attendance.is_attended("other", owner_id="local")
+    async with watching(api):
+        assert attendance.is_attended("other", owner_id="local")
+    await eventually(lambda: not attendance.is_attended("other", owner_id="local"))
 
 
 async def test_a_ping_then_the_life_of_each_chat(api: Api) -> None:

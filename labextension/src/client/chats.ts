@@ -83,8 +83,8 @@ export interface IOutcome {
 /** The tools that go with what is sent from this page. */
 export interface IOffer {
   declarations(): readonly IToolDeclaration[];
-  /** Hears that a message was sent from here, or a chat made. */
-  sent(chatId: string): void;
+  /** Returns a name for a message that is sent now; it comes back with the message. */
+  name(): string;
 }
 
 /**
@@ -119,11 +119,10 @@ export class ChatAPI {
       ...(options.effort && { reasoning_effort: options.effort }),
       ...(options.planMode && { plan_mode: 'plan' }),
       ...(options.asks !== undefined && { approval_mode: approvalMode(options.asks) }),
-      ...this.offered()
+      ...this.offered(),
+      ...this.named()
     };
-    const chat = decodeChat(await requestJSON(this.fetch, 'POST', CHATS, body), 'the reply');
-    this.offer?.sent(chat.id);
-    return chat;
+    return decodeChat(await requestJSON(this.fetch, 'POST', CHATS, body), 'the reply');
   }
 
   async change(chatId: string, changes: IChatChanges): Promise<void> {
@@ -150,16 +149,16 @@ export class ChatAPI {
       content,
       busy_behavior: busyBehavior,
       ...(effort && { reasoning_effort: effort }),
-      ...this.offered()
+      ...this.offered(),
+      ...this.named()
     };
-    const reply = await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/messages`, body);
-    this.offer?.sent(chatId);
-    return decodeSent(reply);
+    return decodeSent(await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/messages`, body));
   }
 
   /** Replaces a message of the user and all that followed. */
   async edit(chatId: string, messageId: number, content: readonly InputPart[]): Promise<void> {
-    await requestJSON(this.fetch, 'PATCH', `${pathOf(chatId)}/messages/${messageId}`, { content });
+    const body = { content, ...this.named() };
+    await requestJSON(this.fetch, 'PATCH', `${pathOf(chatId)}/messages/${messageId}`, body);
   }
 
   /** Stops what runs, and its subagents; returns what was queued, which no longer is. */
@@ -252,6 +251,10 @@ export class ChatAPI {
       throw refusal(response, await response.text(), `GET ${path}`);
     }
     return response;
+  }
+
+  private named(): object {
+    return this.offer ? { client_message_id: this.offer.name() } : {};
   }
 
   private offered(): object {

@@ -81,6 +81,7 @@ export function decodeMessage(value: unknown, at: string): IMessage {
     role: asOneOf(fields.role, `${at}.role`, ROLES),
     content: asList(fields.content, `${at}.content`, decodePart),
     createdAt: asString(fields.created_at, `${at}.created_at`),
+    clientMessageId: optional(fields.client_message_id, `${at}.client_message_id`, asString),
     model: optional(fields.model, `${at}.model`, asString),
     usage: optional(fields.usage, `${at}.usage`, decodeUsage),
     costMicros: optional(fields.total_cost_micros, `${at}.total_cost_micros`, asNumber),

@@ -160,6 +160,8 @@ export interface IMessage {
   readonly role: Role;
   readonly content: readonly Part[];
   readonly createdAt: string;
+  /** What the client that sent it calls it. */
+  readonly clientMessageId: string | undefined;
   readonly model: string | undefined;
   readonly usage: IUsage | undefined;
   /** Millionths of a US dollar. */

@@ -85,6 +85,9 @@ export function cellOfResult(call: IToolCallPart, result: Fields): string | unde
 /** Returns a line such as `Edit cell 3 of data.ipynb and run it`. */
 export function cellTitle({ toolName, args }: IToolCallPart): string {
   const path = textField(args, 'path').split('/').pop();
+  if (toolName === 'open_notebook') {
+    return `Open ${path}`;
+  }
   const cells = namedCells(args);
   const what = cells.length > 0 ? `cell${cells.length > 1 ? 's' : ''} ${cells.join(', ')}` : '';
   const words = [VERBS[toolName] ?? toolName, what, path && `of ${path}`, runs(args) && 'and run it'];

@@ -41,6 +41,7 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
   propose_plan: 'plan',
   ask_user_question: 'question',
   list_notebooks: 'cell',
+  open_notebook: 'cell',
   read_notebook: 'cell',
   read_cell: 'cell',
   insert_cell: 'cell',

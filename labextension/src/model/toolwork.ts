@@ -30,31 +30,38 @@ export interface IClientTool extends IToolDeclaration {
   run(call: IToolCall): Promise<IOutcome>;
 }
 
-/** How well this page suits a call: where it was asked for, and which turn it belongs to. */
-export interface ICallPlace {
+/** A turn as this page sees it. */
+export interface ITurn {
   readonly chatId: string;
+  /** The message of the user that began it. */
   readonly turnId: number;
-  /** The turn's message was sent from this page. */
-  readonly isOurs: boolean;
+  /** What the client that sent the message calls it. */
+  readonly name: string | undefined;
+  /** Who has sent it: this page, another one, or a client that gives no names. */
+  readonly sentFrom: 'here' | 'elsewhere' | 'unknown';
+}
+
+/** How well this page suits a call: which turn it belongs to, and what it is about. */
+export interface ICallPlace extends ITurn {
+  readonly toolName: string;
   readonly args: unknown;
 }
 
 /** Tools that belong together. */
 export interface IToolSet {
   readonly tools: readonly IClientTool[];
-  /** Hears that a turn begins while this page looks on. */
-  turnStarted?(chatId: string, turnId: number): void;
+  /** Hears that a message is sent from this page now. */
+  sending?(name: string): void;
+  /** Hears of the turn of a chat: of one whose sender gives no names only when it begins while this page looks on. */
+  turnStarted?(turn: ITurn): void;
   /** Returns for how many ms a call is left to other pages, which may suit it better. */
   patience?(place: ICallPlace): number;
 }
 
 /** What is known of one chat. */
 interface IWorkplace {
-  /** The newest message of the user; `undefined` before anything was seen. */
-  turnId: number | undefined;
-  isOurs: boolean;
-  /** Messages that were sent from here and have begun no turn yet. */
-  sent: number;
+  /** That of the newest message of the user; `undefined` before anything was seen. */
+  turn: ITurn | undefined;
   /** Names of calls that were looked at. */
   readonly seen: Set<string>;
 }
@@ -87,8 +94,13 @@ export class ToolWork implements IOffer {
     return [...this.sets].flatMap(({ tools }) => tools);
   }
 
-  sent(chatId: string): void {
-    this.workplace(chatId).sent += 1;
+  name(): string {
+    this.named += 1;
+    const name = `${this.client}/${this.named}`;
+    for (const set of this.sets) {
+      set.sending?.(name);
+    }
+    return name;
   }
 
   /** Notes that somebody shows a chat's stream to `look`, until the returned function is called. */
@@ -126,18 +138,24 @@ export class ToolWork implements IOffer {
   }
 
   private noteTurn(chatId: string, place: IWorkplace, view: IChatView): void {
-    const newest = view.messages.findLast(({ role }) => role === 'user')?.id;
-    if (newest === undefined || newest === place.turnId) {
+    const newest = view.messages.findLast(({ role }) => role === 'user');
+    if (newest === undefined || newest.id === place.turn?.turnId) {
       return;
     }
-    const isOurs = place.sent > 0;
-    const began = isOurs || place.turnId !== undefined;
-    place.turnId = newest;
-    place.isOurs = isOurs;
-    place.sent = Math.max(0, place.sent - 1);
-    for (const set of began ? this.sets : []) {
-      set.turnStarted?.(chatId, newest);
+    const { id: turnId, clientMessageId: name } = newest;
+    const isKnown = name !== undefined || place.turn !== undefined;
+    const turn = { chatId, turnId, name, sentFrom: this.senderOf(name) };
+    place.turn = turn;
+    for (const set of isKnown ? this.sets : []) {
+      set.turnStarted?.(turn);
     }
+  }
+
+  private senderOf(name: string | undefined): ITurn['sentFrom'] {
+    if (name === undefined) {
+      return 'unknown';
+    }
+    return name.startsWith(`${this.client}/`) ? 'here' : 'elsewhere';
   }
 
   private stopOthers(chatId: string, view: IChatView): void {
@@ -166,8 +184,11 @@ export class ToolWork implements IOffer {
 
   /** Claims the calls of a step together, so that one page runs them all, in their order. */
   private async take(chatId: string, place: IWorkplace, actions: readonly IAction[]): Promise<void> {
-    const turnId = place.turnId ?? 0;
-    await this.pause(Math.max(...actions.map(action => this.patience(chatId, turnId, place.isOurs, action))));
+    const turn = place.turn ?? { chatId, turnId: 0, name: undefined, sentFrom: 'unknown' };
+    const patience = Math.max(...actions.map(action => this.patience(turn, action)));
+    if (patience > 0) {
+      await this.pause(patience); // browsers make timers of pages out of sight wait: whose call it is, sets none
+    }
     try {
       await this.insist(() => this.api.claim(chatId, actions, this.client));
     } catch (error) {
@@ -179,12 +200,12 @@ export class ToolWork implements IOffer {
     const runs = actions.map(action => ({ chatId, action, stop: new AbortController() }));
     runs.forEach(run => void this.runs.set(runName(chatId, run.action), run));
     for (const run of runs) {
-      await this.run(run, turnId);
+      await this.run(run, turn.turnId);
     }
   }
 
-  private patience(chatId: string, turnId: number, isOurs: boolean, { toolName, args }: IAction): number {
-    return this.find(toolName)?.set.patience?.({ chatId, turnId, isOurs, args }) ?? 0;
+  private patience(turn: ITurn, { toolName, args }: IAction): number {
+    return this.find(toolName)?.set.patience?.({ ...turn, toolName, args }) ?? 0;
   }
 
   private async run({ chatId, action, stop }: IRun, turnId: number): Promise<void> {
@@ -227,11 +248,12 @@ export class ToolWork implements IOffer {
 
   private workplace(chatId: string): IWorkplace {
     const known = this.places.get(chatId);
-    const place = known ?? { turnId: undefined, isOurs: false, sent: 0, seen: new Set() };
+    const place = known ?? { turn: undefined, seen: new Set() };
     this.places.set(chatId, place);
     return place;
   }
 
+  private named = 0;
   private readonly sets = new Set<IToolSet>();
   private readonly attended = new Set<{ readonly chatId: string }>();
   private readonly places = new Map<string, IWorkplace>();

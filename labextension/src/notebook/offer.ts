@@ -1,4 +1,5 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { PageConfig } from '@jupyterlab/coreutils';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
 import type { ICells } from '../components/host.js';
@@ -10,13 +11,15 @@ import { showCell } from './tools/marks.js';
 import { Notebooks } from './tools/notebooks.js';
 import { Pins } from './tools/pins.js';
 
+const OPEN_FILE = 'docmanager:open';
+
 /** Lets the agent work in the notebooks of this page. */
 export function offerNotebookTools(
   app: JupyterFrontEnd,
   agent: IAgentPanel,
   tracker: INotebookTracker
 ): void {
-  const notebooks = new Notebooks(tracker, app.serviceManager.contents);
+  const notebooks = new Notebooks(tracker, app.serviceManager.contents, opener(app));
   const pins = new Pins(window.sessionStorage);
   tracker.widgetAdded.connect((_, panel) => {
     let { path } = panel.context;
@@ -27,6 +30,12 @@ export function offerNotebookTools(
   });
   agent.offer(new NotebookTools(notebooks, pins));
   agent.showCells(cellsFrom(app, notebooks, pins));
+}
+
+/** Returns what opens a notebook beside those that are open; `undefined` where that takes another page. */
+function opener({ commands }: JupyterFrontEnd): ((path: string) => Promise<unknown>) | undefined {
+  const isOfOneNotebook = PageConfig.getOption('notebookPage') !== '';
+  return isOfOneNotebook ? undefined : path => commands.execute(OPEN_FILE, { path, factory: 'Notebook' });
 }
 
 function cellsFrom(app: JupyterFrontEnd, notebooks: Notebooks, pins: Pins): ICells {
@@ -44,8 +53,8 @@ function cellsFrom(app: JupyterFrontEnd, notebooks: Notebooks, pins: Pins): ICel
       if (panel) {
         app.shell.activateById(panel.id);
         await showCell(panel, cell);
-      } else if (path !== undefined && app.commands.hasCommand('docmanager:open')) {
-        await app.commands.execute('docmanager:open', { path });
+      } else if (path !== undefined && app.commands.hasCommand(OPEN_FILE)) {
+        await app.commands.execute(OPEN_FILE, { path });
       }
     }
   };

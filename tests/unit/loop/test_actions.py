@@ -11,6 +11,7 @@ from world import World, eventually, outline, results, script
 from jupyter_chatd.errors import AlreadyDecidedError, InvalidInputError
 from jupyter_chatd.events import ActionRequiredEvent
 from jupyter_chatd.loop.approvals import ApprovalPolicy, Ask, Rule
+from jupyter_chatd.loop.unattended import NOBODY_THERE
 from jupyter_chatd.messages import ActionKind, CallKey, Chat, ChatStatus, ClientTool
 from jupyter_chatd.providers.scripted import Call, call, say
 from jupyter_chatd.store.actions import ActionResult
@@ -141,6 +142,13 @@ async def test_when_no_client_comes_in_time_the_turn_goes_on_without(start: Star
     rows = await world.rows(chat_id)
     assert [part.result for part in results(rows)] == [{"error": NO_CLIENT}]
     assert outline(rows)[-1] == "assistant: A pity."
+
+
+async def test_when_no_client_is_there_the_turn_does_not_wait_for_one(start: Start) -> None:
+    world = await start(script([call("plot")], [say("A pity.")]), unattended_timeout_s=0.1)
+    chat_id, _ = await waiting(world)
+    await world.settled(chat_id)
+    assert [part.result for part in results(await world.rows(chat_id))] == [{"error": NOBODY_THERE}]
 
 
 async def test_a_message_waits_or_ends_the_waiting(start: Start) -> None:

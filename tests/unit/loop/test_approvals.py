@@ -73,6 +73,11 @@ def test_clients_notebooks_are_read_freely_changed_once_asked_and_run_when_asked
     for name in ("insert_cell", "edit_cell", "delete_cell", "move_cell"):
         assert asks(call(name, cell="a"), is_repeatable=True)
         assert not asks(call(name, cell="a"), allowed(name, cell="b"), is_repeatable=True)
+        elsewhere = call(name, path="other/b.ipynb", cell="a")
+        assert asks(elsewhere, allowed(name, cell="a"), is_repeatable=True)
+        assert asks(elsewhere, allowed(name, path="b.ipynb", cell="a"), is_repeatable=True)
+        assert not asks(elsewhere, allowed(name, path="./other/b.ipynb", cell="b"), is_repeatable=True)
+        assert not asks(elsewhere, allowed_for_chat(name), is_repeatable=True)
     for name in ("run_cells", "interrupt_notebook_kernel", "restart_notebook_kernel"):
         assert asks(call(name, cells=["a"]), allowed(name, cells=["b"]), is_repeatable=True)
     # The cell may hold other code by now.

@@ -525,6 +525,8 @@ def edit(draft: Draft, t: EditMessage) -> Any:
     dropped = record.queue
     rows_after = tuple(replace(row, deleted=True) if row.id >= t.message_id else row for row in record.rows)
     record = draft.put(replace(record, rows=rows_after, queue=()))
+    options = t.message.turn_options or original.turn_options or TurnOptions()
+    options = replace(options, client_message_id=t.client_message_id)
     record = draft.say(
         record,
         replace(
@@ -532,7 +534,7 @@ def edit(draft: Draft, t: EditMessage) -> Any:
             visibility=original.visibility,
             model=t.message.model or original.model,
             model_config_id=t.message.model_config_id or original.model_config_id,
-            turn_options=t.message.turn_options or original.turn_options,
+            turn_options=None if options == TurnOptions() else options,
         ),
     )
     draft.become(record, RUNNING, compaction_requested_at=None)
@@ -745,7 +747,8 @@ def decide_approval(draft: Draft, t: DecideApproval) -> Any:
 def cancel_action(draft: Draft, t: CancelAction) -> Any:
     record = draft.enter(t.chat_id, "A0 A1")
     deadline = record.chat.action_deadline_at
-    if deadline is None or draft.now < deadline:
+    is_claimed = any(run.claimed_by is not None for run in record.journal.values())
+    if deadline is None or (draft.now < deadline and (is_claimed or not t.is_unattended)):
         raise Refused(Refusal.CONFLICT)
     draft.become(draft.close_calls(record, not_run=t.reason), RUNNING)
     return told(t.chat_id)

@@ -235,7 +235,12 @@ class Moves:
     def edit(self, record: Record) -> Any:
         said = [row.id for row in record.visible if row.role is Role.USER] or [1]
         message_id = self._rng.randint(1, 12) if self._one_in(5) else self.pick(said[-2:])
-        return EditMessage(chat_id=record.chat.id, message_id=message_id, message=self._message())
+        return EditMessage(
+            chat_id=record.chat.id,
+            message_id=message_id,
+            message=self._message(),
+            client_message_id=self.pick((None, "page/1")),
+        )
 
     def _queued_id(self, record: Record) -> int:
         return self.pick([*(queued.id for queued in record.queue), 999] if record.queue else [999])
@@ -306,7 +311,7 @@ class Moves:
         )
 
     def cancel(self, record: Record) -> Any:
-        return CancelAction(chat_id=record.chat.id)
+        return CancelAction(chat_id=record.chat.id, is_unattended=self._one_in(4))
 
     # Work
 

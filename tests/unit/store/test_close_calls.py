@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_chatd.errors import ConflictError
 from jupyter_chatd.messages import ActionKind, CallKey, NewMessage, Role
 from jupyter_chatd.store import State
 from jupyter_chatd.store.actions import CancelAction, ClaimAction, EnterAction
@@ -69,6 +70,19 @@ async def test_deadline_says_that_no_client_came(both: Lockstep) -> None:
     await both.do(CancelAction(chat_id="c"))
     assert closing_texts(both) == [{"error": NO_CLIENT}]
     assert both.record().state == "R0"
+
+
+async def test_without_a_client_the_waiting_ends_early(both: Lockstep) -> None:
+    await reach(both, State.A0, calls=2)
+    await both.do(CancelAction(chat_id="c", reason="Nobody.", is_unattended=True))
+    assert closing_texts(both) == [{"error": "Nobody."}] * 2
+
+
+async def test_what_a_client_has_claimed_has_its_time(both: Lockstep) -> None:
+    await reach(both, State.A0, calls=2)
+    await both.do(ClaimAction(chat_id="c", keys=(open_keys(both)[0],), client="page"))
+    with pytest.raises(ConflictError):
+        await both.do(CancelAction(chat_id="c", is_unattended=True))
 
 
 async def test_result_rows_come_before_the_message_that_closes_the_calls(both: Lockstep) -> None:

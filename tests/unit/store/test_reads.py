@@ -12,7 +12,7 @@ import pytest
 from jupyter_chatd.errors import ChatNotFoundError
 from jupyter_chatd.messages import ActionKind, CallKey, Role, TextPart, ToolCallPart, Visibility
 from jupyter_chatd.store import Claim, State, Store, reads
-from jupyter_chatd.store.actions import EnterAction
+from jupyter_chatd.store.actions import ClaimAction, EnterAction
 from jupyter_chatd.store.conversation import (
     CreateChat,
     DeleteQueued,
@@ -35,7 +35,7 @@ from jupyter_chatd.store.work import (
 
 from . import build
 from .lockstep import Lockstep
-from .scenes import WORKER, add_queue_row, begin, fill_queue, reach
+from .scenes import WORKER, add_queue_row, begin, fill_queue, open_keys, reach
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +135,7 @@ READS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "first page": lambda conn: reads.client_messages_before(conn, "c", before_id=None, limit=5),
     "has work": lambda conn: reads.has_work(conn, ["w"]),
     "overdue": lambda conn: reads.overdue_actions(conn, 1.0),
+    "unclaimed": reads.unclaimed_waits,
     "changes": lambda conn: reads.changes_since(conn, reads.last_change_id(conn) - 1),
 }
 
@@ -338,6 +339,15 @@ async def test_overdue_actions_are_found_by_their_deadline(both: Lockstep) -> No
     assert deadline is not None
     for now, expected in ((deadline - 1, ()), (deadline, ("c",))):
         assert await both.store.read(lambda conn, now=now: reads.overdue_actions(conn, now)) == expected
+
+
+async def test_who_waits_for_a_client_is_found_until_one_has_claimed_a_call(both: Lockstep) -> None:
+    await reach(both, State.W, chat_id="x")
+    await reach(both, State.A0, calls=2)
+    assert both.store is not None
+    assert [wait.chat_id for wait in await both.store.read(reads.unclaimed_waits)] == ["c"]
+    await both.do(ClaimAction(chat_id="c", keys=(open_keys(both)[0],), client="page"))
+    assert await both.store.read(reads.unclaimed_waits) == ()
 
 
 async def test_impossible_chats_are_found_at_start_up(both: Lockstep) -> None:

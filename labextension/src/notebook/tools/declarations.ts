@@ -33,6 +33,12 @@ export const DECLARATIONS = {
       'there. Use these tools for notebooks rather than file tools or execute_code: the user sees each change and can ' +
       "undo it, and code runs in the notebook's own kernel."
   ),
+  open_notebook: declare(
+    'open_notebook',
+    'Opens a notebook in JupyterLab, in front of the user, with a kernel. Only when the user wants to see it, or it has to run.',
+    { path: { type: 'string', description: 'Of a notebook that exists: *.ipynb.' } },
+    ['path']
+  ),
   read_notebook: declare(
     'read_notebook',
     'Reads the cells of a notebook with their ids; long sources and outputs are cut.',

@@ -1,22 +1,29 @@
-import { type Cell, CodeCell } from '@jupyterlab/cells';
-import { type Kernel, KernelMessage } from '@jupyterlab/services';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
+
+type IKernel = Pick<Kernel.IKernelConnection, 'iopubMessage' | 'statusChanged' | 'interrupt'>;
+
+/** States of a kernel that has forgotten what it was asked for. */
+const LOST: ReadonlySet<string> = new Set(['restarting', 'autorestarting', 'terminating', 'dead']);
 
 /** What a kernel executes now, and which of it the agent asked for: what its user runs is left alone. */
 export class Executions {
   private running: string | undefined;
   private readonly asked = new Set<string>();
 
-  constructor(private readonly kernel: Kernel.IKernelConnection) {
+  constructor(private readonly kernel: IKernel) {
     kernel.iopubMessage.connect((_, message) => this.note(message));
+    kernel.statusChanged.connect((_, status) => {
+      if (LOST.has(status)) {
+        this.running = undefined;
+        this.asked.clear();
+      }
+    });
   }
 
-  /** Notes that the agent asked for what these cells were sent for last. */
-  own(cells: readonly Cell[]): void {
-    for (const cell of cells) {
-      const sent = cell instanceof CodeCell ? cell.outputArea.future?.msg.header.msg_id : undefined;
-      if (sent !== undefined) {
-        this.asked.add(sent);
-      }
+  /** Notes that the agent asked for these executions, which have not ended: the ids of their requests. */
+  own(requests: Iterable<string>): void {
+    for (const request of requests) {
+      this.asked.add(request);
     }
   }
 
@@ -29,16 +36,16 @@ export class Executions {
     return isOwn;
   }
 
-  private note(message: KernelMessage.IIOPubMessage): void {
-    const asked = 'msg_id' in message.parent_header ? message.parent_header.msg_id : undefined;
-    if (KernelMessage.isExecuteInputMsg(message)) {
-      this.running = asked;
-    } else if (
-      KernelMessage.isStatusMsg(message) &&
-      message.content.execution_state === 'idle' &&
-      asked === this.running
-    ) {
-      this.running = undefined;
+  private note({ header, parent_header: parent, content }: KernelMessage.IIOPubMessage): void {
+    const request = 'msg_id' in parent ? parent.msg_id : undefined;
+    if (request === undefined) {
+      return;
+    }
+    if (header.msg_type === 'execute_input') {
+      this.running = request;
+    } else if ('execution_state' in content && content.execution_state === 'idle') {
+      this.asked.delete(request);
+      this.running = this.running === request ? undefined : this.running;
     }
   }
 }

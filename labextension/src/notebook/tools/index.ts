@@ -4,7 +4,7 @@ import type { CodeCell } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { IOutcome } from '../../client/chats.js';
 import { fieldsOf, textField } from '../../model/tools.js';
-import type { ICallPlace, IClientTool, IToolCall, IToolSet } from '../../model/toolwork.js';
+import type { ICallPlace, IClientTool, IToolCall, IToolSet, ITurn } from '../../model/toolwork.js';
 import {
   numberArgument,
   optionalFlag,
@@ -33,10 +33,17 @@ import { checkKernel, runCells, untilIdle } from './run.js';
 import { StepChanges } from './steps.js';
 import { variablesOf } from './variables.js';
 
-/** For how many ms a call is left to other pages of the user: where its notebook is open, it belongs. */
-const PATIENCE = { open: 0, openElsewhereAsked: 300, closed: 1_200, closedElsewhereAsked: 3_000 } as const;
+/**
+ * For how many ms a call is left to other pages of the user: the one where it was asked for goes first, then one
+ * that has its notebook open, then those that would change it as a file.
+ */
+const PATIENCE = {
+  here: { open: 0, closed: 2_000 },
+  unknown: { open: 300, closed: 1_200 },
+  elsewhere: { open: 1_000, closed: 4_000 }
+} as const;
 
-/** The tools; *pins* says which notebook was in front when a turn began. */
+/** The tools; *pins* says which notebook a turn is about. */
 export class NotebookTools implements IToolSet {
   constructor(
     private readonly notebooks: Notebooks,
@@ -45,24 +52,29 @@ export class NotebookTools implements IToolSet {
 
   private readonly steps = new StepChanges();
 
-  turnStarted(chatId: string, turnId: number): void {
-    this.pins.put(chatId, turnId, this.notebooks.inFront);
+  sending(name: string): void {
+    this.pins.send(name, this.notebooks.inFront);
   }
 
-  patience({ chatId, turnId, isOurs, args }: ICallPlace): number {
-    const path = textField(args, 'path') || this.pins.find(chatId, turnId);
+  turnStarted({ chatId, turnId, name }: ITurn): void {
+    this.pins.put(chatId, turnId, name === undefined ? this.notebooks.inFront : this.pins.sent(name));
+  }
+
+  patience({ chatId, turnId, sentFrom, toolName, args }: ICallPlace): number {
+    const named = textField(args, 'path');
+    const pinned = this.pins.find(chatId, turnId);
+    // A page that was loaded anew has another name, and the pins of before.
+    const from = sentFrom === 'elsewhere' && pinned !== undefined ? 'here' : sentFrom;
+    const path = named || pinned;
     const isOpen = path !== undefined && this.notebooks.find(path) !== undefined;
-    if (isOpen) {
-      return isOurs ? PATIENCE.open : PATIENCE.openElsewhereAsked;
-    }
-    if (isOurs && textField(args, 'path') === '') {
-      return PATIENCE.open;
-    }
-    return isOurs ? PATIENCE.closed : PATIENCE.closedElsewhereAsked;
+    // Only it knows what was in front, and its user looks at it.
+    const isOfPage = from === 'here' && (named === '' || toolName === DECLARATIONS.open_notebook.name);
+    return PATIENCE[from][isOpen || isOfPage ? 'open' : 'closed'];
   }
 
   readonly tools: readonly IClientTool[] = [
     { ...DECLARATIONS.list_notebooks, run: async call => this.list(call) },
+    { ...DECLARATIONS.open_notebook, run: call => this.open(call) },
     { ...DECLARATIONS.read_notebook, run: call => this.read(call) },
     { ...DECLARATIONS.read_cell, run: call => this.readCell(call) },
     { ...DECLARATIONS.insert_cell, run: call => this.insert(call) },
@@ -77,6 +89,12 @@ export class NotebookTools implements IToolSet {
 
   private list(call: IToolCall): IOutcome {
     return { result: { notebooks: this.notebooks.list(this.pins.find(call.chatId, call.turnId)) } };
+  }
+
+  private async open(call: IToolCall): Promise<IOutcome> {
+    const panel = await this.notebooks.show(textArgument(call.args, 'path'));
+    const { length } = await new OpenNotebook(panel).cells();
+    return { result: { path: panel.context.path, done: 'opened', cells_in_all: length } };
   }
 
   private async read(call: IToolCall): Promise<IOutcome> {

@@ -12,7 +12,9 @@ import { SavedNotebook } from './saved.js';
 export class Notebooks {
   constructor(
     private readonly tracker: INotebookTracker,
-    private readonly contents: Contents.IManager
+    private readonly contents: Contents.IManager,
+    /** Opens a file in front; `undefined` where a page shows one notebook only, as in Notebook 7. */
+    private readonly openFile: ((path: string) => Promise<unknown>) | undefined
   ) {}
 
   /** The path of the notebook in front. */
@@ -38,9 +40,24 @@ export class Notebooks {
   open(path: string): NotebookPanel {
     const panel = this.find(path);
     if (!panel) {
-      throw new ToolProblem(`${path} is not open in JupyterLab. Ask the user to open it, then try again.`);
+      throw new ToolProblem(`${path} is not open in JupyterLab. open_notebook opens it, if the user agrees.`);
     }
     return panel;
+  }
+
+  /** Returns the notebook of that path, open and in front. Throws `ToolProblem` when that cannot be. */
+  async show(path: string): Promise<NotebookPanel> {
+    const wanted = this.at(path).path;
+    if (!this.openFile) {
+      throw new ToolProblem(`This page shows one notebook only: ask the user to open ${wanted}.`);
+    }
+    try {
+      await this.contents.get(wanted, { content: false });
+    } catch (error) {
+      throw new ToolProblem(`${wanted} cannot be opened: ${error instanceof Error ? error.message : error}`);
+    }
+    await this.openFile(wanted);
+    return this.open(wanted);
   }
 
   /** Models name files by the workspace's folder, too. */

@@ -1,4 +1,4 @@
-import type { CodeCell } from '@jupyterlab/cells';
+import { type Cell, CodeCell } from '@jupyterlab/cells';
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
@@ -46,7 +46,7 @@ export async function runCells(
   const run = NotebookActions.runCells(notebook, cells, sessionContext).catch(() => false);
   notebook.mode = mode; // running leaves the editor; the user may be writing there
   const end = await first(run, seconds * 1000, signal);
-  executions.own(cells);
+  executions.own(cells.flatMap(requestOf));
   if (end !== 'stopped') {
     return end;
   }
@@ -55,6 +55,12 @@ export async function runCells(
   }
   await first(run, INTERRUPT);
   return end;
+}
+
+/** Returns the id of the request that a cell waits for; none when what it was sent for last has ended. */
+function requestOf(cell: Cell): string[] {
+  const future = cell instanceof CodeCell ? cell.outputArea.future : undefined;
+  return future && !future.isDisposed ? [future.msg.header.msg_id] : [];
 }
 
 /** Waits until a cell does not run any more; who stops the turn meanwhile stops what the agent runs there. */
