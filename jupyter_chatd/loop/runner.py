@@ -27,6 +27,7 @@ from ..messages import (
     TextPart,
     ToolRun,
 )
+from ..pacing import paced
 from ..providers.protocol import ModelCall, PromptMessage
 from ..store import Claim, reads
 from ..store.actions import Ask, EnterAction
@@ -573,9 +574,9 @@ class Runner:
 
 def _prepare(view: reads.RunnerView) -> tuple[reads.RunnerView, History, PromptBuilder]:
     """Take in a long history; done in the reader's thread."""
-    history = History(view.history)
+    history = History(paced(view.history))
     history.steps += view.covered_steps
-    return view, history, PromptBuilder(prompt_rows(view.history))
+    return view, history, PromptBuilder(paced(prompt_rows(view.history)))
 
 
 def _result_rows(results: Sequence[Result]) -> tuple[NewMessage, ...]:

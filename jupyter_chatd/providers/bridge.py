@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from ..pacing import PacedList
 from .computer import ENTRY, ComputerInUse, screen_tool
 from .endpoint import Endpoint
 from .errors import Cause, Failure, config_error, failure_of, model_error, scrub
@@ -109,7 +110,7 @@ class BridgeModel:
         ask = partial(
             model_request_stream,
             vendor.model_for(call),
-            prompt.messages,
+            PacedList(prompt.messages),
             model_settings=settings,  # pyright: ignore[reportArgumentType]
             model_request_parameters=parameters,
             instrument=False,

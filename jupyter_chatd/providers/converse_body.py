@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
 from typing import Any
+
+from ..pacing import paced
+from .long_body import join_body
 
 OPERATIONS = ("Converse", "ConverseStream")
 _SET_ASIDE = "chatd_messages"
@@ -32,18 +34,8 @@ def _set_aside(params: dict[str, Any], context: dict[str, Any], **_: Any) -> Non
 
 def _put_in(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     if _SET_ASIDE in context:
-        params["body"] = body_with(context.pop(_SET_ASIDE), params["body"])
-
-
-def body_with(messages: Iterable[Any], rest: bytes) -> bytes:
-    """Return the JSON object *rest* with `messages` as its first member.
-
-    >>> body_with([{"role": "user"}], b'{"system": []}')
-    b'{"messages":[{"role":"user"}],"system": []}'
-    """
-    encoded = ",".join(map(_ENCODE, messages))
-    members = rest.strip()[1:-1].strip()
-    return b'{"messages":[' + encoded.encode() + b"]" + (b"," + members if members else b"") + b"}"
+        messages = map(_ENCODE, paced(context.pop(_SET_ASIDE)))
+        params["body"] = join_body("messages", messages, params["body"])
 
 
 def _base64(value: object) -> str:

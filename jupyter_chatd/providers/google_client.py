@@ -17,6 +17,8 @@ from google.genai._api_client import BaseApiClient
 from google.genai.client import Client
 from google.genai.models import AsyncModels
 
+from ..pacing import paced
+from .long_body import join_body
 from .offload import call_off_loop
 
 PLACEHOLDER = [{"role": "user", "parts": [{"text": ""}]}]
@@ -83,8 +85,11 @@ class _Pending:
         return answer
 
     def _encode(self, body: Mapping[str, Any]) -> bytes:
-        fields = {name: value for name, value in body.items() if not name.startswith("_")}
-        return json.dumps({**fields, "contents": to_json(self._contents)}).encode()
+        rest = {
+            name: value for name, value in body.items() if name != "contents" and not name.startswith("_")
+        }
+        contents = (json.dumps(to_json(content)) for content in paced(self._contents))
+        return join_body("contents", contents, json.dumps(rest).encode())
 
     async def aclose(self) -> None:
         """Close the connection of the request, if it was sent."""

@@ -28,6 +28,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import ValidationError
 
 from . import openai_computer
+from .long_body import encode_apart
 from .offload import LONG_PROMPT, body_size
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class DirectOpenAI(AsyncOpenAI):
         options = dict(options or {})
         if body_size(body) > LONG_PROMPT:
             whole: dict[str, Any] = {**body, **(options.pop("extra_json", None) or {})}
-            kwargs["content"] = await asyncio.to_thread(openapi_dumps, whole)
+            kwargs["content"] = await asyncio.to_thread(encode_apart, whole, _encode)
             body = None
         return await super().post(path, body=body, options=options, **kwargs)
 
@@ -137,6 +138,10 @@ class _ComputerEvents(AsyncStream[ResponseStreamEvent]):
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
         async for event in super()._iter_events():
             yield ServerSentEvent(event=event.event, data=openai_computer.from_wire(event.data))
+
+
+def _encode(value: object) -> str:
+    return openapi_dumps(value).decode()
 
 
 def _body(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ..messages import (
     ToolResultPart,
     UnknownPart,
 )
+from ..pacing import paced
 from ..wire.jsontext import dump_json
 from .prompt_text import context_file_text, error_text, fence, file_reference_text
 from .protocol import PromptMessage
@@ -66,7 +67,7 @@ def build_prompt(
     anything else would be read as something that was said.
     """
     builder = _Builder(system=system, cache_points=cache_points, takes_reasoning=takes_reasoning)
-    for message in messages:
+    for message in paced(messages):
         builder.add(message)
     builder.close_response(is_last=True)
     caches = any(message.cache for message in messages if message.role is Role.SYSTEM)

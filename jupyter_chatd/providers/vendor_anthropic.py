@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -14,8 +15,10 @@ from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.tools import ToolDefinition
 
+from ..pacing import PacedList
 from .computer import ANTHROPIC_TOOLS, TOOLSET, TOOLSET_MEMBERS, entry_of
 from .endpoint import Endpoint
+from .long_body import encode_apart
 from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
@@ -77,19 +80,22 @@ class _Client(AsyncAnthropic):
         options = dict(options or {})
         if body_size(body) > LONG_PROMPT:
             whole: dict[str, Any] = {**body, **(options.pop("extra_json", None) or {})}
-            text = await asyncio.to_thread(serialize_data, whole, location="body")
-            kwargs["content"], body = text.encode(), None
+            encode = partial(serialize_data, location="body")
+            kwargs["content"], body = await asyncio.to_thread(encode_apart, whole, encode), None
         return await super().post(path, body=body, options=options, **kwargs)
 
 
 class AnthropicVendorModel(AnthropicModel):
-    """Maps long prompts in a thread, and tells of Anthropic's own computer tools."""
+    """Prepares long prompts in a thread, and tells of Anthropic's own computer tools."""
+
+    async def _prepare_messages_create(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
+        preparing = super()._prepare_messages_create(PacedList(messages), *args, **kwargs)
+        return await run_off_loop(preparing, size=len(messages))
 
     async def _map_message(
         self, messages: list[ModelMessage], model_request_parameters: Any, model_settings: Any
     ) -> Any:
-        mapping = super()._map_message(messages, model_request_parameters, model_settings)
-        system, mapped = await run_off_loop(mapping, size=len(messages))
+        system, mapped = await super()._map_message(messages, model_request_parameters, model_settings)
         entries = [entry_of(tool) for tool in model_request_parameters.function_tools]
         if any(entry and entry["type"] == TOOLSET for entry in entries):
             _name_toolset(mapped)

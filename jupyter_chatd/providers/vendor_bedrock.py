@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import httpx2
 from anthropic import AsyncAnthropicBedrock  # pyright: ignore[reportPrivateImportUsage]
 from anthropic._models import FinalRequestOptions
 from anthropic._utils._json import openapi_dumps
+from anthropic._utils._prepare import serialize_data
 from botocore import UNSIGNED  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_ai.messages import ModelMessage, ThinkingPart
@@ -24,8 +26,10 @@ from pydantic_ai.models.bedrock import BedrockConverseModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.bedrock import BedrockProvider
 
+from ..pacing import PacedList, paced
 from .converse_body import encode_messages_apart
 from .endpoint import BEDROCK_HOST, Endpoint
+from .long_body import join_body
 from .offload import LONG_PROMPT, body_size, run_off_loop
 from .protocol import ModelCall
 from .vendor import CONNECT_TIMEOUT, SILENCE_TIMEOUT, Vendor
@@ -80,19 +84,36 @@ def _connect_claude(endpoint: Endpoint, model: str) -> Vendor:
     return Vendor(model=library_model, close=client.close, **TRAITS)
 
 
-class _ClaudeClient(AsyncAnthropicBedrock):
-    """Prepares long requests in a thread: this client copies them twice."""
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """Messages as JSON, in the place of those that they are made of."""
 
-    async def _copy_and_prepare(self, options: FinalRequestOptions) -> FinalRequestOptions:
-        return await run_off_loop(super()._copy_and_prepare(options), size=body_size(options.json_data))
+    json: list[str]
+
+    def __deepcopy__(self, _: object) -> _Encoded:
+        return self
+
+
+class _ClaudeClient(AsyncAnthropicBedrock):
+    """Makes JSON of long conversations in a thread, before the client would copy them, twice."""
+
+    async def post(self, path: str, *, body: Any = None, **kwargs: Any) -> Any:
+        """Send a POST request; see the client."""
+        if body_size(body) > LONG_PROMPT:
+            body = {**body, "messages": _Encoded(await asyncio.to_thread(_encode_all, body["messages"]))}
+        return await super().post(path, body=body, **kwargs)
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
-        size = body_size(options.json_data)
-        prepared = await run_off_loop(super()._prepare_options(options), size=size)
-        if size > LONG_PROMPT:
-            prepared.content = await asyncio.to_thread(openapi_dumps, prepared.json_data)
-            prepared.json_data = None
+        prepared = await super()._prepare_options(options)
+        body: Any = prepared.json_data
+        if isinstance(body.get("messages"), _Encoded):
+            encoded = body.pop("messages").json
+            prepared.content, prepared.json_data = join_body("messages", encoded, openapi_dumps(body)), None
         return prepared
+
+
+def _encode_all(messages: Iterable[Any]) -> list[str]:
+    return [serialize_data(message, location="body") for message in paced(messages)]
 
 
 # Every other model.
@@ -144,7 +165,8 @@ class _ConverseModel(BedrockConverseModel):
 
     async def _map_messages(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
         map_messages: Any = super()._map_messages  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return await run_off_loop(map_messages(messages, *args, **kwargs), size=len(messages))
+        mapping = map_messages(PacedList(messages), *args, **kwargs)
+        return await run_off_loop(mapping, size=len(messages))
 
 
 def _settings(call: ModelCall) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from pydantic_ai.models.google import GoogleModel
 from pydantic_ai.profiles.google import GoogleModelProfile
 from pydantic_ai.providers.google import GoogleProvider
 
+from ..pacing import PacedList
 from .computer import GOOGLE_TOOLS, entry_of
 from .endpoint import Endpoint
 from .google_client import DirectGemini
@@ -62,7 +63,8 @@ class _Model(GoogleModel):
 
     async def _map_messages(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
         map_messages: Any = super()._map_messages
-        system, contents = await run_off_loop(map_messages(messages, *args, **kwargs), size=len(messages))
+        mapping = map_messages(PacedList(messages), *args, **kwargs)
+        system, contents = await run_off_loop(mapping, size=len(messages))
         _acknowledge(contents)
         return system, contents
 

@@ -21,6 +21,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.tools import ToolDefinition
 
+from ..pacing import PacedList
 from .computer import OPENAI_TOOLS, entry_of
 from .endpoint import Endpoint, Kind
 from .offload import run_off_loop
@@ -118,7 +119,8 @@ class _ChatModel(OpenAIChatModel):
     """Maps long prompts in a thread."""
 
     async def _map_messages(self, messages: Sequence[ModelMessage], *args: Any, **kwargs: Any) -> Any:
-        return await run_off_loop(super()._map_messages(messages, *args, **kwargs), size=len(messages))
+        mapping = super()._map_messages(PacedList(messages), *args, **kwargs)
+        return await run_off_loop(mapping, size=len(messages))
 
 
 class _ResponsesModel(OpenAIResponsesModel):
@@ -128,7 +130,8 @@ class _ResponsesModel(OpenAIResponsesModel):
         return entry_of(f) or super()._map_tool_definition(f, *args, **kwargs)
 
     async def _map_messages(self, messages: list[ModelMessage], *args: Any, **kwargs: Any) -> Any:
-        return await run_off_loop(super()._map_messages(messages, *args, **kwargs), size=len(messages))
+        mapping = super()._map_messages(PacedList(messages), *args, **kwargs)
+        return await run_off_loop(mapping, size=len(messages))
 
 
 def _service_name(endpoint: Endpoint) -> str:

@@ -9,6 +9,7 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.openrouter import OpenRouterModel
 from pydantic_ai.providers.openrouter import OpenRouterProvider
 
+from ..pacing import PacedList
 from .endpoint import Endpoint
 from .offload import run_off_loop
 from .protocol import ModelCall
@@ -51,7 +52,8 @@ class _Model(OpenRouterModel):
     """Maps long prompts in a thread."""
 
     async def _map_messages(self, messages: Sequence[ModelMessage], *args: Any, **kwargs: Any) -> Any:
-        return await run_off_loop(super()._map_messages(messages, *args, **kwargs), size=len(messages))
+        mapping = super()._map_messages(PacedList(messages), *args, **kwargs)
+        return await run_off_loop(mapping, size=len(messages))
 
 
 def _settings(call: ModelCall) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from .. import wire
 from ..errors import ChatNotFoundError
 from ..events import Change
 from ..messages import Action, Chat, Message, QueuedMessage, ToolRun
+from ..pacing import paced
 from ..wire import clean_text
 from .calls import actions_of
 from .cell import JOURNAL
@@ -124,13 +125,12 @@ def client_messages(
     conn: sqlite3.Connection, chat_id: str, *, after_id: int = 0, limit: int | None = None
 ) -> tuple[Message, ...]:
     """Return what clients may see with an id above *after_id*, oldest first."""
-    return messages_from_rows(
-        conn.execute(
-            "SELECT * FROM messages WHERE chat_id = ? AND id > ?"  # noqa: S608 - built of literals
-            f" AND {_CLIENT} ORDER BY id LIMIT ?",
-            (chat_id, after_id, -1 if limit is None else limit),
-        )
+    rows = conn.execute(
+        "SELECT * FROM messages WHERE chat_id = ? AND id > ?"  # noqa: S608 - built of literals
+        f" AND {_CLIENT} ORDER BY id LIMIT ?",
+        (chat_id, after_id, -1 if limit is None else limit),
     )
+    return messages_from_rows(paced(rows))
 
 
 def history(conn: sqlite3.Connection, chat_id: str) -> Iterator[Message]:
@@ -258,7 +258,7 @@ def _history(conn: sqlite3.Connection, chat_id: str, *, first: int, turn: int) -
         """,
         {"chat": chat_id, "first": first, "turn": turn},
     )
-    return messages_from_rows(rows)
+    return messages_from_rows(paced(rows))
 
 
 def _count_steps(conn: sqlite3.Connection, chat_id: str, *, after: int, before: int) -> int:

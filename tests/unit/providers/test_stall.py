@@ -7,11 +7,13 @@ import asyncio.events
 import threading
 import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes.steps import say
 
+from jupyter_chatd import pacing
 from jupyter_chatd.loop.prompt import mark_cache
 from jupyter_chatd.messages import TextPart, ToolCallPart, ToolResultPart
 from jupyter_chatd.providers.bridge import BridgeModel
@@ -25,6 +27,8 @@ pytestmark = pytest.mark.anyio
 TURNS = 1000
 LIMIT = 0.016  # seconds of CPU; what the best of ATTEMPTS may take at a time
 SHARE = 0.5  # of the whole; what it may take on a machine so slow that LIMIT says nothing
+PAUSES = 10  # of all threads in all attempts, at the least
+THREAD_SHARE = 0.25  # of a thread's whole; what it may take between two pauses on a slow machine
 ATTEMPTS = 3  # the least of them is told: what else runs on the machine only ever adds
 
 
@@ -57,6 +61,21 @@ async def turns_of(model: BridgeModel, messages: Sequence[PromptMessage]) -> lis
     return turns
 
 
+def watch_threads(patch: pytest.MonkeyPatch) -> list[float]:
+    """How long a thread works between two pauses, seconds of CPU each, from now on."""
+    spans: list[float] = []
+    rested: dict[int, float] = {}
+
+    def rest(_seconds: float) -> None:
+        ident, now = threading.get_ident(), time.thread_time()
+        if ident in rested:
+            spans.append(now - rested[ident])
+        rested[ident] = now
+
+    patch.setattr(pacing, "time", SimpleNamespace(sleep=rest, perf_counter=time.perf_counter))
+    return spans
+
+
 async def attempts(model: BridgeModel, messages: Sequence[PromptMessage]) -> list[list[float]]:
     """The turns of ATTEMPTS calls, after one that loads what a first call loads."""
     await collect(model.stream(ModelCall(messages=(user("hello"),), tools=TOOLS)))
@@ -66,14 +85,20 @@ async def attempts(model: BridgeModel, messages: Sequence[PromptMessage]) -> lis
 
 
 @pytest.mark.parametrize("name", list(SUBJECTS))
-async def test_a_thousand_turns_of_history_do_not_hold_up_the_loop(connect: Call, name: str) -> None:
+async def test_a_thousand_turns_of_history_do_not_hold_up_the_loop(
+    connect: Call, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kind, model = SUBJECTS[name]
     answers = [[say("hi")] for _ in range(1 + ATTEMPTS)]
     vendor = (await connect(kind, *answers, model=model)).vendor
     asked = BridgeModel(endpoint(kind, vendor.base_url), model)
 
+    spans = watch_threads(monkeypatch)
     # In a loop and thread of its own: the fake vendor works too.
     made = await asyncio.to_thread(asyncio.run, attempts(asked, history()))
 
     best = min(made, key=max)
     assert max(best) < max(LIMIT, SHARE * sum(best)), [max(turns) for turns in made]
+    assert len(spans) > PAUSES
+    # One of each attempt: what is long in all of them is no accident.
+    assert sorted(spans)[-ATTEMPTS] < max(LIMIT, THREAD_SHARE * sum(spans) / ATTEMPTS), sorted(spans)
