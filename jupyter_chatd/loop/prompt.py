@@ -24,7 +24,7 @@ from ..messages import (
 )
 from ..providers.protocol import PromptMessage
 from ..store.calls import INTERRUPTED
-from .screenshots import without_old_screenshots
+from .screenshots import MOST, count_screenshots, without_old_screenshots
 
 CACHED_TAIL = 2  # messages at the end that carry a prompt-cache mark
 
@@ -44,6 +44,8 @@ class PromptBuilder:
         """Tool name by call id, for results whose call is missing."""
         self.has_files = False
         """Whether a user sent files: then the prompt has to be filled with them (`attachments.py`)."""
+        self._screenshots = 0
+        """In the rows; a prompt may have fewer."""
         self.extend(rows)
 
     def extend(self, rows: Iterable[Message]) -> None:
@@ -55,6 +57,7 @@ class PromptBuilder:
                 self._finished += self._convert(self._tail)
                 self._tail = []
             self._tail.append(row)
+            self._screenshots += count_screenshots(row.parts)
             self.has_files |= row.role is Role.USER and any(isinstance(part, FilePart) for part in row.parts)
 
     def build(self, system: Sequence[str] = ()) -> tuple[PromptMessage, ...]:
@@ -62,7 +65,8 @@ class PromptBuilder:
         messages = self._finished + self._convert(self._tail)
         split = _leading_system(messages)
         messages[split:split] = [_system_message(text) for text in system if text.strip()]
-        return mark_cache(without_old_screenshots(messages))
+        # Looking for them in a long history takes longer than everything else in a step.
+        return mark_cache(without_old_screenshots(messages) if self._screenshots > MOST else messages)
 
     def _convert(self, rows: Sequence[Message]) -> list[PromptMessage]:
         messages = list(_converted(rows))

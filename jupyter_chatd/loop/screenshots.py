@@ -14,7 +14,9 @@ from ..providers.protocol import PromptMessage
 KEPT = 5
 """The newest pictures, which always stay."""
 BATCH = 10
-"""So many leave at a time. 14 pictures are the most: of more than 20, Anthropic takes only smaller ones."""
+"""So many leave at a time."""
+MOST = KEPT + BATCH - 1
+"""Pictures that a prompt can have: of more than 20, Anthropic takes only smaller ones."""
 TOOL = "computer"
 LEFT_OUT = "[An older picture of the screen was left out.]"
 
@@ -23,12 +25,17 @@ def without_old_screenshots(
     messages: Sequence[PromptMessage], *, kept: int = KEPT, batch: int = BATCH
 ) -> Sequence[PromptMessage]:
     """Return a prompt whose older results of the `computer` tool say their text only."""
-    count = sum(_is_screenshot(part) for part in _results(messages))
+    count = count_screenshots(_results(messages))
     doomed = max(count - kept, 0) // batch * batch
     if not doomed:
         return messages
     numbers = iter(range(count))
     return [_without(message, doomed, numbers) for message in messages]
+
+
+def count_screenshots(parts: Iterable[Part]) -> int:
+    """Return how many of the parts are pictures of the screen."""
+    return sum(map(_is_screenshot, parts))
 
 
 def _without(message: PromptMessage, doomed: int, numbers: Iterator[int]) -> PromptMessage:

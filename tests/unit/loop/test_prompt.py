@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -36,6 +38,38 @@ def built(rows: Sequence[Message], system: Sequence[str] = ()) -> list[tuple[Rol
 
 def interrupted(asked: ToolCallPart) -> ToolResultPart:
     return result_of(asked, {"error": INTERRUPTED}, is_error=True)
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions *work* calls, Python's and C's."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _arg: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def steps_of(count: int) -> Rows:
+    rows = Rows()
+    rows.user()
+    for _ in range(count):
+        rows.answer(rows.assistant(text("Well."), call("look")), 1)
+    return rows
+
+
+# What a step costs
+
+
+def test_a_long_history_is_not_looked_through_at_each_step() -> None:
+    short, long = (PromptBuilder(steps_of(count)) for count in (5, 500))
+    assert calls_of(long.build) <= 2 * calls_of(short.build)
 
 
 # What is left out, and what is changed

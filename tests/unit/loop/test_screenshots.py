@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from jupyter_chatd.loop.prompt import PromptBuilder
 from jupyter_chatd.loop.screenshots import LEFT_OUT, without_old_screenshots
-from jupyter_chatd.messages import JsonObject, Role, ToolCallPart, ToolResultPart
+from jupyter_chatd.messages import CallKey, JsonObject, Role, ToolCallPart, ToolResultPart
 from jupyter_chatd.providers.protocol import PromptMessage
+
+from .rows import Rows, call, result_of
 
 PICTURE: JsonObject = {"data": "aGk=", "mime_type": "image/png", "text": "Done."}
 
@@ -52,3 +56,15 @@ def test_a_prompt_begins_as_the_one_before_until_the_next_batch_leaves() -> None
 def test_pictures_of_other_tools_stay() -> None:
     messages = steps(30, tool="camera")
     assert without_old_screenshots(messages) is messages
+
+
+def test_a_history_that_grows_leaves_them_out_too() -> None:
+    rows, builder = Rows(), PromptBuilder()
+    kept: list[int] = []
+    for _ in range(25):
+        asked = rows.assistant(call("computer"))
+        result = replace(result_of(call("computer"), PICTURE), is_media=True)
+        rows.add(Role.TOOL, result, answers=CallKey(message_id=asked.id, index=0))
+        builder.extend(rows[-2:])
+        kept.append(sum(seen(builder.build())))
+    assert kept == [*range(1, 15), *range(5, 15), 5]
