@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import sys
@@ -19,7 +20,11 @@ from ..client.errors import ClientError
 from ..client.records import RunningServer, running_servers
 from ..config import mcp_policy
 from ..desktop.defaults import AUTO
+from ..desktop.launchers.applications import find_applications
 from ..desktop.launchers.choice import choose_launcher
+from ..desktop.launchers.portabledesktop import NAME as PORTABLEDESKTOP
+from ..desktop.launchers.window_manager import NAMES as WINDOW_MANAGERS
+from ..desktop.launchers.xvnc import XvncLauncher
 from ..desktop.recording.ffmpeg import find_ffmpeg
 from ..errors import ChatdError
 from ..mcp.secret_file import FILE_NAME as SECRETS_FILE
@@ -234,5 +239,22 @@ def _desktop() -> Finding:
         return Finding(topic="desktop", text=f"c.JupyterChatd.desktop_launcher: {error}", level=Level.FAILED)
     if missing := launcher.missing():
         return Finding(topic="desktop", text=f"none yet: {launcher.name} needs {missing}", level=Level.NOTE)
+    made = f"made with {launcher.name}"
     recorded = "recorded with ffmpeg" if find_ffmpeg() else "not recorded: that needs ffmpeg"
-    return Finding(topic="desktop", text=f"made with {launcher.name}, {recorded}")
+    if launcher.name == PORTABLEDESKTOP:
+        text = f"{made}, whose port every account of this machine reaches, {recorded}"
+        return Finding(topic="desktop", text=text, level=Level.NOTE)
+    bare = list(_bare_of()) if launcher.name == XvncLauncher.name else []
+    text = ", ".join([made, *bare, recorded])
+    return Finding(topic="desktop", text=text, level=Level.NOTE if bare else Level.FINE)
+
+
+def _bare_of() -> Iterator[str]:
+    """Say what a desktop of Xvnc would be without."""
+    offered = {application.label for application in find_applications(Path())}
+    if not any(map(shutil.which, WINDOW_MANAGERS)):
+        yield "without a window manager (install openbox)"
+    if "Terminal" not in offered:
+        yield "without a terminal (install xterm)"
+    if "Browser" not in offered:
+        yield "without a browser (install chromium)"

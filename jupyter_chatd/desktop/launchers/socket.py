@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LauncherMissingError
 from ..geometry import Size
+from ..rfb.connection import LONGEST_PATH
 from .launcher import Launched, Launcher
 
 
@@ -33,6 +35,8 @@ class SocketLauncher:
         self._socket = socket
 
     def missing(self) -> str | None:
+        if (length := len(os.fsencode(self._socket))) > LONGEST_PATH:
+            return f"a socket whose path has at most {LONGEST_PATH} bytes, not {length}: {self._socket}"
         return (
             None if self._socket.is_socket() else f"an RFB server that listens on the socket {self._socket}"
         )

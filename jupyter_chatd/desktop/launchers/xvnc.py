@@ -18,7 +18,7 @@ from ..errors import DesktopStartError, LauncherMissingError
 from ..geometry import Size
 from .applications import find_applications
 from .cookie import Cookie
-from .folder import Folder
+from .folder import Folder, missing_place
 from .launcher import Launched, Launcher
 from .programs import Programs, desktop_environment
 from .window_manager import desktop_commands, find_background
@@ -62,12 +62,12 @@ class XvncLauncher:
             return (
                 "Xvnc of TigerVNC: on Debian and Ubuntu `apt-get install tigervnc-standalone-server openbox`"
             )
-        return None
+        return missing_place(self._parent)
 
     async def launch(self, size: Size) -> Launched:
-        server = self._find_server()
-        if server is None:
-            raise LauncherMissingError(f"The desktop needs {self.missing()}.")
+        server, missing = self._find_server(), self.missing()
+        if server is None or missing:
+            raise LauncherMissingError(f"The desktop needs {missing}.")
         folder = await asyncio.to_thread(Folder, self._parent)
         desktop = XvncDesktop(folder, Programs(folder.path, self._warden))
         try:

@@ -208,6 +208,11 @@ def test_doctor_names_the_file_that_switches_the_extension_off(run: Run, folder:
     [
         ({"desktop_launcher": "fake"}, "ok", "made with fake"),
         ({"desktop_launcher": "socket"}, "note", "none yet: socket needs the path of an RFB server's socket"),
+        (
+            {"desktop_socket": "/no" * 40},
+            "note",
+            "none yet: socket needs a socket whose path has at most 100",
+        ),
         ({"desktop_socket": "/no/such"}, "note", "none yet: socket needs an RFB server that listens on"),
         (
             {"desktop_launcher": "vnc"},
@@ -241,6 +246,69 @@ def test_doctor_says_whether_desktops_can_be_recorded(
     config = folder / "config" / "jupyter_server_config.json"
     config.write_text(json.dumps({"JupyterChatd": {"desktop_launcher": "fake"}}))
     assert _findings(run("doctor", "--json"))["desktop"]["text"].endswith(text)
+
+
+@pytest.mark.parametrize(
+    "programs, is_shared, level, text",
+    [
+        (
+            ["Xvnc", "openbox", "xterm", "chromium"],
+            True,
+            "ok",
+            "made with xvnc, not recorded: that needs ffmpeg",
+        ),
+        (
+            ["Xvnc", "jwm"],
+            False,
+            "note",
+            "made with xvnc, without a terminal (install xterm), without a browser (install chromium), not",
+        ),
+        (
+            [],
+            False,
+            "note",
+            "none yet: xvnc needs Xvnc of TigerVNC: on Debian and Ubuntu `apt-get install tig",
+        ),
+        (["portabledesktop"], False, "note", "made with portabledesktop, whose port every account of this"),
+        (["portabledesktop"], True, "note", "none yet: xvnc needs Xvnc of TigerVNC"),
+    ],
+)
+def test_doctor_says_what_auto_comes_to(
+    run: Run,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: list[str],
+    is_shared: bool,
+    level: str,
+    text: str,
+) -> None:
+    people = ["ada"] if is_shared else []
+    monkeypatch.setattr("jupyter_chatd.desktop.launchers.portabledesktop.other_people", lambda: people)
+    (folder / "programs").mkdir()
+    for name in programs:
+        (folder / "programs" / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(folder / "programs"))
+    _switch(folder, "true")
+    found = _findings(run("doctor", "--json"))["desktop"]
+    assert (found["level"], found["text"][: len(text)]) == (level, text)
+
+
+def test_doctor_says_that_a_port_is_refused_on_a_shared_host(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_chatd.desktop.launchers.portabledesktop.other_people", lambda: ["ada"])
+    (folder / "programs").mkdir()
+    (folder / "programs" / "portabledesktop").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(folder / "programs"))
+    config = folder / "config" / "jupyter_server_config.json"
+    for allowed, text in (
+        (False, "none yet: portabledesktop needs permission: ada could"),
+        (True, "made with"),
+    ):
+        settings = {"desktop_launcher": "portabledesktop", "desktop_on_shared_hosts": allowed}
+        _switch(folder, "true")
+        config.write_text(json.dumps({"JupyterChatd": settings}))
+        assert _findings(run("doctor", "--json"))["desktop"]["text"].startswith(text)
 
 
 def test_doctor_finds_damage(run: Run, folder: Path) -> None:

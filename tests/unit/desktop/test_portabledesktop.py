@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,7 +19,10 @@ from jupyter_chatd.desktop.errors import DesktopStartError, LauncherMissingError
 from jupyter_chatd.desktop.geometry import Size
 from jupyter_chatd.desktop.launchers import portabledesktop
 from jupyter_chatd.desktop.launchers.accounts import other_people
+from jupyter_chatd.desktop.launchers.folder import Folder
 from jupyter_chatd.desktop.launchers.portabledesktop import PortabledesktopLauncher, read_session
+from jupyter_chatd.desktop.launchers.socket import SocketLauncher
+from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
 
 from . import portabledesktop_stub
 from .stages import desktop_of, folders, until, users_of
@@ -153,7 +157,41 @@ def test_people_are_accounts_that_can_log_in() -> None:
         account("service", 1002, "/usr/sbin/nologin"),
         account("nobody", 65534, "/bin/sh"),
     ]
-    assert other_people(accounts, own=1000) == ["ada"]
+    assert other_people(accounts, own=1000, owners=[]) == ["ada"]
+    running = [0, 1000, 1001, 1002, 61184, 65534, 4321987]
+    assert other_people(accounts, own=1000, owners=running) == ["ada", "account 4321987"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run a program as somebody else")
+def test_who_is_not_listed_but_runs_programs_is_seen() -> None:
+    """Users of a directory server, as many hubs have them."""
+    with subprocess.Popen(["/bin/sleep", "60"], user=4321987, cwd="/") as process:
+        assert "account 4321987" in other_people()
+        process.kill()
+
+
+async def test_a_path_that_is_too_long_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even that of the folder for temporary files, where sockets go when the first has no room."""
+    long = tmp_path / ("deep" * 30)
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    (tmp_path / "portabledesktop").touch(mode=0o755)
+    (tmp_path / "Xvnc").touch(mode=0o755)
+    for launcher in (
+        PortabledesktopLauncher(long, path=str(tmp_path), allow_shared_host=True),
+        XvncLauncher(long, path=str(tmp_path)),
+    ):
+        with pytest.raises(
+            LauncherMissingError, match="set TMPDIR to a folder whose path has at most 66 bytes"
+        ):
+            await launcher.launch(SIZE)
+    with pytest.raises(DesktopStartError, match="The desktop needs a shorter path"):
+        Folder(long)
+    assert not long.exists()
+    attached = SocketLauncher(long / "rfb.socket")
+    with pytest.raises(LauncherMissingError, match="a socket whose path has at most 100 bytes, not "):
+        await attached.launch(SIZE)
 
 
 @pytest.mark.parametrize(
