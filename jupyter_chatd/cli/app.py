@@ -126,7 +126,7 @@ async def run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Begin a chat with PROMPT, and print what the agent says until it is done.
+    """Begin a chat with PROMPT, and print what the agent says. The command ends when the agent is done.
 
     PROMPT may be - for standard input. The agent works in the server's folder; a server of this command's
     own works in the current folder, opens no port, and is gone afterwards. The chat stays: see it in
@@ -180,7 +180,7 @@ async def send(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Send TEXT to CHAT, and print what the agent says until it is done.
+    """Send TEXT to CHAT, and print what the agent says. The command ends when the agent is done.
 
     TEXT may be - for standard input.
     """
@@ -222,7 +222,7 @@ async def compact(chat: str, server: str) -> None:
 @server_option(SERVER)
 @guarded
 async def clear(chat: str, server: str) -> None:
-    """Let the model forget what was said in CHAT; the messages stay to be read."""
+    """Let the model forget what was said in CHAT. The messages stay to be read."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
         row = await find_chat(client, chat)
@@ -279,7 +279,7 @@ async def list_(server: str, as_json: bool, **query: Any) -> None:
 @JSON
 @guarded
 async def search(words: str, limit: int, archived: bool, server: str, as_json: bool) -> None:
-    """Find messages that have all WORDS, best match first; the last word may be the beginning of one."""
+    """Find messages that have all WORDS, best match first. The last word may be the beginning of one."""
     if not words.strip():
         raise click.UsageError("Expected words to look for.")
     found = await find_running(server, cwd=Path.cwd())
@@ -311,7 +311,7 @@ async def archive_(chat: str, undo: bool, server: str) -> None:
 @server_option(SERVER)
 @guarded
 async def label(chat: str, labels: Mapping[str, str], server: str) -> None:
-    """Give CHAT these labels in place of those it has; without any, take them away."""
+    """Give CHAT these labels in place of those it has. Without any, take them away."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
         row = await find_chat(client, chat)
@@ -378,7 +378,7 @@ def _day(name: str, text: str) -> Callable[[F], F]:
 @JSON
 @guarded
 async def usage(chat: str | None, server: str, as_json: bool, **days: datetime | None) -> None:
-    """Say what CHAT and its subagents used and cost so far; without CHAT, what all chats did in some days."""
+    """Say what CHAT and its subagents used and cost so far. Without CHAT, what all chats did in some days."""
     first, last = _days(chat, days["from"], days["to"])
     found = await find_running(server, cwd=Path.cwd())
     if found is None:

@@ -24,7 +24,7 @@ _CALL = click.argument("call", metavar="[CALL]", required=False)
 @JSON
 @guarded
 async def approvals(chat: str, show_all: bool, server: str, as_json: bool) -> None:
-    """Print the calls of CHAT that wait for an approval, each with all that it would do."""
+    """Print the calls of CHAT that wait for an approval. Each is shown with all that it would do."""
     found = await running_server(server, cwd=Path.cwd())
     async with AsyncClient(found) as client:
         calls = await client.approvals((await find_chat(client, chat)).id)
@@ -44,7 +44,7 @@ async def approvals(chat: str, show_all: bool, server: str, as_json: bool) -> No
 @server_option(SERVER)
 @guarded
 async def approve(chat: str, call: str | None, scope: Allowed | None, server: str) -> None:
-    """Allow a call of CHAT that waits for an approval, or approve its plan; the agent goes on.
+    """Allow a call of CHAT that waits, or approve its plan. The agent goes on.
 
     CALL is how approvals names it, such as 17.1; it may be left out where only one waits.
     """
@@ -58,7 +58,7 @@ async def approve(chat: str, call: str | None, scope: Allowed | None, server: st
 @server_option(SERVER)
 @guarded
 async def deny(chat: str, call: str | None, server: str) -> None:
-    """Deny a call of CHAT that waits for an approval; the agent reads that.
+    """Deny a call of CHAT that waits for an approval. The agent reads that.
 
     CALL is how approvals names it, such as 17.1; it may be left out where only one waits.
     """

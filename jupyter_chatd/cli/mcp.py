@@ -28,7 +28,7 @@ _WORDS = {"new": Availability.DEFAULT_ON, "all": Availability.FORCE_ON, "chosen"
 
 @click.group()
 def mcp() -> None:
-    """Give the agent tools of MCP servers: list, add, test, remove, trust."""
+    """Give the agent tools of MCP servers."""
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def _client(server: str) -> AsyncGenerator[AsyncClient]:
 @JSON
 @guarded
 async def list_(server: str, as_json: bool) -> None:
-    """List the servers that were set up, those of the folder's .mcp.json, and how they stand."""
+    """List the servers, and how they stand. With those of the folder's .mcp.json."""
     async with _client(server) as client:
         servers, project = await client.mcp.servers(), await client.mcp.project()
     if as_json:
@@ -118,7 +118,7 @@ async def remove(slug: str, server: str) -> None:
 @server_option(SERVER)
 @guarded
 async def trust(decision: bool | None, chat: str | None, server: str) -> None:
-    """Show what the .mcp.json of the server's folder starts and reaches, and decide whether it may.
+    """Decide about the .mcp.json of the server's folder. What it starts and reaches is shown first.
 
     The decision is about exactly what is shown: when the file changes, it is not used until you decide again.
     """

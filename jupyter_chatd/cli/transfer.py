@@ -59,7 +59,7 @@ _STDOUT = Path("-")
 @_FORCE
 @guarded
 async def export_(chats: tuple[str, ...], wants_all: bool, output: Path, no_files: bool, force: bool) -> None:
-    """Write chats with their children and files, as JSON Lines that import takes.
+    """Write chats with their files, as JSON Lines that import takes.
 
     Each CHAT goes with its whole family. Works while a server runs and while none does. The chats of one
     export are of one moment; what runs then is written as if it had been stopped.
@@ -135,7 +135,7 @@ def _sums(chats: int, messages: int, files: int) -> str:
 async def import_(
     sources: tuple[str, ...], model: str | None, owner: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Take in chats that were exported, here or from the original system.
+    """Take in chats that were exported. They come from here, or from the original system.
 
     FILE is an export, a folder of them, or - for standard input. All of it is checked before anything is
     written; a family is stored whole or not at all. Chats that are there already are left as they are.
@@ -210,7 +210,7 @@ def _tell(imported: Imported) -> None:
 @JSON
 @guarded
 async def backup(folder: Path, force: bool, as_json: bool) -> None:
-    """Copy the database and all files into FOLDER, which can serve as a data folder.
+    """Copy the database and all files into FOLDER. It can serve as a data folder.
 
     Works while a server runs, and holds nobody up. Keys are not copied.
     """
@@ -232,7 +232,7 @@ async def backup(folder: Path, force: bool, as_json: bool) -> None:
 @JSON
 @guarded
 async def check(folder: Path | None, as_json: bool) -> None:
-    """Look over every chat, message and file, and say what is not as it should be.
+    """Look over every chat, message and file. Say what is not as it should be.
 
     FOLDER is a data folder or a backup; else the data folder of the server. Nothing is changed, and a server
     may run. The exit code is 1 when something is wrong.

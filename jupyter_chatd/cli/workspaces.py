@@ -14,6 +14,7 @@ from ..client.client import AsyncClient
 from ..client.errors import ClientError
 from ..client.workspaces import WorkspaceBuild, WorkspaceStanding, WorkspaceTemplate
 from ..workspaces.values import BuildStatus, Transition
+from .naming import find_chat
 from .options import JSON, SERVER, guarded, server_option
 from .target import running_server
 
@@ -22,7 +23,7 @@ _WORKSPACE = click.argument("workspace", metavar="WORKSPACE")
 
 @click.group()
 def workspaces() -> None:
-    """Make, start and stop places of their own for chats: list, templates, create, start, stop, log, delete.
+    """Make, start and stop places of their own for chats.
 
     WORKSPACE is a workspace's name or id.
     """
@@ -57,7 +58,7 @@ async def list_(server: str, as_json: bool) -> None:
 @JSON
 @guarded
 async def templates(server: str, as_json: bool) -> None:
-    """List what workspaces can be made from, and the parameters of each."""
+    """List what workspaces can be made from. With the parameters of each."""
     async with _client(server) as client:
         found = await client.workspaces.templates()
     if as_json:
@@ -74,17 +75,18 @@ async def templates(server: str, as_json: bool) -> None:
 @click.argument("template")
 @click.option("--name", help="Lower case letters, digits and hyphens; else made from the template's name.")
 @click.option("-p", "--parameter", "words", multiple=True, metavar="NAME=VALUE", help="A parameter.")
-@click.option("--chat", help="Id of a chat without a workspace, which gets it.")
+@click.option("--chat", help="A chat without a workspace, which gets it; its id, or last.")
 @server_option(SERVER)
 @guarded
 async def create(
     template: str, name: str | None, words: Sequence[str], chat: str | None, server: str
 ) -> None:
-    """Make a workspace from TEMPLATE, a name or an id, start it, and show what that says."""
+    """Make a workspace from TEMPLATE, a name or an id. Start it, and show what that says."""
     parameters = _parameters(words)
     async with _client(server) as client:
         found = _find_template(await client.workspaces.templates(), template)
-        made = await client.workspaces.create(found.id, name=name, parameters=parameters, chat_id=chat)
+        chat_id = (await find_chat(client, chat)).id if chat is not None else None
+        made = await client.workspaces.create(found.id, name=name, parameters=parameters, chat_id=chat_id)
         assert made.latest_build is not None
         await _show(client, made.latest_build)
         click.echo(f"{made.name} runs in {made.directory}." if made.directory else f"{made.name} runs.")
@@ -134,7 +136,7 @@ async def log(workspace: str, server: str) -> None:
 @server_option(SERVER)
 @guarded
 async def delete(workspace: str, remove_files: bool, server: str) -> None:
-    """Stop WORKSPACE and forget it; its folder stays, and its server on a JupyterHub."""
+    """Stop WORKSPACE and forget it. Its folder stays, and its server on a JupyterHub."""
     async with _client(server) as client:
         found = await _find(client, workspace)
         await client.workspaces.delete(found.id, remove_files=remove_files)

@@ -10,6 +10,7 @@ from traitlets import TraitType
 
 from jupyter_chatd.config import Settings
 from jupyter_chatd.extension import JupyterChatd
+from jupyter_chatd.providers.demo_instructions import parse_plan
 
 ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "jupyter_chatd" / "ARCHITECTURE.md"]
@@ -48,6 +49,13 @@ def test_the_map_has_every_folder_and_module() -> None:
     rows = re.findall(r"^\| (.*?) \|", (package / "ARCHITECTURE.md").read_text(), re.MULTILINE)
     named = {name.rstrip("/") for row in rows for name in re.findall(r"`([a-z_/]+)`", row)}
     assert there <= named
+
+
+def test_what_the_demo_model_is_said_to_follow_it_follows() -> None:
+    chapter = (ROOT / "docs" / "models.md").read_text().split("## The demo model")[1].split("## ")[0]
+    lines = re.findall(r"^    (.+)$", chapter, re.MULTILINE)
+    assert len(lines) > 8
+    assert {line for line in lines if parse_plan(line, directory="/w").unknown} == set()
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -13,10 +17,7 @@ from jupyter_chatd.cli.app import chatd
 from jupyter_chatd.client import Chat, ChatList
 
 ROOT = Path(__file__).parents[3]
-PAGES = [
-    ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("cli.md", "client.md", "files.md", "mcp.md", "workspaces.md")),
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 
 _COMMAND = re.compile(r"jupyter chatd ([a-z][^|`\n]*)")
@@ -49,6 +50,13 @@ def test_commands_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.
 def every_command() -> list[click.Command]:
     groups = [command for command in chatd.commands.values() if isinstance(command, click.Group)]
     return [*chatd.commands.values(), *(command for group in groups for command in group.commands.values())]
+
+
+def test_lists_of_commands_are_not_cut_off() -> None:
+    groups = [chatd, *(command for command in chatd.commands.values() if isinstance(command, click.Group))]
+    for group in groups:
+        listed = group.get_help(click.Context(group)).partition("Commands:")[2]
+        assert "..." not in listed
 
 
 def test_every_command_and_its_help_are_documented() -> None:
@@ -90,7 +98,28 @@ def test_what_a_chat_is_said_to_have_it_has() -> None:
     assert issubclass(ChatList, tuple)
 
 
-def test_python_in_the_documentation_compiles() -> None:
-    for page in PAGES:
-        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-            compile(block, page.name, "exec")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_the_documentation_compiles_and_calls_chats_as_they_are(page: Path) -> None:
+    text = page.read_text()
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        compile(block, page.name, "exec")
+    prose = [line for line in re.findall(r"`([^`\n]+)`", text) if re.match(r"[Cc]hat[.(]", line)]
+    for source in [*re.findall(r"```python\n(.*?)```", text, re.DOTALL), *map(in_python, prose)]:
+        for call in calls_of_chats(source):
+            known = set(inspect.signature(function_of(call)).parameters)
+            assert {keyword.arg for keyword in call.keywords} <= known, ast.unparse(call)
+
+
+def in_python(example: str) -> str:
+    """An example of the text, whose ellipses stand where Python has one only as a value."""
+    return re.sub(r"[(,] ?…[,)]", lambda found: found[0].replace("…", "..."), example).replace("…", "...")
+
+
+def calls_of_chats(source: str) -> list[ast.Call]:
+    """The calls of `Chat`, and of methods of what is called `Chat` or `chat`."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return [call for call in calls if re.match(r"[Cc]hat(\.[a-z_]+)?$", ast.unparse(call.func))]
+
+
+def function_of(call: ast.Call) -> Callable[..., Any]:
+    return getattr(Chat, call.func.attr) if isinstance(call.func, ast.Attribute) else Chat
