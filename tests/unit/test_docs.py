@@ -48,7 +48,7 @@ def test_the_map_has_every_folder_and_module() -> None:
     there |= {module.stem for module in package.glob("[!_]*.py")}
     rows = re.findall(r"^\| (.*?) \|", (package / "ARCHITECTURE.md").read_text(), re.MULTILINE)
     named = {name.rstrip("/") for row in rows for name in re.findall(r"`([a-z_/]+)`", row)}
-    assert there <= named
+    assert there <= named, "Give each a place in the table of jupyter_chatd/ARCHITECTURE.md"
 
 
 def test_what_the_demo_model_is_said_to_follow_it_follows() -> None:
