@@ -108,6 +108,8 @@ chatd.add_command(workspaces)
 @_MODEL
 @_EFFORT
 @click.option("--title", help="Title of the chat; else the first words of the prompt.")
+@click.option("--ask", is_flag=True, help="Wait for your word before anything is changed: see approvals.")
+@click.option("--plan", is_flag=True, help="Only look, and write a plan, which approve lets be carried out.")
 @server_option(_RUN_SERVER)
 @_TIMEOUT
 @_QUIET
@@ -121,6 +123,8 @@ async def run(
     model: str | None,
     effort: Effort | None,
     title: str | None,
+    ask: bool,
+    plan: bool,
     server: str,
     timeout: float | None,  # noqa: ASYNC109 - the option's name
     quiet: bool,
@@ -138,7 +142,14 @@ async def run(
     async with server_for_prompt(server, printer.note, cwd=Path.cwd()) as found, AsyncClient(found) as client:
         sent = await upload(client, files)
         chat = await client.create(
-            content, files=sent, model=model, reasoning_effort=effort, title=title, labels=labels
+            content,
+            files=sent,
+            model=model,
+            reasoning_effort=effort,
+            title=title,
+            labels=labels,
+            approval_mode="ask" if ask else None,
+            plan_mode="plan" if plan else None,
         )
         printer.note(f"Chat {chat.id} with {chat.model}")
         if warning := _COMMANDS.get(await client.command_state(chat.id) or ""):

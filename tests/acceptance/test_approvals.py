@@ -106,10 +106,23 @@ def test_calls_are_decided_in_a_terminal(
     ]
 
 
-def test_a_turn_in_a_terminal_says_where_to_decide(begin: Callable[..., Chat], terminal: Terminal) -> None:
-    chat = begin("say hello", approvals="ask").wait()
-    sent = terminal.run("send", chat.id, "run `echo 1`")
-    assert (sent.returncode, f"jupyter chatd approvals {chat.id[:8]}" in sent.stderr) == (1, True)
+def test_a_turn_in_a_terminal_says_where_to_decide(terminal: Terminal, shared_server: JupyterServer) -> None:
+    options = ("--ask", "--model", "demo:demo", "--server", shared_server.url)
+    begun = terminal.run("run", *options, "run `touch asked-in-terminal`")
+    assert (begun.returncode, "jupyter chatd approvals " in begun.stderr) == (1, True)
+    assert terminal.run("approve", "last").returncode == 0
+    terminal.run("tail", "--until-idle", "last")
+    assert made(shared_server, "asked-in-terminal").exists()
+
+
+def test_a_plan_is_made_and_approved_in_a_terminal(terminal: Terminal, shared_server: JupyterServer) -> None:
+    options = ("--plan", "--json", "--model", "demo:demo", "--server", shared_server.url)
+    chat_id = json.loads(terminal.run("run", *options, "say hello").stdout)["id"]
+    plan = f".agents/plans/{chat_id}.md"
+    planned = terminal.run("send", chat_id, f'write "touch it" to {plan}, then call propose_plan')
+    assert planned.returncode == 0, planned.stderr
+    assert terminal.run("approve", chat_id).returncode == 0
+    assert "42" in terminal.run("send", chat_id, "run the code `6 * 7`").stdout  # has all tools again
 
 
 def test_a_subagents_call_is_decided_in_its_own_chat(

@@ -1,11 +1,20 @@
-"""The table of spec/chatd.md §5.9, cell by cell."""
+"""The table of spec/chatd.md §5.9, cell by cell, and that of docs/tools.md."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+import jupyter_chatd.runtime  # noqa: F401 - all tools are loaded with it
 from jupyter_chatd.loop.policy import ChatKind, policy_of
 from jupyter_chatd.messages import Chat, ChatStatus
+from jupyter_chatd.tools.builtin import BuiltinTool
+from jupyter_chatd.tools.computer import Computer
+
+PAGE = Path(__file__).parents[3] / "docs" / "tools.md"
 
 # tool: plan root, plan child, explore child, ordinary root, ordinary child
 TABLE = {
@@ -97,3 +106,21 @@ def test_s6_only_computer_use_children_have_the_computer_and_none_that_plans(
     assert policy.allows("computer") is has_it
     assert policy.allows("execute")
     assert not policy.allows("spawn_agent")
+
+
+def test_the_docs_list_every_tool_with_who_has_it() -> None:
+    listed: dict[str, list[str]] = {}
+    for row in re.findall(r"^\| `.*$", PAGE.read_text("utf-8"), re.MULTILINE):
+        first, _, *marks = [cell.strip() for cell in row.strip("|").split("|")]
+        listed |= dict.fromkeys(re.findall(r"`(\w+)`", first), marks)
+    plan, _, explore, root, child = POLICIES
+    columns = (root, plan, child, explore, policy_of(_chat(parent="p", mode="computer_use"), plan_mode=None))
+    names = {*_tools(), Computer.name}
+    assert listed == {name: ["yes" if policy.allows(name) else "" for policy in columns] for name in names}
+
+
+def _tools(kind: type[BuiltinTool[Any]] = BuiltinTool) -> set[str]:
+    """The names of all that share the base."""
+    own = {kind.name} if "name" in vars(kind) else set[str]()
+    ours = (each for each in kind.__subclasses__() if each.__module__.startswith("jupyter_chatd."))
+    return own.union(*map(_tools, ours))
