@@ -14,6 +14,7 @@ from mcp.client import Transport
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
+from .. import handshakes
 from ..workspace.child import MESSAGE_BYTES
 from .config import McpServerConfig
 from .config import Transport as Kind
@@ -84,7 +85,7 @@ class HttpLink:
             headers=headers,
             verify=self._certificates or True,
             timeout=httpx2.Timeout(REQUEST_TIMEOUT, read=max(SILENCE, self._config.call_timeout_s)),
-            event_hooks={"response": [self._note]},
+            event_hooks={"request": [handshakes.watch], "response": [self._note]},
         )
 
     async def _note(self, response: httpx2.Response) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from .. import handshakes
 from .endpoint import Endpoint, Kind
 
 LOG = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def _client(endpoint: Endpoint) -> Any:
         headers["authorization"] = f"Bearer {endpoint.api_key}"
     if endpoint.api_key and endpoint.kind is Kind.ANTHROPIC:
         headers["x-api-key"] = endpoint.api_key
-    return httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
+    hooks = {"request": [handshakes.watch]}
+    return httpx.AsyncClient(headers=headers, timeout=TIMEOUT, event_hooks=hooks)
 
 
 def _path(endpoint: Endpoint) -> str:

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from anthropic import AsyncAnthropic, Omit
+from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient, Omit
 from anthropic._utils._prepare import serialize_data
 from pydantic_ai.messages import ModelMessage, ThinkingPart
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.tools import ToolDefinition
 
+from .. import handshakes
 from ..pacing import PacedList
 from .computer import ANTHROPIC_TOOLS, TOOLSET, TOOLSET_MEMBERS, entry_of
 from .endpoint import Endpoint
@@ -53,6 +54,7 @@ def connect(endpoint: Endpoint, model: str) -> Vendor:
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
+        http_client=DefaultAsyncHttpxClient(event_hooks={"request": [handshakes.watch]}),
     )
     if not endpoint.from_environment:
         # Headers of ANTHROPIC_CUSTOM_HEADERS were set for another address; copies of the client would read

@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 import httpx2
-from anthropic import AsyncAnthropicBedrock  # pyright: ignore[reportPrivateImportUsage]
+from anthropic import (
+    AsyncAnthropicBedrock,  # pyright: ignore[reportPrivateImportUsage]
+    DefaultAsyncHttpxClient,
+)
 from anthropic._models import FinalRequestOptions
 from anthropic._utils._json import openapi_dumps
 from anthropic._utils._prepare import serialize_data
@@ -26,6 +29,7 @@ from pydantic_ai.models.bedrock import BedrockConverseModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.bedrock import BedrockProvider
 
+from .. import handshakes
 from ..pacing import PacedList, paced
 from .converse_body import encode_messages_apart
 from .endpoint import BEDROCK_HOST, Endpoint
@@ -77,6 +81,7 @@ def _connect_claude(endpoint: Endpoint, model: str) -> Vendor:
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
+        http_client=DefaultAsyncHttpxClient(event_hooks={"request": [handshakes.watch]}),
     )
     if not endpoint.from_environment:
         client._custom_headers = {}  # pyright: ignore[reportPrivateUsage]  # were set for another address

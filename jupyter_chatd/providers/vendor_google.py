@@ -13,6 +13,7 @@ from pydantic_ai.models.google import GoogleModel
 from pydantic_ai.profiles.google import GoogleModelProfile
 from pydantic_ai.providers.google import GoogleProvider
 
+from .. import handshakes
 from ..pacing import PacedList
 from .computer import GOOGLE_TOOLS, entry_of
 from .endpoint import Endpoint
@@ -34,7 +35,10 @@ OPTIONS: dict[str, Option] = {
 
 def connect(endpoint: Endpoint, model: str) -> Vendor:
     """A client of *endpoint* and the model on it."""
-    http = httpx2.AsyncClient(timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT))
+    http = httpx2.AsyncClient(
+        timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
+        event_hooks={"request": [handshakes.watch]},
+    )
     options = types.HttpOptions(
         base_url=endpoint.base_url,
         httpx_async_client=http,

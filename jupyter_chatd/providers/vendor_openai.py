@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic_ai.messages import ModelMessage, ThinkingPart
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers import Provider
@@ -21,6 +21,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.tools import ToolDefinition
 
+from .. import handshakes
 from ..pacing import PacedList
 from .computer import OPENAI_TOOLS, entry_of
 from .endpoint import Endpoint, Kind
@@ -98,6 +99,7 @@ def make_client(endpoint: Endpoint) -> DirectOpenAI:
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=httpx2.Timeout(SILENCE_TIMEOUT, connect=CONNECT_TIMEOUT),
+        http_client=DefaultAsyncHttpxClient(event_hooks={"request": [handshakes.watch]}),
     )
     if not endpoint.from_environment or endpoint.kind is not Kind.OPENAI:
         _forget_environment(client)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from .. import handshakes
 from ..messages import JsonValue
 from ..wire.values import adapter_of
 from .provisioner import ProvisionError
@@ -197,9 +198,11 @@ class HubApi:
         account = self.account
         limits = httpx.Timeout(self._answer_limit_s if is_quick else None, connect=CONNECT_LIMIT)
         headers = {"Authorization": f"token {account.token}"}
+        hooks = {"request": [handshakes.watch]}
+        tls = await self.tls()
         try:
             async with (
-                httpx.AsyncClient(timeout=limits, verify=await self.tls(), trust_env=False) as client,
+                httpx.AsyncClient(timeout=limits, verify=tls, trust_env=False, event_hooks=hooks) as client,
                 client.stream(method, f"{account.api_url}/{path}", headers=headers, json=body) as reply,
             ):
                 yield reply

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
+from ...handshakes import Handshake
 from ...wire.values import adapter_of
 from ..protocol import (
     PROTOCOL_VERSION,
@@ -286,8 +287,9 @@ class RemoteAgent:
         import httpx
 
         limits = {"connect": CONNECT_LIMIT, "read": limit_s, "write": limit_s, "pool": CONNECT_LIMIT}
+        extensions = {"timeout": limits, "trace": Handshake()}
         request = httpx.Request(
-            method, self._urls[name], headers=self._headers, content=body, extensions={"timeout": limits}
+            method, self._urls[name], headers=self._headers, content=body, extensions=extensions
         )
         try:
             response = await self._transport.handle_async_request(request)
