@@ -7,10 +7,13 @@ when another server of the user has the only right to their database.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
+
+from tornado import web
 
 from .._version import __version__
 from ..capabilities import Capabilities, Capability
@@ -20,9 +23,12 @@ from ..workspace.agent import operations as ops
 from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces, with_signs_of_life
 from ..workspace.piped import PipedSpec
 from ..workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceAgent, WorkspaceError
-from .base import BASE, ChatdHandler, UnavailableError, permission
+from .base import BASE, LOCAL_OWNER, ChatdHandler, UnavailableError, permission
 
 AGENT = BASE + r"/agent"
+
+HUB_USER = "JUPYTERHUB_USER"
+"""The environment variable that holds whose server this is, where a hub has started it."""
 
 SILENCE = 20.0  # seconds; proxies cut what is silent for a minute
 
@@ -42,12 +48,23 @@ class _AgentHandler(ChatdHandler):
         self.set_header(ops.VERSION_HEADER, str(PROTOCOL_VERSION))
 
     async def prepare(self) -> None:
-        """Refuse strangers; chats that cannot be opened are no hindrance."""
+        """Refuse strangers, and guests of a hub's server; chats that cannot be opened are no hindrance.
+
+        Raises:
+            web.HTTPError: 403.
+        """
         try:
             await super().prepare()
         except UnavailableError:
             if self.extension.is_stopping or self.extension.problem is None:
                 raise
+        if self._is_guest():
+            raise web.HTTPError(403, "This agent works for the other servers of its own user.")
+
+    def _is_guest(self) -> bool:
+        """Whether a hub has let in somebody whose server this is not: operations name chats of anybody."""
+        user = os.environ.get(HUB_USER)
+        return user is not None and self.owner_id not in (LOCAL_OWNER, user)
 
     @property
     def agent(self) -> WorkspaceAgent:

@@ -19,6 +19,7 @@ from jupyter_chatd.workspaces.hub import AgentAbsentError, explain
 
 from .client import BASE, Api
 from .test_lifecycle import NOT_STARTED, make_newer, start, stop
+from .users import USER_HEADER, HeaderUsers
 
 CHAT = "chat-of-another-server"
 CAT = {"command": "cat", "args": ["-"]}
@@ -174,6 +175,47 @@ async def test_who_uses_it_keeps_the_server(api: Api, chatd: JupyterChatd) -> No
     assert not (await waiting).running
     assert extension.agent_uses == 0
     await agent.aclose()
+
+
+# A server that a hub has let somebody else into
+
+
+@pytest.fixture
+def server_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"identity_provider_class": HeaderUsers} if "as_users" in request.fixturenames else {}
+
+
+@pytest.fixture
+def as_users(api: Api, monkeypatch: pytest.MonkeyPatch) -> tuple[Api, Api]:
+    """Ada, whose server it is, and Bob, whom the hub lets in."""
+    monkeypatch.setenv(api_agent.HUB_USER, "ada")
+    return api.with_headers(**{USER_HEADER: "ada"}), api.with_headers(**{USER_HEADER: "bob"})
+
+
+async def test_a_guest_has_chats_of_his_own_and_no_agent(
+    as_users: tuple[Api, Api], jp_root_dir: Path
+) -> None:
+    """Its operations name a chat: they would show him, and end, what runs in chats of the user."""
+    ada, bob = as_users
+    spec = {"command": "echo secret", "chat_id": CHAT}
+    started = await ada.post("/agent/start_process", spec)
+    waiting = {"chat_id": CHAT, "process_id": started["process_id"], "timeout_s": 60}
+    assert (await ada.post("/agent/wait_process", waiting))["output"] == "secret\n"
+    for method, path, body in (
+        ("GET", "hello", None),
+        ("POST", "start_process", spec),
+        ("POST", "wait_process", waiting),
+        ("POST", "follow_process", {"chat_id": CHAT, "process_id": started["process_id"]}),
+        ("POST", "follow_code", {"chat_id": CHAT, "execution_id": "e"}),
+        ("POST", "inspect_variables", {"chat_id": CHAT, "names": []}),
+        ("POST", "write_file", {"path": str(jp_root_dir / "note"), "content": "x"}),
+        ("POST", "start_piped", CAT),
+    ):
+        reply = await bob.call(method, f"/agent/{path}", body)
+        assert (path, reply.status) == (path, 403)
+        assert reply.json["message"] == "This agent works for the other servers of its own user."
+    assert not (jp_root_dir / "note").exists()
+    assert (await bob.finished())["owner_id"] == "bob"
 
 
 # Programs of project files
