@@ -118,7 +118,7 @@ class Command:
         try:
             await self.run("down")
         except DesktopStartError as error:
-            log.warning("%s", error)
+            log.warning("A desktop was not taken down: %s", error)
 
     async def _wait_for(self, verb: str, options: Sequence[str], output: Path, errors: Path) -> int:
         """Return the exit status. Output goes to files: what `up` leaves behind may hold its pipes open."""

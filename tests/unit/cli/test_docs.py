@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 
+from jupyter_chatd import widgets
 from jupyter_chatd.cli.app import chatd
 from jupyter_chatd.client import Chat, ChatList
 
@@ -96,6 +97,11 @@ def test_what_a_chat_is_said_to_have_it_has() -> None:
     }
     assert public <= names
     assert issubclass(ChatList, tuple)
+
+
+def test_every_widget_is_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)\(chat\)` \|", (ROOT / "docs" / "widgets.md").read_text(), re.MULTILINE)
+    assert set(rows) == set(widgets.__all__) - {"AgentWidget"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
