@@ -15,6 +15,7 @@ from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
 from .api.base import Extension
 from .capabilities import Capabilities, Policy
 from .config import Settings
+from .desktop.hosted import HostedDesktops
 from .loop.answer import Patience
 from .loop.decide import Limits
 from .loop.elsewhere import Elsewhere
@@ -52,6 +53,7 @@ class Assembly:
         self._settings = settings
         self._serverapp = serverapp
         self._policy = policy
+        self._hosted_desktops = HostedDesktops(self._build_desktops)
         self.agent = self._build_agent()
         self.catalog = self._build_catalog()
         self.mcp = self._build_mcp()
@@ -61,6 +63,7 @@ class Assembly:
             self.catalog,
             self.mcp,
             agent=self.agent,
+            hosted_desktops=self._hosted_desktops,
             approval_modes={"api": settings.approval_mode, "ui": settings.ui_approval_mode},
         )
 
@@ -143,8 +146,12 @@ class Assembly:
         return {"process": ProcessProvisioner(settings), **self._build_hub_provisioner()}
 
     def _build_hub_provisioner(self) -> dict[str, Provisioner]:
-        account = account_of(os.environ)
-        return {"hub": HubProvisioner(account, proxy=self._settings.hub_proxy)} if account else {}
+        account, sockets = account_of(os.environ), Path(jupyter_runtime_dir())
+        return (
+            {"hub": HubProvisioner(account, proxy=self._settings.hub_proxy, sockets=sockets)}
+            if account
+            else {}
+        )
 
     @property
     def _agents_folder(self) -> Path:
@@ -215,6 +222,7 @@ class Assembly:
             extra_env_names=self._settings.extra_environment,
             sandbox=self._sandbox_settings,
             piped_sandbox=self._settings.mcp_sandbox_policy,
+            desktops=self._hosted_desktops,
             limits=self._workspace_limits(),
         )
 

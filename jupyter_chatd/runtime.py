@@ -37,10 +37,10 @@ from .messages import Chat
 from .recordings import ChatRecordings
 from .store import Store
 from .store.conversation import QUEUE_LIMIT
-from .store.reads import impossible_chats
+from .store.reads import get_chat, impossible_chats
 from .store.work import Reconcile
 from .stream import Attendance, Feeds
-from .subagents.catalog import DESKTOP_ELSEWHERE, NO_DESKTOP, Catalog
+from .subagents.catalog import NO_DESKTOP, Catalog
 from .subagents.manager import SUBAGENTS, SubagentManager, find_no_servers
 from .subagents.tools import subagent_tools
 from .tools.ask_user_question import AskUserQuestion
@@ -57,6 +57,7 @@ from .workspaces.templates import TemplateCatalog
 from .workspaces.tools import workspace_tools
 
 if TYPE_CHECKING:  # loaded when somebody wants a desktop
+    from .desktop.launchers.placed import Place
     from .desktop.manager import DesktopManager
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class Runtime:
             auto_archive_days=options.auto_archive_days,
             retention_days=options.retention_days,
         )
-        self.desktops = Desktops(desktops or _no_desktops)
+        self.desktops = Desktops(desktops or _no_desktops, self._find_desktop_place)
         self.recordings = ChatRecordings(self.desktops, self.files)
         self._worker_id = uuid.uuid4().hex
         self._models = models
@@ -189,8 +190,6 @@ class Runtime:
         self.feeds = Feeds(self.store)
         self.attendance = Attendance(self.feeds)
         self._stack.push_async_callback(self.feeds.close)
-        self._stack.push_async_callback(self.desktops.close)
-        self._stack.push_async_callback(self.recordings.close)
         self._stack.callback(self.store.listen(self._stop_desktop))
         await self._reconcile()
         self.prompts = PromptSettings(
@@ -238,6 +237,18 @@ class Runtime:
         """A family that is archived or gone needs its desktop no more."""
         if change.chat.archived or change.purged:
             self.desktops.stop_soon(change.chat.id)
+        else:
+            self.desktops.follow_soon(change.chat.id, change.chat.workspace_id)
+
+    async def _find_desktop_place(self, family_id: str) -> Place | None:
+        """Return the other server that is the family's workspace, `None` for beside this one."""
+        from .desktop.launchers.placed import Place
+
+        chat = await self.store.read(lambda conn: get_chat(conn, family_id))
+        if chat.workspace_id is None or not await self.lookup.is_elsewhere(chat):
+            return None
+        desktops = self.lookup.agent_in(chat.workspace_id).desktops
+        return Place(family_id=family_id, workspace_id=chat.workspace_id, desktops=desktops)
 
     def _make_workspaces(self) -> None:
         self.workspaces = WorkspaceManager(
@@ -250,6 +261,9 @@ class Runtime:
         )
         self.lookup = AgentLookup(self.workspaces, self._workspace)
         self._stack.push_async_callback(self.lookup.close)
+        # Those of other servers are stopped while their agents can be asked.
+        self._stack.push_async_callback(self.desktops.close)
+        self._stack.push_async_callback(self.recordings.close)
         departures = Departures(self.lookup)
         self._stack.push_async_callback(departures.close)
         self._stack.callback(self.store.listen(departures.hear))
@@ -330,13 +344,23 @@ class Runtime:
     async def _why_no_desktop(self, chat: Chat) -> str | None:
         if off := self.capabilities.now.why_not(Capability.DESKTOP):
             return off
-        if await self.lookup.is_elsewhere(chat):
-            return DESKTOP_ELSEWHERE
         try:
+            if (place := await self._find_desktop_place(chat.family_id)) is not None:
+                return await self._why_none_there(place)
             missing = self.desktops.manager.launcher.missing()
         except LauncherMissingError as error:
             return str(error)
         return f"the desktop needs {missing}" if missing else None
+
+    async def _why_none_there(self, place: Place) -> str | None:
+        from .desktop.launchers.placed import look
+
+        try:
+            async with asyncio.timeout(_FACTS_WAIT):
+                problem = (await look(place)).problem
+        except TimeoutError:
+            return "the server of the workspace does not answer"
+        return problem.removesuffix(".") if problem else None
 
     async def _reconcile(self) -> None:
         """Stop chats that are in a state which no transition leads to; their error says so."""

@@ -7,23 +7,29 @@ when another server of the user has the only right to their database.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tornado import web
 
 from .._version import __version__
 from ..capabilities import Capabilities, Capability
+from ..desktop.errors import DesktopError
+from ..errors import InvalidInputError
 from ..wire.values import adapter_of
+from ..workspace.agent import desktop_operations as desktop_ops
 from ..workspace.agent import kernel_operations as kernel_ops
 from ..workspace.agent import operations as ops
 from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces, with_signs_of_life
 from ..workspace.piped import PipedSpec
 from ..workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceAgent, WorkspaceError
 from .base import BASE, LOCAL_OWNER, ChatdHandler, UnavailableError, permission
+from .desktop import load_socket
 
 AGENT = BASE + r"/agent"
 
@@ -34,9 +40,11 @@ SILENCE = 20.0  # seconds; proxies cut what is silent for a minute
 
 _RUN = (ops.START_PROCESS, kernel_ops.RUN_CODE, kernel_ops.RESTART)
 _WRITE = (ops.WRITE_FILE, ops.EDIT_FILES, kernel_ops.RUN_CODE, kernel_ops.RESTART)
+_DESKTOP = (desktop_ops.DESKTOP_FACTS, desktop_ops.START_DESKTOP)
 NEEDED = {
     Capability.SHELL: frozenset(operation.name for operation in _RUN),
     Capability.FILE_WRITES: frozenset(operation.name for operation in _WRITE),
+    Capability.DESKTOP: frozenset(operation.name for operation in _DESKTOP),
 }
 """Operations that need a capability. What only looks at what runs, or ends it, needs none."""
 
@@ -98,7 +106,9 @@ class HelloHandler(_AgentHandler):
     @permission("execute", "workspaces")
     async def get(self) -> None:
         """Say which version this is."""
-        hello = ops.Hello(protocol_version=PROTOCOL_VERSION, release=__version__)
+        hello = ops.Hello(
+            protocol_version=PROTOCOL_VERSION, release=__version__, features=(desktop_ops.DESKTOPS,)
+        )
         self.finish(adapter_of(ops.Hello).dump_json(hello))
 
 
@@ -118,6 +128,38 @@ class FollowCodeHandler(_AgentHandler):
     async def post(self) -> None:
         """Send the output of code as it comes: lines of JSON, a text each; `null` after the last."""
         await self.follow(follow_code)
+
+
+class DesktopHandler(_AgentHandler):
+    """`/chats/agent/desktops/{id}`."""
+
+    @permission("execute", "workspaces")
+    async def get(self, desktop_id: str) -> None:
+        """Carry RFB between a desktop and the server that had it started, over a WebSocket."""
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise InvalidInputError("Expected a WebSocket: a request with the header Upgrade: websocket.")
+        try:
+            if reason := (await self.find_capabilities()).why_not(Capability.DESKTOP):
+                raise WorkspaceError(_not_possible(reason))
+            path = await self.extension.hosted_desktops.socket(desktop_id)
+            with self.extension.agent_use(), self.extension.hosted_desktops.held(desktop_id):
+                await self._serve(path)
+        except WorkspaceError as error:
+            self.refuse(error)
+
+    async def _serve(self, path: Path) -> None:
+        from ..desktop.viewers.gates import OpenGate
+
+        socket_class = await asyncio.to_thread(load_socket)
+        socket = socket_class(
+            self.application, self.request, path=path, gate=OpenGate(), sockets=self.extension.sockets
+        )
+        try:
+            await socket.connect()
+        except DesktopError as error:
+            raise WorkspaceError(str(error)) from error
+        self._auto_finish = False  # the socket answers
+        await socket.serve()
 
 
 class OperationHandler(_AgentHandler):
@@ -146,7 +188,7 @@ def permitted(operation: str, question: Any, capabilities: Capabilities) -> Any:
     for capability, operations in NEEDED.items():
         reason = capabilities.why_not(capability) if operation in operations else None
         if reason is not None:
-            raise WorkspaceError(f"Not possible in this workspace: {reason}.")
+            raise WorkspaceError(_not_possible(reason))
     if isinstance(question, PipedSpec):
         _require_server(question, capabilities)
     if isinstance(question, ProcessSpec) and not capabilities.has(Capability.FILE_WRITES):
@@ -161,14 +203,19 @@ def _require_server(program: PipedSpec, capabilities: Capabilities) -> None:
         WorkspaceError: it may not.
     """
     if reason := capabilities.why_not(Capability.MCP):
-        raise WorkspaceError(f"Not possible in this workspace: {reason}.")
+        raise WorkspaceError(_not_possible(reason))
     if not capabilities.allows_server(shlex.join([program.command, *program.args])):
         raise WorkspaceError("The policy of this workspace's server does not allow this MCP server.")
+
+
+def _not_possible(reason: str) -> str:
+    return f"Not possible in this workspace: {reason}."
 
 
 ROUTES = [
     (f"{AGENT}/{ops.HELLO}", HelloHandler),
     (f"{AGENT}/{ops.FOLLOW}", FollowProcessHandler),
     (f"{AGENT}/{kernel_ops.FOLLOW_CODE}", FollowCodeHandler),
+    (f"{AGENT}/{desktop_ops.DESKTOPS}" + r"/(?P<desktop_id>[^/]+)", DesktopHandler),
     (AGENT + r"/(?P<operation>[^/]+)", OperationHandler),
 ]

@@ -18,6 +18,7 @@ from tornado import web
 from .. import wire
 from ..capabilities import Capability
 from ..desktop.errors import DesktopLimitError, RecordingLimitError
+from ..desktop.hosted import HostedDesktops
 from ..errors import (
     ChatdError,
     ConflictError,
@@ -73,11 +74,14 @@ class Extension:
         mcp: McpService,
         *,
         agent: WorkspaceAgent,
+        hosted_desktops: HostedDesktops,
         approval_modes: Mapping[str, str],
     ) -> None:
         self.runtime = runtime
         self.agent = agent
         """This server's own."""
+        self.hosted_desktops = hosted_desktops
+        """Those of the agent, for chats of other servers."""
         self.agent_uses = 0
         """How many requests to it run now."""
         self.is_stopping = False

@@ -21,7 +21,6 @@ from ..desktop.geometry import LARGEST
 from ..desktop.status import State, Status
 from ..errors import ConflictError, InvalidInputError
 from ..messages import Chat
-from ..subagents.catalog import DESKTOP_ELSEWHERE
 from ..workspace.protocol import WorkspaceUnavailableError
 from . import requests
 from .activity import NAME
@@ -52,7 +51,7 @@ class ChatDesktopHandler(ChatdHandler):
 
         Raises:
             ChatNotFoundError: no such chat.
-            InvalidInputError: it is archived, or its workspace does not run, or runs elsewhere.
+            InvalidInputError: it is archived, or its workspace does not run.
         """
         chat = await self.find_chat(chat_id)
         if chat.archived:
@@ -64,13 +63,11 @@ class ChatDesktopHandler(ChatdHandler):
                 raise InvalidInputError(
                     "The workspace of this chat does not run.", detail=str(error)
                 ) from error
-            if await self.extension.runtime.lookup.is_elsewhere(chat):
-                raise InvalidInputError("This chat has no desktop.", detail=DESKTOP_ELSEWHERE)
         return chat
 
     async def reply_status(self, chat: Chat) -> None:
         """Answer how the chat's desktop stands."""
-        status = self.desktops.status(chat.family_id)
+        status = await self.desktops.status(chat.family_id)
         if reason := self.extension.runtime.capabilities.now.why_not(Capability.DESKTOP):
             status = replace(status, problem=f"Not possible here: {reason}.")
         desktop = self.desktops.find(chat.family_id)
@@ -109,7 +106,7 @@ class DesktopHandler(ChatDesktopHandler):
         desktop = self._desktop_for(chat, may_start=may_control and start)
         is_viewer = not may_control or view_only
         path = await self._socket_of(desktop)
-        socket_class = await asyncio.to_thread(_load_socket)
+        socket_class = await asyncio.to_thread(load_socket)
         gate = self._gate(chat, desktop, is_viewer=is_viewer)
         socket = socket_class(
             self.application, self.request, path=path, gate=gate, sockets=self.extension.sockets
@@ -277,7 +274,7 @@ def status_json(
     }
 
 
-def _load_socket() -> type[DesktopSocket]:
+def load_socket() -> type[DesktopSocket]:
     """Return what serves viewers; takes a moment the first time."""
     from .desktop_socket import DesktopSocket
 

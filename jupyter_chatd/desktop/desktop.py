@@ -47,7 +47,7 @@ class Desktop:
         """
         self.control = Control()
         """Whether a person has taken it. `act` does not ask: people use it as well."""
-        self._launcher = launcher
+        self.launcher = launcher
         self._size = size
         self._on_use = on_use or _nothing
         self._on_start = on_start or _nothing
@@ -65,7 +65,7 @@ class Desktop:
     def status(self) -> Status:
         """What is known now, without asking the desktop."""
         size = self._driver.size if self._driver else self._size
-        return Status(state=self._state(), launcher=self._launcher.name, size=size, problem=self._problem)
+        return Status(state=self._state(), launcher=self.launcher.name, size=size, problem=self._problem)
 
     @property
     def is_busy(self) -> bool:
@@ -215,7 +215,7 @@ class Desktop:
         return self._driver
 
     async def _start(self) -> Driver:
-        self._launched = await self._launcher.launch(self._size)
+        self._launched = await self.launcher.launch(self._size)
         try:
             return Driver(await _connect(self._launched))
         except BaseException:

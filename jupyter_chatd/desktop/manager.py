@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .defaults import DEFAULT_SIZE, IDLE_LIMIT, MOST_DESKTOPS
@@ -43,6 +45,7 @@ class DesktopManager:
         self._limit = limit
         self._desktops: dict[str, Desktop] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._holders: Counter[str] = Counter()
         self._stopping: set[asyncio.Task[None]] = set()
 
     @property
@@ -52,14 +55,17 @@ class DesktopManager:
         problem = f"The desktop needs {missing}." if missing else None
         return Status(state=State.STOPPED, launcher=self.launcher.name, size=self._size, problem=problem)
 
-    def get(self, family_id: str) -> Desktop:
+    def get(self, family_id: str, launcher: Launcher | None = None) -> Desktop:
         """Return a family's desktop, which starts when it is used. Ask again for each use: it may be stopped.
 
         Its use raises a `DesktopLimitError` when it does not run and as many as may run do.
+
+        Args:
+            launcher: Of a desktop that is not there yet, in place of the manager's.
         """
         if (desktop := self.find(family_id)) is None:
             desktop = Desktop(
-                self.launcher,
+                launcher or self.launcher,
                 size=self._size,
                 on_use=self._toucher(family_id),
                 on_start=self._check_limit,
@@ -79,6 +85,18 @@ class DesktopManager:
         if family_id in self._desktops:
             loop = asyncio.get_running_loop()
             self._timers[family_id] = loop.call_later(self._idle_limit_s, self._stop_idle, family_id)
+
+    @contextmanager
+    def held(self, family_id: str) -> Generator[None]:
+        """Keep a desktop meanwhile, however long nobody uses it."""
+        self._holders[family_id] += 1
+        try:
+            yield
+        finally:
+            self._holders[family_id] -= 1
+            if not self._holders[family_id]:
+                del self._holders[family_id]
+            self.touch(family_id)
 
     async def stop(self, family_id: str) -> None:
         """Stop a family's desktop, if it has one: it was archived, or somebody wants it stopped."""
@@ -104,7 +122,8 @@ class DesktopManager:
             raise DesktopLimitError(self._limit)
 
     def _stop_idle(self, family_id: str) -> None:
-        if (desktop := self.find(family_id)) and desktop.is_busy:
+        desktop = self.find(family_id)
+        if family_id in self._holders or (desktop is not None and desktop.is_busy):
             self.touch(family_id)
             return
         log.info("The desktop of %s was not used for %g s and is stopped", family_id, self._idle_limit_s)

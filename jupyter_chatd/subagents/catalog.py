@@ -56,10 +56,6 @@ class ChildOptions:
 
 
 NO_DESKTOP = "no virtual desktop is set up on this server"
-DESKTOP_ELSEWHERE = (
-    "desktops run beside this server, and the workspace of this chat runs elsewhere: none of its files would "
-    "be on the desktop"
-)
 
 
 async def no_desktop(_parent: Chat) -> str | None:

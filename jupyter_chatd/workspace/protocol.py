@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from .desktops import AgentDesktops
     from .kernels.protocol import Kernels
     from .piped import PipedPrograms
 
@@ -207,6 +208,11 @@ class WorkspaceAgent(Protocol):
     @property
     def piped(self) -> PipedPrograms:
         """What runs programs that are spoken with over their pipes."""
+        ...
+
+    @property
+    def desktops(self) -> AgentDesktops:
+        """What starts and stops desktops that show the workspace."""
         ...
 
     async def instructions(self) -> Sequence[InstructionFile]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from . import environment, ledger, search
 from .child import Children
+from .desktops import NoDesktops
 from .files import Files
 from .guard import Guard, WriteGuard
 from .instructions import find_instructions
@@ -39,9 +40,13 @@ from .protocol import (
 from .sandbox import Sandbox, SandboxPolicy, SandboxSettings
 from .warden import Warden
 
+if TYPE_CHECKING:
+    from ..desktop.hosted import HostedDesktops
+
 _FILE_THREADS = 8  # of their own: a hung network file system must not take the threads of others
 
 _LIMITS = AgentLimits()
+_NO_DESKTOPS = NoDesktops()
 _UNCONFINED = SandboxSettings(policy=SandboxPolicy.OFF)
 
 P = ParamSpec("P")
@@ -62,6 +67,7 @@ class ServerAgent:
             secret.
         sandbox: What commands may do; the protected places are empty for them.
         piped_sandbox: Whether piped programs must be confined in the same way.
+        desktops: What starts desktops for chats of other servers; closed with the agent.
         limits: Every number.
     """
 
@@ -76,6 +82,7 @@ class ServerAgent:
         extra_env_names: Iterable[str] = (),
         sandbox: SandboxSettings = _UNCONFINED,
         piped_sandbox: SandboxPolicy = SandboxPolicy.OFF,
+        desktops: HostedDesktops | None = None,
         limits: AgentLimits = _LIMITS,
     ) -> None:
         self._directory = os.path.abspath(directory)
@@ -96,6 +103,7 @@ class ServerAgent:
         writing = WriteGuard(refused, is_fixed=self._sandbox.is_fixed)
         self._files = Files(self._guard, limits.files, writing=writing)
         self._closed = False
+        self._desktops = desktops
         self._processes = self._table(env)
         self._kernels = KernelService(
             processes=self._table(env),
@@ -129,6 +137,11 @@ class ServerAgent:
     def piped(self) -> PipedService:
         """What runs programs that are spoken with over their pipes."""
         return self._piped
+
+    @property
+    def desktops(self) -> HostedDesktops | NoDesktops:
+        """What starts and stops desktops that show the workspace."""
+        return self._desktops or _NO_DESKTOPS
 
     async def facts(self) -> WorkspaceFacts:
         """Where this agent is."""
@@ -213,7 +226,10 @@ class ServerAgent:
     async def aclose(self) -> None:
         """Kill everything it started. May be called twice."""
         self._closed = True
-        await asyncio.gather(self._processes.aclose(), self._kernels.aclose(), self._piped.aclose())
+        closing = [self._processes.aclose(), self._kernels.aclose(), self._piped.aclose()]
+        if self._desktops is not None:
+            closing.append(self._desktops.aclose())
+        await asyncio.gather(*closing)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, spec: ProcessSpec) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -50,11 +51,20 @@ class HubProvisioner:
         account: Whose servers they are.
         proxy: Address of the hub's proxy as this server sees it; empty where the hub tells.
         answer_limit_s: Seconds that the hub has for an answer.
+        sockets: Below it are the sockets that lead to desktops; default: where temporary files are.
     """
 
-    def __init__(self, account: HubAccount, *, proxy: str = "", answer_limit_s: float = ANSWER_LIMIT) -> None:
+    def __init__(
+        self,
+        account: HubAccount,
+        *,
+        proxy: str = "",
+        answer_limit_s: float = ANSWER_LIMIT,
+        sockets: Path | None = None,
+    ) -> None:
         self._api = HubApi(account, answer_limit_s=answer_limit_s)
         self._proxy = proxy
+        self._sockets = sockets
         self._complete_until = 0.0
         self._said: str | None = None
 
@@ -273,6 +283,7 @@ class HubProvisioner:
             tls=await self._api.tls(),
             explain=explain,
             wait_piece_s=WAIT_PIECE,
+            sockets=self._sockets,
         )
 
     def _find_url(self, address: AgentAddress) -> str | None:

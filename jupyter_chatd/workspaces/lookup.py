@@ -25,6 +25,7 @@ from ..workspace.protocol import (
     WorkspaceFacts,
     WorkspaceUnavailableError,
 )
+from .desktops import DesktopsOfChat
 from .kernels import KernelsOfChat
 from .manager import WorkspaceManager
 from .piped import PipedOfChat
@@ -195,6 +196,11 @@ class WorkspaceOfChat:
     def piped(self) -> PipedOfChat:
         """The piped programs of the workspace."""
         return PipedOfChat(self)
+
+    @property
+    def desktops(self) -> DesktopsOfChat:
+        """The desktops of the workspace."""
+        return DesktopsOfChat(self)
 
     async def connected(self) -> WorkspaceAgent:
         """Return the agent of now, for what cannot be asked twice."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import shutil
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,8 @@ from fakes.openai_server import FakeOpenAI
 from fakes.responder import respond
 from fakes.threaded import in_thread
 from servers import CHATS, ROOT
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
 
 from jupyter_chatd.client.discovery import TOKEN_FILE_VARIABLE, URL_VARIABLE
 from jupyter_chatd.workspaces.hub_api import SCOPES
@@ -52,8 +58,15 @@ c.Spawner.pre_spawn_hook = prepare_for_tests
 TEMPLATES = [
     {"name": "failing", "origin": "hub", "options": {"fail": "no machine is free"}},
     {"name": "bare", "origin": "hub", "options": {"environment": {"JUPYTER_CHATD_ENABLED": "off"}}},
-    {"name": "tame", "origin": "hub", "options": {"environment": {"JUPYTER_CHATD_POLICY_SHELL": "off"}}},
+    {
+        "name": "tame",
+        "origin": "hub",
+        "options": {
+            "environment": {"JUPYTER_CHATD_POLICY_SHELL": "off", "JUPYTER_CHATD_POLICY_DESKTOP": "off"}
+        },
+    },
 ]
+LAUNCHER = "xvnc" if shutil.which("Xvnc") else "fake"
 PATIENCE = 180  # seconds
 STOPPED = "is stopped. Use start_workspace"
 
@@ -77,6 +90,7 @@ def ada(hub: Hub) -> UserServer:
     settings.write_text(
         f"c.JupyterChatd.workspace_templates = {TEMPLATES!r}\n"
         'c.JupyterChatd.extra_environment = ["JUPYTERHUB_SERVER_NAME"]\n'
+        f'c.JupyterChatd.desktop_launcher = "{LAUNCHER}"\n'
     )
     return hub.start_server("ada")
 
@@ -197,6 +211,73 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(hub: Hub, ada: UserServe
     # What is switched off there stays off, though it is on here.
     assert "shell is switched off" in str(use(chats, chat_id, "execute", command="pwd")[1])
     assert use(chats, chat_id, "read_file", path="/etc/hostname")[1]["content"]
+    told = "desktop is switched off by whoever runs this server"
+    assert told in str(use(chats, chat_id, "spawn_agent", type="computer_use", prompt="look")[1])
+    assert told in chats.get(f"{chat_id}/desktop").json()["problem"]
+
+
+def test_d1_d2_the_desktop_runs_on_the_other_server(hub: Hub, ada: UserServer, chats: Chats) -> None:
+    chat_id, made = create(chats, ada, "hub", "screen")
+    assert made["created"], made
+    task = 'call computer with {"action": "screenshot"}'
+    child = use(chats, chat_id, "spawn_agent", type="computer_use", prompt=task)[1]["chat_id"]
+    chats.settle(child, patience_s=PATIENCE)
+    (picture,) = [part for part in chats.parts(child, "tool-result") if part["is_media"]]
+    assert picture["result"]["mime_type"] == "image/png", picture
+    assert chats.get(f"{chat_id}/desktop").json()["launcher"] == LAUNCHER
+    assert asyncio.run(server_init(ada, chat_id)) == (1280, 800)
+    there = display_servers(server_process(UserServer(hub, "ada", ada.token, name="screen")))
+    assert (len(there), display_servers(server_process(ada))) == (LAUNCHER == "xvnc", set())
+    hub.stop_server("ada", "screen")
+    url = f"{ada.chats_url}/{chat_id}/desktop/start"
+    refused = httpx.post(url, json={}, headers=ada.headers, timeout=PATIENCE)
+    assert STOPPED in refused.text
+    assert chats.get(f"{chat_id}/desktop").status_code == 400
+    eventually(lambda: not any(Path(f"/proc/{process}").exists() for process in there))
+
+
+async def server_init(server: UserServer, chat_id: str) -> tuple[int, int]:
+    """What the desktop tells a viewer of its size, as RFB begins (RFC 6143, 7.1 to 7.3)."""
+    url = "ws" + f"{server.chats_url}/{chat_id}/desktop?view_only=true".removeprefix("http")
+    viewer = await websocket_connect(HTTPRequest(url, headers=server.headers, request_timeout=PATIENCE))
+    came = b""
+
+    async def read(count: int) -> bytes:
+        nonlocal came
+        while len(came) < count:
+            message = await viewer.read_message()
+            assert isinstance(message, bytes), (viewer.close_code, viewer.close_reason)
+            came += message
+        piece, came = came[:count], came[count:]
+        return piece
+
+    assert await read(12) == b"RFB 003.008\n"
+    await viewer.write_message(b"RFB 003.008\n", binary=True)
+    assert 1 in await read((await read(1))[0])  # no password
+    await viewer.write_message(b"\x01", binary=True)
+    assert await read(4) == bytes(4)
+    await viewer.write_message(b"\x01", binary=True)
+    width, height = struct.unpack(">HH", (await read(24))[:4])
+    viewer.close()
+    return width, height
+
+
+def display_servers(process: int) -> set[int]:
+    """The display servers that a process has started, itself or by others."""
+    parents: dict[int, int] = {}
+    found: set[int] = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            name, _, fields = stat.read_text().partition("(")[2].rpartition(")")
+            parents[int(stat.parent.name)] = int(fields.split()[1])
+            found |= {int(stat.parent.name)} if "vnc" in name else set()
+    return {one for one in found if process in lineage(one, parents)}
+
+
+def lineage(process: int, parents: Mapping[int, int]) -> Iterator[int]:
+    while process in parents:
+        process = parents[process]
+        yield process
 
 
 def test_a_server_without_the_agent_is_told_and_stopped(hub: Hub, ada: UserServer, chats: Chats) -> None:

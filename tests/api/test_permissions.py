@@ -67,6 +67,7 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("GET", "/agent/hello"): ("execute", "workspaces"),
     ("POST", "/agent/follow_process"): ("execute", "workspaces"),
     ("POST", "/agent/follow_code"): ("execute", "workspaces"),
+    ("GET", "/agent/desktops/{desktop_id}"): ("execute", "workspaces"),
     ("POST", "/agent/{operation}"): ("execute", "workspaces"),
     ("GET", CHAT): ("read", "chats"),
     ("PATCH", CHAT): ("write", "chats"),
@@ -101,7 +102,8 @@ PERMISSIONS: dict[tuple[str, str], tuple[str, str]] = {
 
 SOCKETS = ("/watch", CHAT + "/stream")
 
-NEEDS_A_DESKTOP = (CHAT + "/desktop/screenshot",)
+NEED_A_DESKTOP = {CHAT + "/desktop/screenshot": 409, "/agent/desktops/{desktop_id}": 400}
+"""Their status without one."""
 
 Route = tuple[str, str]
 
@@ -308,13 +310,14 @@ async def test_get_never_changes_state(api: Api, jp_data_dir: Path) -> None:
         "user": "me",
         "workspace_id": workspace["id"],
         "build_id": build,
+        "desktop_id": "none",
     }
     before = changes(jp_data_dir), await api.get(f"/{chat['id']}")
     for method, template in PERMISSIONS:
         if method == "GET" and template not in SOCKETS:
             path = template.format_map(ids)
             query = [("q", "hello")] if path == "/search" else []
-            status = 409 if template in NEEDS_A_DESKTOP else 200
+            status = NEED_A_DESKTOP.get(template, 200)
             assert (await api.call("GET", path, params=query)).status == status
     for path in ("/watch", f"/{chat['id']}/stream"):
         async with api.socket(path):

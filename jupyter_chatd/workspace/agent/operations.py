@@ -72,6 +72,8 @@ class Hello:
     protocol_version: int
     release: str
     lifecycle: Lifecycle = Lifecycle.READY
+    features: tuple[str, ...] = ()
+    """What it can do besides what all agents of its version can."""
 
 
 # Arguments; a process is started with a `ProcessSpec`.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
@@ -31,8 +34,10 @@ from ..protocol import (
 )
 from . import operations as ops
 from .answers import GARBAGE, USUAL_BYTES, AgentAnswerError, read_texts, read_whole
+from .desktop_operations import DESKTOP_OPERATIONS, DESKTOPS
 from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS
 from .piped_operations import PIPED_OPERATIONS
+from .remote_desktops import RemoteDesktops
 from .remote_kernels import RemoteKernels
 from .remote_piped import RemotePiped
 
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
     import ssl
 
     import httpx
+    from tornado.websocket import WebSocketClientConnection
 
 CONNECT_LIMIT = 5.0  # seconds
 ANSWER_LIMIT = 60.0  # seconds: a file on a network that hangs
@@ -85,6 +91,7 @@ class RemoteAgent:
         tls: Checks the certificate of an `https` URL; `None` for the usual authorities.
         explain: Knows what whoever stands between the two says in place of the agent.
         wait_piece_s: Longest wait of one request; longer ones are several, as proxies cut what is silent.
+        sockets: Below it are the sockets that lead to its desktops; default: where temporary files are.
     """
 
     def __init__(
@@ -96,6 +103,7 @@ class RemoteAgent:
         tls: ssl.SSLContext | None = None,
         explain: Explain = lambda _status: None,
         wait_piece_s: float = math.inf,
+        sockets: Path | None = None,
     ) -> None:
         import httpx
 
@@ -107,8 +115,17 @@ class RemoteAgent:
         routes = (ops.HELLO, ops.SHUTDOWN, ops.FOLLOW, FOLLOW_CODE)
         self._urls = {
             name: base.join(name)
-            for name in (*routes, *ops.OPERATIONS, *KERNEL_OPERATIONS, *PIPED_OPERATIONS)
+            for name in (
+                *routes,
+                *ops.OPERATIONS,
+                *KERNEL_OPERATIONS,
+                *PIPED_OPERATIONS,
+                *DESKTOP_OPERATIONS,
+            )
         }
+        self._tls = tls
+        self._hello: ops.Hello | None = None
+        self._base = str(base)
         self._headers = [
             ("Host", base.netloc.decode("ascii")),
             ("Authorization", f"token {token}"),
@@ -124,6 +141,12 @@ class RemoteAgent:
         self._piped = RemotePiped(
             lambda operation, question, limit_s: self._ask(operation, question, limit_s=limit_s)
         )
+        self._desktops = RemoteDesktops(
+            lambda operation, question, limit_s: self._ask(operation, question, limit_s=limit_s),
+            self._dial_desktop,
+            require=self._require_desktops,
+            parent=sockets or Path(tempfile.gettempdir()),
+        )
 
     # The program
 
@@ -135,9 +158,9 @@ class RemoteAgent:
             AgentVersionError: it cannot be spoken with.
         """
         async with self._exchange("GET", ops.HELLO, b"", limit_s=CONNECT_LIMIT) as response:
-            return _parse(
-                ops.Hello, await read_whole(response, limit_bytes=USUAL_BYTES, limit_s=CONNECT_LIMIT)
-            )
+            body = await read_whole(response, limit_bytes=USUAL_BYTES, limit_s=CONNECT_LIMIT)
+        self._hello = _parse(ops.Hello, body)
+        return self._hello
 
     async def shutdown(self) -> None:
         """Tell the program to end all that it runs, and itself. Returns before it has.
@@ -163,6 +186,11 @@ class RemoteAgent:
     def piped(self) -> RemotePiped:
         """What runs programs that are spoken with over their pipes."""
         return self._piped
+
+    @property
+    def desktops(self) -> RemoteDesktops:
+        """What starts and stops desktops that show the workspace."""
+        return self._desktops
 
     async def instructions(self) -> Sequence[InstructionFile]:
         """AGENTS.md of the working folder, if any."""
@@ -257,8 +285,28 @@ class RemoteAgent:
 
     async def aclose(self) -> None:
         """Let the connections go; the program goes on. May be called twice."""
-        await asyncio.gather(*self._undoing)
+        await asyncio.gather(*self._undoing, self._desktops.aclose())
         await self._transport.aclose()
+
+    # Desktops
+
+    async def _require_desktops(self) -> None:
+        hello = self._hello or await self.hello()
+        if DESKTOPS not in hello.features:
+            raise WorkspaceError(
+                f"The workspace's agent is of release {hello.release}, which has no desktops. Install the "
+                "same release of jupyter_chatd on both sides."
+            )
+
+    async def _dial_desktop(self, desktop_id: str) -> WebSocketClientConnection:
+        from .dial import dial
+
+        return await dial(
+            f"{self._base}{DESKTOPS}/{quote(desktop_id, safe='')}",
+            headers=dict(self._headers),
+            tls=self._tls,
+            explain=self._explain,
+        )
 
     # Asking
 

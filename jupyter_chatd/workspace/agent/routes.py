@@ -16,6 +16,7 @@ from tornado import iostream, web
 from ..._version import __version__
 from ...wire.values import adapter_of
 from ..protocol import PROTOCOL_VERSION, WorkspaceAgent, WorkspaceError
+from .desktop_operations import DESKTOP_OPERATIONS
 from .kernel_operations import FOLLOW_CODE, KERNEL_OPERATIONS, OfCode
 from .operations import (
     FOLLOW,
@@ -36,7 +37,7 @@ from .piped_operations import PIPED_OPERATIONS
 
 MAX_BODY = 128 * 1024 * 1024  # bytes: the largest edit there can be, and its escapes
 
-_OPERATIONS = {**OPERATIONS, **KERNEL_OPERATIONS, **PIPED_OPERATIONS}
+_OPERATIONS = {**OPERATIONS, **KERNEL_OPERATIONS, **PIPED_OPERATIONS, **DESKTOP_OPERATIONS}
 
 T = TypeVar("T")
 

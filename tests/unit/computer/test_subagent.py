@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from loop.test_families import PATIENCE, Play, results, settled, spawning, text_of
 from world import World
 
+from jupyter_chatd.desktop.hosted import HostedDesktops
 from jupyter_chatd.desktop.launchers.fake import FakeLauncher
 from jupyter_chatd.desktop.manager import DesktopManager
 from jupyter_chatd.errors import ModelError
@@ -23,6 +23,9 @@ from jupyter_chatd.providers.scripted import Answer, call, fail, say, wait
 from jupyter_chatd.store.files import StoredFile, chat_files
 from jupyter_chatd.store.workspaces import insert_workspace
 from jupyter_chatd.subagents.catalog import Catalog, SubagentType
+from jupyter_chatd.workspace.agent.operations import Hello
+from jupyter_chatd.workspace.server import ServerAgent
+from jupyter_chatd.workspaces.lookup import Connection
 from jupyter_chatd.workspaces.values import Workspace
 
 pytestmark = pytest.mark.anyio
@@ -125,30 +128,70 @@ async def test_s3_what_has_to_be_installed_is_the_reason(tmp_path: Path, launche
     assert "computer_use is not available: the desktop needs Xvnc, which is in tigervnc" in told
 
 
-async def test_s3_where_the_workspace_is_elsewhere_the_reason_is_told(
-    tmp_path: Path, desktops: DesktopManager
-) -> None:
+class FarAgent(ServerAgent):
+    """The agent of another server."""
+
+    def __init__(self, folder: Path, launcher: FakeLauncher) -> None:
+        self.hosted = HostedDesktops(lambda: DesktopManager(launcher))
+        super().__init__(directory=folder, home=folder, state_folder=folder / "state", desktops=self.hosted)
+
+    async def hello(self) -> Hello:
+        return Hello(protocol_version=1, release="0")
+
+
+async def add_workspace(
+    world: World, name: str, *, directory: str | None = None, agent: FarAgent | None = None
+) -> str:
+    """Add a workspace and return its id; where it has no directory it is another server."""
     place = Workspace(
         id=str(uuid.uuid4()),
         owner_id="local",
-        name="far",
-        kind="hub",
+        name=name,
+        kind="process" if directory else "hub",
         template_id="t",
         parameters={},
-        directory=None,
+        directory=directory,
         created_at=0.0,
     )
-    async with World(tmp_path, Play(begin=spawn_error("computer_use")), desktops=desktops) as world:
-        chat = await world.chat(await world.create("begin"))
-        catalog = world.runtime.subagents.catalog
-        near = replace(place, id=str(uuid.uuid4()), name="near", directory="/w")
-        for one, is_there in ((place, False), (near, True)):
-            await world.runtime.store.write(lambda conn, one=one: insert_workspace(conn, one))
-            reason = await catalog.why_unavailable(
-                SubagentType.COMPUTER_USE, replace(chat, workspace_id=one.id)
-            )
-            assert (reason is None) == is_there
-            assert is_there or "the workspace of this chat runs elsewhere" in str(reason)
+    await world.runtime.store.write(lambda conn: insert_workspace(conn, place))
+    if agent is not None:
+        world.runtime.lookup._connections[place.id] = Connection(build_id="b", agent=agent)
+    return place.id
+
+
+async def why_none(world: World, workspace_id: str) -> str | None:
+    chat = await world.chat(await world.create("begin", workspace_id=workspace_id))
+    return await world.runtime.subagents.catalog.why_unavailable(SubagentType.COMPUTER_USE, chat)
+
+
+async def test_s3_whether_there_is_a_desktop_is_for_the_workspaces_server_to_say(
+    tmp_path: Path, desktops: DesktopManager
+) -> None:
+    class Bare(FakeLauncher):
+        def missing(self) -> str | None:
+            return "Xvnc"
+
+    async with World(tmp_path, Play(begin=spawn_error("desk")), desktops=desktops) as world:
+        gone = await add_workspace(world, "gone")
+        bare = await add_workspace(world, "bare", agent=FarAgent(tmp_path, Bare(tmp_path)))
+        near = await add_workspace(world, "near", directory="/w")
+        assert "Use start_workspace" in str(await why_none(world, gone))
+        assert await why_none(world, bare) == "The desktop needs Xvnc"
+        assert await why_none(world, near) is None
+
+
+async def test_d2_in_another_server_the_child_acts_on_the_desktop_there(
+    tmp_path: Path, desktops: DesktopManager, launcher: FakeLauncher, short: Path
+) -> None:
+    there = FakeLauncher(short)
+    model = Play(begin=spawning(TASK, kind="computer_use"), see=seeing)
+    async with World(tmp_path, model, desktops=desktops, subagents=EYES) as world:
+        far = await add_workspace(world, "far", agent=FarAgent(tmp_path, there))
+        chat_id = await world.create("begin", workspace_id=far)
+        assert await said_at_the_end(world, chat_id) == "2 pictures"
+        assert [one.server.canvas.text for one in there.launched] == ["echo hi\n"]
+    assert not there.launched[-1].is_alive
+    assert not launcher.launched
 
 
 async def test_s1_the_type_is_offered_where_there_is_a_desktop(
