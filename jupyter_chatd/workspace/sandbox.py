@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ..short_folder import short_folder
 from .protocol import WorkspaceError
 from .sockets import bound_sockets
 
@@ -79,8 +80,8 @@ class Sandbox:
     Args:
         settings: What they may do.
         directory: The workspace's folder, which they may write to.
-        hidden: Files and folders that are empty inside. Folders that do not exist are made, so that nothing
-            inside can make them.
+        hidden: Files and folders that are empty inside, besides the folder of short paths. Folders that do
+            not exist are made, so that nothing inside can make them.
         env: What bubblewrap is run with.
     """
 
@@ -101,7 +102,7 @@ class Sandbox:
         self._code = [place for place in dict.fromkeys(fixed) if place not in named]
         self._fixed = [place for place in self._code if _is_in(place, self._writable)]
         self._made = [place for place in fixed_folders if place in self._fixed]
-        self._hidden = list(_real_places(hidden))
+        self._hidden = list(_real_places([*hidden, short_folder()]))
         self._private = list(_real_places(settings.private))
         self._env = dict(env)
         self._problem: str | None = "not tried yet"
@@ -135,15 +136,23 @@ class Sandbox:
         """
         return self.wrap(["/bin/sh", "-c", command], work_dir=work_dir, read_only=read_only)
 
-    def wrap(self, argv: Sequence[str], *, work_dir: str, read_only: bool = False) -> list[str]:
+    def wrap(
+        self, argv: Sequence[str], *, work_dir: str, read_only: bool = False, own: str | None = None
+    ) -> list[str]:
         """Return what to run so that the program *argv* runs as confined as the policy wants. May block.
+
+        Args:
+            argv: What to run.
+            work_dir: Where it starts.
+            read_only: Nothing can be written but an empty /tmp of its own.
+            own: A folder that it may write to, also in a hidden place.
 
         Raises:
             SandboxError: it must be confined and cannot be.
         """
         problem = self.probe()
         if problem is None:
-            return [*self._confine(read_only=read_only), "--chdir", work_dir, "--", *argv]
+            return [*self._confine(read_only=read_only, own=own), "--chdir", work_dir, "--", *argv]
         if self._settings.policy is SandboxPolicy.REQUIRED:
             raise SandboxError(f"Programs run only in a sandbox here, and there is none: {problem}.")
         return list(argv)
@@ -202,7 +211,7 @@ class Sandbox:
         holders = [place for place in (*self._writable, *self._fixed) if _is_in(path, [place])]
         return bool(holders) and max(holders, key=len) not in self._fixed
 
-    def _confine(self, *, read_only: bool) -> list[str]:
+    def _confine(self, *, read_only: bool, own: str | None = None) -> list[str]:
         """Return bubblewrap's call up to its options for one program.
 
         A mount lies over earlier ones, so outer places come before those in them, whoever named them: a
@@ -221,7 +230,7 @@ class Sandbox:
             *namespaces,
             *["--ro-bind", "/", "/"],
             *(word for _, words in mounts for word in words),
-            *_cover(_outermost(hidden)),
+            *_cover(_outermost(hidden), own=own),
         ]
 
     def _readable_mounts(self) -> list[Mount]:
@@ -296,12 +305,13 @@ def _covers(paths: Iterable[str]) -> list[Mount]:
     return [(path, _cover([path])) for path in paths]
 
 
-def _cover(paths: Iterable[str]) -> list[str]:
-    """Lay an empty, read-only place over each path."""
+def _cover(paths: Iterable[str], *, own: str | None = None) -> list[str]:
+    """Lay an empty, read-only place over each path; a program's own folder in it stays."""
     words: list[str] = []
     for path in paths:
         if os.path.isdir(path):
-            words += ["--tmpfs", path, "--remount-ro", path]
+            kept = _options("--bind", [own] if own is not None and _is_in(own, [path]) else [])
+            words += ["--tmpfs", path, *kept, "--remount-ro", path]
         elif os.path.exists(path):
             words += ["--ro-bind", "/dev/null", path]
     return words

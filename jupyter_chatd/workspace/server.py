@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from ..short_folder import short_folder
 from . import environment, ledger, search
 from .child import Children
 from .desktops import NoDesktops
@@ -98,7 +99,7 @@ class ServerAgent:
         self._sandbox = Sandbox(sandbox, directory=self._directory, hidden=hidden, env=env)
         of_piped = replace(sandbox, policy=piped_sandbox)
         piped = Sandbox(of_piped, directory=self._directory, hidden=hidden, env=env)
-        refused = [*protected, *sandbox.private, self._state_folder]
+        refused = [*protected, short_folder(), *sandbox.private, self._state_folder]
         self._guard = Guard(refused)
         writing = WriteGuard(refused, is_fixed=self._sandbox.is_fixed)
         self._files = Files(self._guard, limits.files, writing=writing)
@@ -107,7 +108,7 @@ class ServerAgent:
         self._processes = self._table(env)
         self._kernels = KernelService(
             processes=self._table(env),
-            confine=lambda argv, folder: self._sandbox.wrap(argv, work_dir=folder),
+            confine=lambda argv, folder, own: self._sandbox.wrap(argv, work_dir=folder, own=own),
             work_dir=lambda: self._work_dir(None),
             env=env,
             limits=limits.kernels,

@@ -13,16 +13,15 @@ import asyncio
 import os
 import secrets
 import shutil
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..short_folder import require_private, short_folder
 from ..workspace import procfs
 from ..workspace.agent.launch import LaunchError, end_program, end_remains, fits, lives, start_program
-from ..workspace.agent.program import require_private
 from ..workspace.agent.remote import RemoteAgent
 from ..workspace.agent.settings import IDLE_LIMIT, SOCKET, AgentSettings
 from ..workspace.guard import Guard
@@ -59,11 +58,11 @@ class ProcessSettings:
 
 
 def agents_folder(data: Path) -> Path:
-    """Return where agents' folders may lie: in *data*, or in /tmp where a socket's path would be too long."""
+    """Return where agents' folders may lie: in *data*, or where paths are short when that is too deep."""
     folder = data / "agents"
     if fits(folder / "12345678"):
         return folder
-    return Path(tempfile.gettempdir()) / f"jupyter-chatd-{os.getuid()}"
+    return short_folder()
 
 
 class ProcessProvisioner:

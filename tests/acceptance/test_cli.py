@@ -77,8 +77,8 @@ def lonely(dirs: Dirs, tmp_path: Path) -> Terminal:
 
 
 def left_behind(terminal: Terminal) -> set[str]:
-    """Its temporary files, but for the place of agents where the data folder's path is too long."""
-    return set(os.listdir(terminal.env["TMPDIR"])) - {f"jupyter-chatd-{os.getuid()}"}
+    """Its temporary files."""
+    return set(os.listdir(terminal.env["TMPDIR"]))
 
 
 @contextmanager

@@ -11,9 +11,9 @@ import logging
 import os
 import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
+from ...short_folder import require_private, short_folder
 from ..errors import DesktopStartError
 from ..rfb.connection import LONGEST_PATH
 
@@ -30,7 +30,7 @@ class Folder:
     """
 
     def __init__(self, parent: Path) -> None:
-        """Make it below *parent*; below the system's temporary folder when sockets would get too long a path.
+        """Make it below *parent*; where paths are short when sockets would get too long a one.
 
         Raises:
             DesktopStartError: it cannot be made.
@@ -41,6 +41,8 @@ class Folder:
         self.path = parent / f"{_PREFIX}{secrets.token_hex(4)}"
         try:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if parent == short_folder():
+                require_private(parent)
             sweep(parent)
             self.path.mkdir(mode=0o700)
             self._lock = _lock(self.path)
@@ -71,7 +73,7 @@ def missing_place(parent: Path) -> str | None:
 
 
 def _place(parent: Path) -> Path:
-    return parent if _has_room(parent) else Path(tempfile.gettempdir())
+    return parent if _has_room(parent) else short_folder()
 
 
 def _has_room(parent: Path) -> bool:

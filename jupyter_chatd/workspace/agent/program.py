@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import stat
 import sys
 import time
-from pathlib import Path
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
+from ...short_folder import require_private
 from ...wire.values import adapter_of
 from .. import procfs
 from ..protocol import ProcessSpec, WorkspaceError
@@ -89,18 +88,6 @@ async def serve(settings: AgentSettings) -> None:
         await agent.aclose()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(settings.socket_path)
-
-
-def require_private(folder: Path) -> None:
-    """Make sure that only its owner gets into *folder*.
-
-    Raises:
-        PermissionError: others may, or it is somebody else's.
-    """
-    status = folder.lstat()
-    is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    if not is_private or status.st_uid != os.getuid():
-        raise PermissionError(f"{folder} must be a folder of mode 0700 that belongs to the user")
 
 
 def _say_listening() -> None:

@@ -102,7 +102,7 @@ class Kernel:
     async def _start_process(self, confine: Confine, work_dir: str) -> None:
         self._folder = SocketFolder()  # here, as a thread would make it even when nobody waits any more
         command, env = self._folder.wrap(self.spec)
-        argv = await asyncio.to_thread(confine, command, work_dir)
+        argv = await asyncio.to_thread(confine, command, work_dir, self._folder.path)
         self._channels = Channels(
             self._folder.connection, on_output=self._hear, message_bytes=self._limits.message_bytes
         )

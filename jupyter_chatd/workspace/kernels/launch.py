@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...short_folder import make_short_folder, short_folder
 from .. import procfs
 from ..ledger import is_left_over, owner_tag
 from .connection import Connection
@@ -29,8 +30,9 @@ exec "$@"
 PREFIX = "chatd-k-"
 """How the names of folders of sockets begin; then comes whose they are."""
 
-Confine = Callable[[Sequence[str], str], Sequence[str]]
-"""Returns the command line that runs a program in a folder as confined as it must be. May block."""
+Confine = Callable[[Sequence[str], str, str], Sequence[str]]
+"""Returns the command line that runs a program in a folder as confined as it must be, but for one more folder
+that it may write to. May block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +102,17 @@ def _filled(word: str, places: Mapping[str, str]) -> str:
 class SocketFolder:
     """A private folder for one kernel's sockets, under a short path: they have about 100 bytes.
 
-    In `/tmp`, which confined programs may write to. The name tells whose it is, for `sweep`.
+    Of confined programs only the kernel sees it. The name tells whose it is, for `sweep`.
+
+    Raises:
+        KernelStartError: it cannot be made.
     """
 
     def __init__(self) -> None:
-        self.path = tempfile.mkdtemp(prefix=f"{PREFIX}{owner_tag()}-", dir=_temporary())  # mode 0700
+        try:
+            self.path = tempfile.mkdtemp(prefix=f"{PREFIX}{owner_tag()}-", dir=make_short_folder())
+        except OSError as error:
+            raise KernelStartError(f"The folder of a kernel's sockets cannot be made: {error}.") from error
         self.connection = Connection(address=f"{self.path}/k", key=secrets.token_hex(32))
 
     def wrap(self, spec: FoundSpec) -> tuple[list[str], dict[str, str]]:
@@ -123,7 +131,7 @@ class SocketFolder:
 
 def sweep() -> None:
     """Remove the folders that dead servers left. Blocks: reads the disk."""
-    for folder in _own_folders(Path(_temporary()).glob(f"{PREFIX}*")):
+    for folder in _own_folders(short_folder().glob(f"{PREFIX}*")):
         if is_left_over(folder.name.removeprefix(PREFIX)):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -132,7 +140,3 @@ def _own_folders(folders: Iterable[Path]) -> list[Path]:
     if not procfs.PROC.is_dir():
         return []  # nothing tells who lives
     return [folder for folder in folders if folder.lstat().st_uid == os.getuid()]
-
-
-def _temporary() -> str:
-    return "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_chatd.short_folder import make_short_folder, short_folder
 from jupyter_chatd.workspace.guard import FixedPathError, ProtectedPathError
 from jupyter_chatd.workspace.limits import AgentLimits, ProcessLimits
 from jupyter_chatd.workspace.protocol import Edit, FileEdits, ProcessSignal, ProcessSpec, WorkspaceError
@@ -380,6 +382,18 @@ async def test_a_hidden_file_that_does_not_exist_is_not_made_a_folder(tmp_path: 
     sandbox = Sandbox(REQUIRED, directory=str(folder), hidden=hidden, env={"PATH": os.environ["PATH"]})
     assert sandbox.probe() is None
     assert [path.exists() for path in hidden] == [True, False]
+
+
+def test_sockets_of_ours_that_go_away_meanwhile_are_not_made_again(folder: Path) -> None:
+    """Bubblewrap makes what it covers: files outside, for sockets of kernels and desktops that have ended."""
+    sandbox = Sandbox(REQUIRED, directory=str(folder), hidden=[], env={"PATH": os.environ["PATH"]})
+    place = Path(tempfile.mkdtemp(dir=make_short_folder()))
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(place / "s"))
+        argv = sandbox.argv(f"ls -A {short_folder()}", work_dir=str(folder))
+        shutil.rmtree(place)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert (done.stdout, place.exists()) == ("", False)
 
 
 async def test_file_tools_keep_what_must_stay_in_the_sandbox(

@@ -17,6 +17,7 @@ from textwrap import dedent
 
 import pytest
 
+from jupyter_chatd.short_folder import short_folder
 from jupyter_chatd.workspace import procfs
 from jupyter_chatd.workspace.kernels import launch
 from jupyter_chatd.workspace.kernels.protocol import (
@@ -31,7 +32,7 @@ from jupyter_chatd.workspace.kernels.protocol import (
 )
 from jupyter_chatd.workspace.kernels.settings import KernelSettings
 from jupyter_chatd.workspace.limits import AgentLimits
-from jupyter_chatd.workspace.protocol import WorkspaceAgent, WorkspaceError
+from jupyter_chatd.workspace.protocol import ProcessSpec, WorkspaceAgent, WorkspaceError
 from jupyter_chatd.workspace.sandbox import SandboxPolicy, SandboxSettings
 from jupyter_chatd.workspace.server import ServerAgent
 
@@ -78,7 +79,7 @@ async def printed(kernels: Kernels, words: str, *, chat_id: str = CHAT) -> None:
 
 def folders(tag: str = launch.owner_tag()) -> set[str]:
     """The folders of sockets of a process, this one if no other is named."""
-    return {path.name for path in Path("/tmp").glob(f"{launch.PREFIX}{tag}-*")}
+    return {path.name for path in short_folder().glob(f"{launch.PREFIX}{tag}-*")}
 
 
 def is_alive(pid: int) -> bool:
@@ -282,7 +283,7 @@ async def test_no_secret_passes(server_agent: ServerAgent, monkeypatch: pytest.M
 async def test_the_sockets_are_in_a_private_folder_and_no_port_answers(server_agent: ServerAgent) -> None:
     """What ipykernel listens on for its forked children is its own: on loopback, and it wants a secret."""
     pid = int((await run(server_agent.kernels, "import os; os.getpid()")).output)
-    (folder,) = (Path("/tmp") / name for name in folders())
+    (folder,) = (short_folder() / name for name in folders())
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name for path in folder.iterdir()} == {"connection.json", *(f"k-{n}" for n in range(1, 6))}
     assert (folder / "connection.json").stat().st_mode & 0o777 == 0o600
@@ -317,14 +318,19 @@ async def test_kernels_are_as_confined_as_commands(folder: Path, secrets: Path, 
             import os, time
             open("in_workspace", "w").close()
             print(os.listdir({str(secrets)!r}), os.path.exists("/proc/{os.getpid()}/stat"))
+            print(len(os.listdir({str(short_folder())!r})))
             try:
                 open("/usr/out", "w")
             except OSError as error:
                 print(error.strerror)
             """,
         )
-        assert output.output == "[] False\nRead-only file system\n"
+        assert output.output == "[] False\n1\nRead-only file system\n"
         assert (folder / "in_workspace").exists()
+        assert folders()
+        command = ProcessSpec(command=f"ls -A {short_folder()}", chat_id=CHAT)
+        process_id = await agent.start_process(command)
+        assert (await agent.wait_process(CHAT, process_id, timeout_s=LONG)).output == ""
         await send(agent.kernels, "print('go')\ntime.sleep(600)")
         await printed(agent.kernels, "go")
         assert (await agent.kernels.interrupt(CHAT)).state is CodeState.INTERRUPTED
