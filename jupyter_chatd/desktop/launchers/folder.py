@@ -35,8 +35,6 @@ class Folder:
         Raises:
             DesktopStartError: it cannot be made.
         """
-        if missing := missing_place(parent):
-            raise DesktopStartError(f"The desktop needs {missing}.")
         parent = _place(parent)
         self.path = parent / f"{_PREFIX}{secrets.token_hex(4)}"
         try:
@@ -62,14 +60,6 @@ class Folder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-
-def missing_place(parent: Path) -> str | None:
-    """Return what has to be changed before sockets have room below *parent*, or where `Folder` turns to."""
-    if _has_room(_place(parent)):
-        return None
-    longest = LONGEST_PATH - _LONGEST_NAME - 1
-    return f"a shorter path for its socket: set TMPDIR to a folder whose path has at most {longest} bytes"
 
 
 def _place(parent: Path) -> Path:

@@ -21,7 +21,7 @@ from ...workspace.warden import Warden
 from ..errors import DesktopStartError, LauncherMissingError
 from ..geometry import Size
 from .accounts import other_people
-from .folder import Folder, missing_place
+from .folder import Folder
 from .launcher import Launched, Launcher
 from .programs import GRACE, STOP_LIMIT, desktop_environment
 
@@ -59,7 +59,7 @@ class PortabledesktopLauncher:
                 f"permission: {', '.join(people[:3])} could reach a desktop of portabledesktop, which has a "
                 "port without a password. Install TigerVNC instead, or allow shared hosts"
             )
-        return missing_place(self._parent)
+        return None
 
     async def launch(self, size: Size) -> Launched:
         program, missing = shutil.which(NAME, path=self._path), self.missing()

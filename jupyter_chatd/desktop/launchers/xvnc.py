@@ -18,7 +18,7 @@ from ..errors import DesktopStartError, LauncherMissingError
 from ..geometry import Size
 from .applications import find_applications
 from .cookie import Cookie
-from .folder import Folder, missing_place
+from .folder import Folder
 from .launcher import Launched, Launcher
 from .programs import Programs, desktop_environment
 from .window_manager import desktop_commands, find_background
@@ -62,7 +62,7 @@ class XvncLauncher:
             return (
                 "Xvnc of TigerVNC: on Debian and Ubuntu `apt-get install tigervnc-standalone-server openbox`"
             )
-        return missing_place(self._parent)
+        return None
 
     async def launch(self, size: Size) -> Launched:
         server, missing = self._find_server(), self.missing()
