@@ -14,6 +14,7 @@ from ..client.chat import Chat
 from ..client.live import LiveChat
 from ..client.text import last_answer
 from ..client.view import ChatView
+from .boxes import SAVED, remember_boxes
 from .bundle import bundle_path, find_built, loader
 from .relay import Relay
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 else:
     from anywidget import AnyWidget as _AnyWidget
 
-SAVED = "application/vnd.jupyter-chatd.widget+json"
 Route = Literal["auto", "comm"]
 
 
@@ -87,6 +87,7 @@ class AgentWidget(_AnyWidget):
         self._live = chat.live
         self._relay: Relay | None = None
         self.on_msg(self._receive)
+        remember_boxes()
         self._take(self._live.session.view)
         self._following = background().start(self._follow())
 
@@ -98,12 +99,15 @@ class AgentWidget(_AnyWidget):
     def output(self) -> dict[str, Any]:
         """Return what to display: the widget, and its static copy as it is now."""
         shown: Any = super()._repr_mimebundle_()
-        return {**(shown[0] if shown else {}), SAVED: self._saved(), **self.static_copy}
+        return {
+            **(shown[0] if shown else {}),
+            SAVED: {"model_id": self.model_id, **self.saved_state()},
+            **self.static_copy,
+        }
 
-    def _saved(self) -> dict[str, Any]:
-        """What our extension of JupyterLab needs to draw the widget without a kernel."""
-        names = ("_bundle", "_view", "_chat_id", "_version")
-        return {"model_id": self.model_id, **{name: getattr(self, name) for name in names}}
+    def saved_state(self) -> dict[str, str]:
+        """Return what draws the widget without a kernel."""
+        return {name: getattr(self, name) for name in ("_bundle", "_view", "_chat_id", "_version")}
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         self._live.load()

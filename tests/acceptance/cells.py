@@ -59,6 +59,12 @@ class NotebookPage:
             prompt = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
             expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=LOAD)
 
+    def run_command(self, label: str) -> None:
+        """Run a command by its name in the command palette."""
+        self.page.keyboard.press("Control+Shift+c")
+        self.page.locator(".lm-CommandPalette-input").fill(label)
+        self.page.locator(".lm-CommandPalette-itemLabel").get_by_text(label, exact=True).first.click()
+
     def output(self, cell: int) -> Locator:
         """Return what a cell shows."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -74,10 +75,24 @@ class CommPage:
         """Return what is told next of a stream."""
         return self._hear(lambda message: message.get("id") == stream)[0]
 
+    def bytes_of(self, stream: str) -> bytes:
+        """Return the next bytes of a stream."""
+        return self._hear(lambda message: message.get("id") == stream)[1]
+
+    def until(self, path: str, test: Callable[[Any], bool]) -> Any:
+        """Ask again and again until the answer passes, and return it."""
+        give_up_at = time.monotonic() + TIMEOUT
+        while not test(answer := self.fetch("GET", path).json):
+            assert time.monotonic() < give_up_at, answer
+            time.sleep(0.1)
+        return answer
+
     def events_until(self, stream: str, test: Callable[[Message], bool]) -> list[Message]:
         """Return the events of a stream up to the first that passes."""
         seen: list[Message] = []
+        give_up_at = time.monotonic() + TIMEOUT
         while True:
+            assert time.monotonic() < give_up_at, seen[-3:]
             message = self.next_of(stream)
             frame = json.loads(message.get("text", '{"type": "ping"}'))
             for event in frame["data"] if frame["type"] == "data" else ():

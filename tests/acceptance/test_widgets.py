@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from uuid import uuid4
 
 import httpx
+import nbformat
 import pytest
+from acceptance.axe import serious_faults
 from acceptance.browser import NO_PREFERENCE, keep_picture, with_front_end
 from acceptance.cells import NotebookPage
+from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, Locator, Page, expect
 from servers import TOKEN, Dirs, JupyterServer
 
@@ -19,14 +24,22 @@ CELLS = (
     BEGIN + 'hello = Chat("say **hello**", model="demo:demo")\nhello',
     f'slow = Chat("{SLOW}", model="demo:demo", approvals="auto")\nslow',
     'asks = Chat("run `echo allowed`", model="demo:demo", approvals="ask")\nwidgets.Approval(asks)',
-    "ipywidgets.VBox([widgets.ToolCalls(asks), widgets.Chat(hello), widgets.Chat(hello)])",
+    """boxed = Chat("run `echo boxed`", model="demo:demo", approvals="auto").wait()
+ipywidgets.VBox([widgets.ToolCalls(boxed), widgets.Chat(hello), widgets.Chat(hello)])""",
     """family = Chat('delegate "say I am a child", then wait for the subagents').wait()
 widgets.AgentTree(family)""",
     'widgets.Chat(hello, route="comm")',
     "from jupyter_chatd import __version__\nold = widgets.Chat(hello)\nold._version = '0.0.1'\nold",
     "for _ in range(10): display(widgets.Chat(hello))",
     "widgets.ToolCalls(hello)",
+    """worker = Chat("run `echo one` and run `echo two`", model="demo:demo", approvals="ask")
+display(widgets.Chat(worker), widgets.Approval(worker), widgets.ToolCalls(worker), widgets.AgentTree(worker))
+display(widgets.Desktop(worker))""",
+    'keys = Chat("say it is quiet", model="demo:demo", approvals="ask")\nkeys',
 )
+VIEWS = ("Chat", "Approval", "ToolCalls", "AgentTree", "Desktop")
+THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
+MOST_TABS = 40
 PAINT = """([cell, text]) => new Promise(resolve => {
     const output = document.querySelectorAll('.jp-CodeCell')[cell].querySelector('.jp-Cell-outputArea');
     let begun;
@@ -82,6 +95,16 @@ def say(shown: Locator, text: str) -> None:
     shown.get_by_label("Message to the agent").press("Enter")
 
 
+def tab_to(wanted: Locator, key: str) -> None:
+    """Go with the Tab key to a control, which may yet have to come."""
+    wanted.wait_for()
+    for _ in range(MOST_TABS):
+        if wanted.evaluate("one => one === document.activeElement"):
+            return
+        wanted.page.keyboard.press(key)
+    raise AssertionError(f"{wanted} is not reached by {key}")
+
+
 def test_a_conversation_in_a_cell(notebook: NotebookPage) -> None:
     shown = widget(notebook.output(0))
     expect(shown.locator("strong")).to_have_text("hello")
@@ -114,7 +137,7 @@ def test_several_widgets_of_one_page_share_bundle_and_connection(notebook: Noteb
     output = notebook.run(3)
     expect(widget(output, "ToolCalls")).to_contain_text("1 tool call")
     expect(widget(output)).to_have_count(2)
-    expect(widget(output).last).to_contain_text("more")
+    expect(widget(output).last).to_contain_text("hello")
     notebook.page.remove_listener("request", note)
     notebook.page.remove_listener("websocket", note_socket)
     assert [url for url in loaded if "static/jupyter_chatd" in url] == []
@@ -163,29 +186,140 @@ def test_the_first_paint_of_a_warm_page_is_quick(notebook: NotebookPage) -> None
     assert took < 5000, f"{took:.0f} ms"  # the goal is 300; a machine may be slow and busy
 
 
-def test_a_saved_chat_is_live_again_without_its_kernel(
-    notebook: NotebookPage, browser: Browser, server: JupyterServer
-) -> None:
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_no_serious_fault_in_any_widget(notebook: NotebookPage, theme: str) -> None:
+    output = notebook.run(9)
+    for view in VIEWS:
+        expect(widget(output, view)).to_have_count(1)
+    for view in ("Chat", "Approval", "ToolCalls"):
+        expect(widget(output, view).locator('[data-tool="execute"]')).to_have_count(2)
+    expect(widget(output, "Desktop").get_by_role("button", name="Start the desktop")).to_be_visible()
+    notebook.run_command(f"Use Theme: {theme}")
+    expect(notebook.page.locator(f'body[data-jp-theme-name="{theme}"]')).to_have_count(1)
+    assert serious_faults(notebook.page, ".jp-chatd-widget") == []
+
+
+def test_keys_in_a_widget_are_no_commands_of_the_notebook(notebook: NotebookPage) -> None:
+    shown = widget(notebook.run(10))
+    keys = notebook.page.keyboard
+    shown.get_by_label("Message to the agent").click()
+    keys.type("run `echo aabbddxx`")
+    expect(shown.get_by_label("Message to the agent")).to_have_value("run `echo aabbddxx`")
+    keys.press("Enter")
+    allow = shown.get_by_role("button", name="Allow once")
+    tab_to(allow, "Shift+Tab")
+    keys.type("abddxmy00")  # of a button, which takes no letters
+    keys.press("ArrowUp")
+    expect(notebook.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(len(CELLS))
+    expect(notebook.page.locator(".jp-Dialog")).to_have_count(0)
+    expect(allow).to_be_focused()
+    keys.press("Enter")
+    card = shown.locator('[data-tool="execute"]')
+    expect(card).to_have_attribute("data-state", "done")
+    shown.get_by_label("Message to the agent").focus()
+    tab_to(card.get_by_role("button").first, "Shift+Tab")
+    keys.press(" ")
+    expect(card.locator(".jp-chatd-output")).to_have_text("aabbddxx")
+
+
+@pytest.fixture(scope="module")
+def saved(notebook: NotebookPage, server: JupyterServer) -> str:
+    """The notebook as it was saved, with a chat in cell 0, a box of three in cell 3, and no kernel."""
+    expect(widget(notebook.run(3))).to_have_count(2)
+    text = json.dumps(notebook.save())
     for session in httpx.get(f"{server.url}api/sessions", headers=server.headers).json():
         httpx.delete(f"{server.url}api/sessions/{session['id']}", headers=server.headers)
-    again = NotebookPage(new_page(browser), server)
+    return text
+
+
+@pytest.fixture
+def again(browser: Browser, server: JupyterServer) -> Iterator[NotebookPage]:
+    """A page that opens a notebook which was saved."""
+    page = new_page(browser)
+    yield NotebookPage(page, server, "again")
+    page.close()
+
+
+def place(notebook: NotebookPage, text: str, server: JupyterServer, *, is_trusted: bool = True) -> None:
+    """Save a notebook as the user's own, or as somebody else's."""
+    notebook.path.write_text(text)
+    if is_trusted:
+        NotebookNotary(data_dir=str(server.dirs.data)).sign(nbformat.reads(text, as_version=4))
+
+
+def expect_copies(notebook: NotebookPage, *cells: int) -> None:
+    """They can be read, and nothing is live."""
+    for cell in cells:
+        output = notebook.output(cell)
+        expect(output.locator("strong, b").first).to_be_visible()
+        expect(output).to_contain_text("done · demo:demo")
+        expect(output.locator(".jp-chatd-widget")).to_have_count(0)
+
+
+def test_saved_chats_are_live_again_without_their_kernel_in_boxes_too(
+    again: NotebookPage, saved: str, server: JupyterServer
+) -> None:
+    place(again, saved, server)
     again.load()
     shown = widget(again.output(0))
-    expect(shown).to_contain_text("more")
+    expect(shown).to_contain_text("hello")
     say(shown, "say good morning")
     expect(shown.locator('[data-kind="text"]').last).to_have_text("good morning")
-    again.page.close()
+    expect(widget(again.output(3), "ToolCalls")).to_contain_text("1 tool call")
+    expect(widget(again.output(3)).last).to_contain_text("good morning")
 
 
-def test_without_what_draws_the_copy_is_shown(browser: Browser, server: JupyterServer) -> None:
-    page = new_page(browser)
-    page.route("**/static/jupyter_chatd/**", lambda route: route.abort())
-    again = NotebookPage(page, server)
+def test_without_what_draws_the_copy_is_shown_until_a_kernel_sends_it(
+    again: NotebookPage, saved: str, server: JupyterServer
+) -> None:
+    again.page.route("**/static/jupyter_chatd/**", lambda route: route.abort())
+    place(again, saved, server)
     again.load()
-    expect(again.output(0).locator("strong, b").first).to_be_visible()
-    expect(widget(again.output(0))).to_have_count(0)
-    expect(again.output(0)).to_contain_text("hello")
-    page.close()
+    expect_copies(again, 0, 3)
+    shown = widget(again.output(0)).locator("strong")
+    while not shown.is_visible():  # keys that come too early do nothing
+        again.page.locator(".jp-CodeCell .jp-InputPrompt").first.click()
+        again.page.keyboard.press("Control+Enter")
+        again.page.wait_for_timeout(5000)
+    expect(shown).to_have_text("hello")
+
+
+def test_other_programs_show_the_copy(saved: str) -> None:
+    page, _ = HTMLExporter().from_notebook_node(nbformat.reads(saved, as_version=4))
+    assert page.count("done · demo:demo") >= 3  # of cell 0, and of both chats in the box
+
+
+def test_a_chat_that_the_server_does_not_have_leaves_its_copy(
+    again: NotebookPage, saved: str, server: JupyterServer
+) -> None:
+    content = json.loads(saved)
+    (output,) = content["cells"][0]["outputs"]
+    output["data"]["application/vnd.jupyter-chatd.widget+json"]["_chat_id"] = str(uuid4())
+    place(again, json.dumps(content), server)
+    again.load()
+    expect(widget(again.output(3))).to_have_count(2)
+    expect_copies(again, 0)
+
+
+def test_somebody_elses_notebook_is_read_with_and_without_the_extension(
+    again: NotebookPage, saved: str, server: JupyterServer
+) -> None:
+    content = json.loads(saved)
+    content["cells"].pop()
+    place(again, json.dumps(content), server, is_trusted=False)
+    again.load()
+    expect_copies(again, 0, 3)
+    again.page.route("**/extensions/jupyter-chatd/**", lambda route: route.abort())
+    again.load()
+    expect_copies(again, 0, 3)
+
+
+def test_a_page_without_anywidget_shows_chats_all_the_same(again: NotebookPage) -> None:
+    again.page.route("**/extensions/anywidget/**", lambda route: route.abort())
+    again.open(CELLS[0])
+    output = again.run(0)
+    expect(widget(output).locator("strong")).to_have_text("hello")
+    expect(output).not_to_contain_text("javascript error")
 
 
 def test_in_notebook_7(browser: Browser, server: JupyterServer) -> None:

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 from acceptance.comm import CommPage
 from acceptance.kernels import Kernel, kernel_of
+from desktop.stages import needs_xvnc
 from servers import CHATS, TOKEN, JupyterServer
 
 from jupyter_chatd.widgets.bundle import bundle_path
 
+WIDGET = """
+from jupyter_chatd import Chat, widgets
+widgets.{view}(Chat({text!r}, model="demo:demo", {options}))
+"""
 SHOW = "from jupyter_chatd import Chat\nchat = Chat({text!r}).wait()\nchat"
 
 
@@ -67,6 +72,57 @@ def test_stop(page: CommPage, chat: str) -> None:
     assert page.fetch("POST", f"{chat}/interrupt", {"queue": "drop"}).status == 200
     page.events_until(stream, lambda event: event.get("status", {}).get("status") == "waiting")
     page.close(stream)
+
+
+def test_a_tool_call_and_its_approval(kernel: Kernel) -> None:
+    text = "run `echo one two`"
+    calls = CommPage(kernel, WIDGET.format(text=text, options="approvals='ask'", view="ToolCalls"))
+    approval = CommPage(kernel, f"widgets.Approval({calls.state['_chat_id']!r})")
+    assert (calls.state["_view"], approval.state["_view"]) == ("ToolCalls", "Approval")
+    path = f"{CHATS}/{calls.state['_chat_id']}"
+
+    asking = approval.open(f"{path}/stream?after_id=0")
+    events = approval.events_until(
+        asking, lambda event: bool(event.get("action_required", {}).get("actions"))
+    )
+    (call,) = events[-1]["action_required"]["actions"]
+    assert call["args"] == {"command": "echo one two"}
+    decision = {"message_id": call["message_id"], "call_index": call["call_index"], "decision": "allow"}
+    assert approval.fetch("POST", f"{path}/approvals", decision).status == 200
+    approval.close(asking)
+
+    seen = calls.open(f"{path}/stream?after_id=0")
+    events = calls.events_until(seen, lambda event: event.get("status", {}).get("status") == "waiting")
+    assert "one two" in json.dumps([event["message"] for event in events if "message" in event])
+    calls.close(seen)
+
+
+def test_a_tree_of_agents(kernel: Kernel) -> None:
+    text = 'delegate "say I am a child", then wait for the subagents'
+    page = CommPage(kernel, WIDGET.format(text=text, options="", view="AgentTree"))
+    path = f"{CHATS}/{page.state['_chat_id']}"
+    watched = page.open(f"{CHATS}/watch")
+    assert page.next_of(watched)["type"] == "opened"
+    (child,) = page.until(f"{path}/children", lambda found: [one["status"] for one in found] == ["waiting"])
+    page.close(watched)
+
+    shown = page.open(f"{CHATS}/{child['id']}/stream?after_id=0")
+    said = page.events_until(shown, lambda event: event["type"] == "queue_update")
+    assert "I am a child" in json.dumps(said)
+    page.close(shown)
+
+
+@needs_xvnc
+def test_a_desktop(kernel: Kernel) -> None:
+    page = CommPage(kernel, WIDGET.format(text="say hello", options="", view="Desktop"))
+    path = f"{CHATS}/{page.state['_chat_id']}/desktop"
+    assert page.fetch("GET", path).json["state"] == "stopped"
+    assert page.fetch("POST", f"{path}/start").json["state"] == "running"
+    screen = page.open(f"{path}?start=false&view_only=true")
+    assert page.next_of(screen)["type"] == "opened"
+    assert page.bytes_of(screen).startswith(b"RFB 003.008\n")
+    page.close(screen)
+    assert page.fetch("POST", f"{path}/stop").json["state"] == "stopped"
 
 
 def test_what_the_server_refuses_is_told_as_it_says_it(page: CommPage) -> None:

@@ -46,6 +46,27 @@ export function checkedAnswer(html: string): string {
   return template.innerHTML;
 }
 
+/**
+ * Checks the links that formulas make of TeX, which no sanitizer sees: they become as others are, and say behind the
+ * formula where they lead, because what they are drawn with is no text.
+ */
+export function checkFormulas(node: Element): void {
+  for (const element of node.querySelectorAll('mjx-container [href], math [href]')) {
+    if (element instanceof HTMLAnchorElement) {
+      checkLink(element);
+    } else {
+      element.removeAttribute('href');
+    }
+  }
+  for (const formula of node.querySelectorAll('mjx-container')) {
+    const links = [...formula.querySelectorAll<HTMLAnchorElement>('a[href]')];
+    const hosts = new Set(links.map(link => link.host || link.href));
+    if (hosts.size > 0) {
+      formula.after(` (${[...hosts].join(', ')})`);
+    }
+  }
+}
+
 /** A picture that would be fetched could tell somebody what was read here: a link takes its place. */
 function checkImage(image: HTMLImageElement): void {
   const address = image.getAttribute('src') ?? '';

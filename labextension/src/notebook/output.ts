@@ -3,10 +3,11 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Panel } from '@lumino/widgets';
 
+import { directConnection, hasChat } from '../widgets/connection.js';
 import type { IBundle, IWidgetState } from '../widgets/contract.js';
 import { pageServer } from '../widgets/page.js';
 
-/** What the kernel's package puts beside each widget: enough to draw it without a kernel. */
+/** What the kernel's package puts beside each widget, and beside boxes of them: enough to draw them without a kernel. */
 const OURS = 'application/vnd.jupyter-chatd.widget+json';
 const WIDGET = 'application/vnd.jupyter.widget-view+json';
 const TEXT = 'text/plain';
@@ -14,11 +15,12 @@ const TEXT = 'text/plain';
 const COPIES = ['text/html', 'image/png'];
 const RANK = -20; // before the widget itself, whose output is drawn anew at each update
 const PATIENCE = 2_000; // ms for a kernel's widget to appear
+const DRAWN = '.jp-chatd-widget';
+/** What ipywidgets shows where it cannot load what draws a widget: here, anywidget. */
+const NOT_DRAWN = '.jupyter-widgets-error-widget';
 const BUNDLE = /^widgets-\w+\.js$/;
 
-interface IOutput extends IWidgetState {
-  readonly model_id: string;
-}
+type Output = { readonly model_id: string } & (IWidgetState | { readonly parts: readonly IWidgetState[] });
 
 /** Shows the agent's widgets of a notebook: those of its kernel, and where that is gone, from what was saved. */
 export function addWidgetOutput({ content: { rendermime } }: NotebookPanel): void {
@@ -32,7 +34,7 @@ class WidgetOutput extends Panel implements IRenderMime.IRenderer {
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    const output = model.data[OURS] as unknown as IOutput;
+    const output = model.data[OURS] as unknown as Output;
     if (output.model_id === this.shownId) {
       return; // only the copy beside it is another: the view keeps itself up to date
     }
@@ -55,30 +57,30 @@ class WidgetOutput extends Panel implements IRenderMime.IRenderer {
     }
     void this.draw(WIDGET, model); // waits for a kernel, which may never come
     const giveUpAt = Date.now() + PATIENCE;
-    while (!this.isDisposed && Date.now() < giveUpAt) {
-      if (this.widgets[0]?.node.firstElementChild) {
-        return true;
-      }
+    while (!this.isDisposed && Date.now() < giveUpAt && !this.node.querySelector(`${DRAWN}, ${NOT_DRAWN}`)) {
       await new Promise(resolve => setTimeout(resolve, 50));
     }
+    if (this.isDisposed || (this.widgets[0]?.node.firstElementChild && !this.node.querySelector(NOT_DRAWN))) {
+      return true;
+    }
     this.clear();
-    return this.isDisposed;
+    return false;
   }
 
-  /** Draws from the saved state; returns whether this server has what draws it. */
-  private async showSaved(output: IOutput): Promise<boolean> {
-    const server = pageServer();
-    if (!server || !BUNDLE.test(output._bundle)) {
-      return false;
+  /** Draws from the saved state; returns whether this server has the chats, and what draws them. */
+  private async showSaved(output: Output): Promise<boolean> {
+    const parts = 'parts' in output ? output.parts : [output];
+    const draws = (await Promise.all(parts.map(loadSaved))).filter(draw => draw !== undefined);
+    if (this.isDisposed || draws.length < parts.length) {
+      return this.isDisposed;
     }
-    try {
-      const url = `${server.baseUrl}static/jupyter_chatd/${output._bundle}?v=1`;
-      const bundle: IBundle = await import(/* webpackIgnore: true */ url);
-      this.end = bundle.render({ model: new SavedModel(output), el: this.node });
-      return true;
-    } catch {
-      return false; // a server with another version; the copy is what remains
-    }
+    const ends = draws.map(draw => draw(this.node.appendChild(document.createElement('div'))));
+    this.end = () => {
+      for (const end of ends) {
+        end();
+      }
+    };
+    return true;
   }
 
   private draw(mimeType: string, model: IRenderMime.IMimeModel): Promise<void> {
@@ -99,12 +101,37 @@ class WidgetOutput extends Panel implements IRenderMime.IRenderer {
   private end: (() => void) | undefined;
 }
 
+/** Draws into an element until the returned function is called. */
+type Draw = (el: HTMLElement) => () => void;
+
+/** Returns what draws a widget; `undefined` where the server has another version, or not the chat: then the copy remains. */
+async function loadSaved(state: IWidgetState): Promise<Draw | undefined> {
+  const server = pageServer();
+  if (!server || !BUNDLE.test(state._bundle) || !(await hasChat(directConnection(server), state._chat_id))) {
+    return undefined;
+  }
+  try {
+    const url = `${server.baseUrl}static/jupyter_chatd/${state._bundle}?v=1`;
+    const bundle: IBundle = await import(/* webpackIgnore: true */ url);
+    return el => removing(el, bundle.render({ model: new SavedModel(state), el }));
+  } catch {
+    return undefined;
+  }
+}
+
+function removing(el: HTMLElement, end: () => void): () => void {
+  return () => {
+    end();
+    el.remove();
+  };
+}
+
 /** A widget's state without a kernel: nobody hears what is said to it. */
 class SavedModel {
-  constructor(private readonly state: IOutput) {}
+  constructor(private readonly state: IWidgetState) {}
 
   get(name: string): unknown {
-    return this.state[name as keyof IOutput];
+    return this.state[name as keyof IWidgetState];
   }
   on(): void {}
   off(): void {}

@@ -1,5 +1,6 @@
 import { type IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
 
+import { checkFormulas } from '../components/answer.js';
 import type { IMarkdownView } from '../components/host.js';
 import { withHarmlessDiagrams } from '../model/diagrams.js';
 import { Slices } from '../model/slices.js';
@@ -56,8 +57,14 @@ class MarkdownView implements IMarkdownView {
     }
     if (!this.isGrowing && !this.isTypeset && MATH.test(this.wanted) && !this.renderer.isDisposed) {
       this.isTypeset = true;
-      this.rendermime.latexTypesetter?.typeset(this.node);
+      void this.typeset();
     }
+  }
+
+  /** Nobody waits for it: text that comes meanwhile is rendered at once. */
+  private async typeset(): Promise<void> {
+    await this.rendermime.latexTypesetter?.typeset(this.node);
+    checkFormulas(this.node);
   }
 
   private readonly renderer: ReturnType<IRenderMimeRegistry['createRenderer']>;

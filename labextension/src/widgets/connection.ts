@@ -1,4 +1,4 @@
-import type { Fetch } from '../client/restapi.js';
+import { CHATS, type Fetch } from '../client/restapi.js';
 import type { OpenSocket } from '../client/socket.js';
 import type { IPageServer } from './page.js';
 
@@ -25,6 +25,15 @@ export function directConnection({ baseUrl, token }: IPageServer): IConnection {
     },
     dispose: () => {}
   };
+}
+
+/** Returns whether this is the server that the chat is on; a kernel, or a file, may belong to another one. */
+export async function hasChat({ fetch }: IConnection, chatId: string): Promise<boolean> {
+  try {
+    return (await fetch(`${CHATS}/${encodeURIComponent(chatId)}`)).ok;
+  } catch {
+    return false; // a kernel, where there is one, is asked then, and says what is wrong
+  }
 }
 
 /** What JupyterLab's own requests have, too. */

@@ -20,11 +20,22 @@ export function render({ model, el }: IRenderProps): () => void {
   addStyle();
   el.classList.add('jp-chatd-panel', 'jp-chatd-widget');
   el.classList.toggle('jp-mod-unthemed', !hasTheme());
-  el.dataset.lmSuppressShortcuts = 'true'; // keys that are typed here are no commands of the notebook
+  el.addEventListener('focusin', keepKeys);
   el.dataset.view = String(model.get('_view'));
   const root = createRoot(el);
   root.render(<Widget model={model} />);
-  return () => root.unmount();
+  return () => {
+    el.removeEventListener('focusin', keepKeys);
+    root.unmount();
+  };
+}
+
+/**
+ * Keys that are typed here are no commands of the notebook. It looks for commands at the element with the focus
+ * before it looks at those around it, so that element itself has to say so.
+ */
+function keepKeys({ target }: Event): void {
+  (target as HTMLElement).dataset.lmSuppressShortcuts = 'true';
 }
 
 function Widget({ model }: { readonly model: IAnyModel }): React.ReactElement | null {

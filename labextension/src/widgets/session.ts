@@ -1,9 +1,9 @@
 import { ChatAPI } from '../client/chats.js';
-import { CHATS, getCatalog, type ICatalog } from '../client/restapi.js';
+import { getCatalog, type ICatalog } from '../client/restapi.js';
 import { ChatModel } from '../model/chat.js';
 import { Chats } from '../model/chats.js';
 import { CommConnection } from './comm.js';
-import { directConnection, type IConnection } from './connection.js';
+import { directConnection, hasChat, type IConnection } from './connection.js';
 import type { IAnyModel } from './contract.js';
 import { type IPageServer, pageServer } from './page.js';
 
@@ -107,13 +107,4 @@ function commSession(model: IAnyModel): WidgetSession {
     overComm.set(model, session);
   }
   return session;
-}
-
-/** Whether this is the server that the chat is on; the kernel may belong to another one. */
-async function hasChat({ fetch }: IConnection, chatId: string): Promise<boolean> {
-  try {
-    return (await fetch(`${CHATS}/${encodeURIComponent(chatId)}`)).ok;
-  } catch {
-    return false; // then the kernel is asked, and says what is wrong
-  }
 }

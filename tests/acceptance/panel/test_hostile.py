@@ -6,50 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from acceptance.browser import Panel
+from acceptance.hostile_answers import HTML, WORDS, expect_checked_formulas
 from acceptance.vendor import Vendor
 from fakes.steps import call, say
 from playwright.sync_api import expect
 
-HTML = """
-<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">
-<svg onload="window.hacked = 1"><image href="https://evil.example/1"/></svg>
-<iframe src="https://evil.example/2" srcdoc="<script>top.hacked = 1</script>"></iframe>
-<object data="https://evil.example/3"></object><embed src="https://evil.example/4">
-<style>body { background: url(https://evil.example/5) } * { display: none }</style>
-<link rel=stylesheet href="https://evil.example/6"><meta http-equiv=refresh content="0;url=https://evil.example/7">
-<base href="https://evil.example/"><form action="https://evil.example/8"><button>send</button></form>
-<video poster="https://evil.example/9"></video><audio src="https://evil.example/10" autoplay></audio>
-<div style="position:fixed;inset:0;background:url(https://evil.example/11)" id="main">cover</div>
-<input type=image src="https://evil.example/12"><table background="https://evil.example/13"><tr><td>cell</table>
-<a href="javascript:window.hacked=1">one</a> <a href="data:text/html,<script>1</script>">two</a>
-<a href="jav&#x09;ascript:window.hacked=1">three</a> <a href="//evil.example" ping="https://evil.example/14">four</a>
-
-And *so* on.
-"""
-WORDS = """
-![a](https://evil.example/15) ![b](//evil.example/16 "t") [c](javascript:window.hacked=1) [d](vbscript:x)
-![e](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9ImFsZXJ0KDEpIi8+) <https://evil.example/17>
-
-$\\href{javascript:window.hacked=1}{x}$ $\\style{background:url(https://evil.example/18)}{y}$
-$\\class{jp-Dialog}{z}$ $\\cssId{main}{w}$ $\\require{html}\\unicode{<img src=x onerror=window.hacked=1>}$
-
-$$\\def\\x{\\x\\x}\\x$$
-
-```mermaid
-graph TD; A["<img src='https://evil.example/19' onerror='window.hacked=1'>"] --> B
-click B "javascript:window.hacked=1"
-```
-
-```mermaid
-graph TD; C[a diagram] --> D
-```
-
-```html
-<script>window.hacked = 1</script>
-```
-
-And *so* on.
-"""
 BROKEN = "\n\n".join(
     [
         "*so*",
@@ -96,7 +57,7 @@ def test_an_answer_runs_nothing_and_fetches_nothing(
         panel.say("Go")
         expect(panel.transcript.locator("em").filter(has_text="so")).to_have_count(count)
         panel.until_at_rest()
-    expect(panel.transcript.locator("mjx-container").first).to_be_visible()
+    expect_checked_formulas(panel.transcript)
     drawn = panel.transcript.locator("img[src^='data:image/svg']")
     expect(drawn).to_have_count(2)  # the picture that was given, and the harmless diagram
     for link in panel.transcript.locator("mjx-container a").all():
