@@ -28,10 +28,7 @@ class RunningKernel(KernelManager):
 
 def run_notebook(path: Path, server: JupyterServer) -> NotebookNode:
     """Execute a notebook in a kernel that the server started, as JupyterLab would."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+    notebook = without_outputs(path)
     with started_kernel(server) as connection_file:
         client = NotebookClient(
             notebook, km=RunningKernel(connection_file), timeout=CELL_TIMEOUT, coalesce_streams=True
@@ -41,6 +38,15 @@ def run_notebook(path: Path, server: JupyterServer) -> NotebookNode:
         finally:
             if client.kc is not None:
                 client.kc.stop_channels()
+
+
+def without_outputs(path: Path) -> NotebookNode:
+    """Return a notebook as it was before it ran."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
 
 
 def outputs_of(notebook: NotebookNode) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from acceptance.browser import (
 from acceptance.cells import NotebookPage
 from acceptance.chats import Chats, eventually
 from acceptance.desktop_view import MIDDLE, View, without_browsers
+from acceptance.notebooks import check_saved, outputs_of, without_outputs
 from desktop.stages import needs_xvnc
 from playwright.sync_api import Browser, BrowserContext, expect
 from servers import ROOT, Dirs, JupyterServer
@@ -210,7 +210,7 @@ def test_it_comes_back_after_the_servers_restart(view: View, lab: Panel, server:
 
 def test_the_notebook_about_it_shows_it_live(context: BrowserContext, server: JupyterServer) -> None:
     copy = server.dirs.work / NOTEBOOK.name
-    shutil.copy(NOTEBOOK, copy)
+    nbformat.write(without_outputs(NOTEBOOK), copy)
     page = context.new_page()
     notebook = NotebookPage(page, server, NOTEBOOK.stem)
     notebook.load()
@@ -228,11 +228,25 @@ def test_the_notebook_about_it_shows_it_live(context: BrowserContext, server: Ju
     expect(view.status).to_have_text("The desktop is off.")
     page.get_by_title("Save and create checkpoint").first.click()
     eventually(lambda: "'stopped'" in copy.read_text())
-    first = nbformat.read(copy, as_version=4).cells[2].outputs[0].data
-    assert first["text/plain"].startswith("Desktop of 'At the desktop', 1280x800")
-    assert base64.b64decode(first["image/png"]).startswith(b"\x89PNG")
+    check_pictures(copy)
     assert server.token not in copy.read_text()
     page.close()
+
+
+def check_pictures(path: Path) -> None:
+    """Who reads a saved notebook sees what was on the desktop."""
+    shown = [cell.outputs for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert shown[0][0].data["text/plain"].startswith("Desktop of 'At the desktop', 1280x800")
+    for live in (shown[0][0], shown[3][0]):
+        assert base64.b64decode(live.data["image/png"]).startswith(b"\x89PNG")
+
+
+def test_what_is_saved_shows_a_run_and_tells_nothing_of_where() -> None:
+    check_saved(NOTEBOOK)
+    check_pictures(NOTEBOOK)
+    _, said, _, _, taken, end = outputs_of(nbformat.read(NOTEBOOK, as_version=4))
+    assert "I typed `echo Hello from the agent`." in said
+    assert (taken, end) == ("(True, None)", "'stopped'")
 
 
 def test_in_a_cell_whose_page_asks_only_the_kernel(
