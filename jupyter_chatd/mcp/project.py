@@ -217,7 +217,8 @@ def _value(name: str, default: str | None, env: Mapping[str, str]) -> str:
     if value is None:
         raise ValueError(
             f"${{{name}}}: this variable is not among those that commands see, and has no default. "
-            "Set up the server in the settings if it needs a secret, or add the name to extra_environment"
+            "Set the server up with jupyter chatd mcp add if it needs a secret, or add the name to "
+            "extra_environment"
         )
     return value
 

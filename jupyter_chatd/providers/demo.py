@@ -55,7 +55,7 @@ HELP = """I understand these instructions:
 - say TEXT, think about TEXT, count to N
 
 Join them with "and" to do them at once, with "then" or a new line to do one after the other.
-To talk to a real model, set ANTHROPIC_API_KEY or OPENAI_API_KEY, or add a provider in the settings."""
+For a real model set ANTHROPIC_API_KEY or OPENAI_API_KEY where the server starts; see docs/models.md."""
 
 DIRECTORY = re.compile(r"^Working directory: (.+)$", re.MULTILINE)
 

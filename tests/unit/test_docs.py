@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,13 @@ def test_what_the_demo_model_is_said_to_follow_it_follows() -> None:
     chapter = (ROOT / "docs" / "models.md").read_text().split("## The demo model")[1].split("## ")[0]
     lines = re.findall(r"^    (.+)$", chapter, re.MULTILINE)
     assert len(lines) > 8
-    assert {line for line in lines if parse_plan(line, directory="/w").unknown} == set()
+    start = (ROOT / "README.md").read_text().split("## Quick start")[1].split("## ")[0]
+    prompts = [ast.literal_eval(found) for found in re.findall(r"^chat = Chat\((.*)\)$", start, re.MULTILINE)]
+    prompts += [
+        shlex.split(found)[-1] for found in re.findall(r"^jupyter chatd run .*$", start, re.MULTILINE)
+    ]
+    assert len(prompts) == 2
+    assert {line for line in lines + prompts if parse_plan(line, directory="/w").unknown} == set()
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
