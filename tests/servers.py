@@ -101,6 +101,7 @@ class JupyterServer:
         settings: Traits by class, on top of `SETTINGS`: `{"JupyterChatd": {"queue_limit": 2}}`.
         args: More arguments for `jupyter server`.
         base_url: Below which all of it lies, as a hub has it.
+        ready_status: What the route of chats answers once the server is up: 404 where the extension is off.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class JupyterServer:
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         args: tuple[str, ...] = (),
         base_url: str = "/",
+        ready_status: int = 200,
     ) -> None:
         self.dirs = dirs.make()
         self.token = TOKEN
@@ -119,6 +121,7 @@ class JupyterServer:
         self._settings = settings or {}
         self._args = args
         self._base_url = base_url
+        self._ready_status = ready_status
         self._process: subprocess.Popen[bytes] | None = None
 
     def beside(self) -> JupyterServer:
@@ -212,7 +215,7 @@ class JupyterServer:
             except httpx.TransportError:
                 time.sleep(0.05)
                 continue
-            if reply.status_code == 200:
+            if reply.status_code == self._ready_status:
                 return
             if reply.status_code == 503:
                 break

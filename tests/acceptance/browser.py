@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode, writes
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 from servers import ROOT, TOKEN, Dirs, JupyterServer
 
 BUNDLE = ROOT / "jupyter_chatd/labextension"
 PATIENCE = 60_000.0  # ms that a page may take on a slow machine that does other things too
+PICTURE_TIME = 20_000.0  # ms
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 GIVE = """(input, [how, name, data, type]) => {
     const files = new DataTransfer();
@@ -24,6 +26,7 @@ GIVE = """(input, [how, name, data, type]) => {
         ? new ClipboardEvent('paste', {...common, clipboardData: files})
         : new DragEvent('drop', {...common, dataTransfer: files}));
 }"""
+_running: list[Browser] = []
 NO_PREFERENCE = {"JUPYTER_PREFER_ENV_PATH": "0"}
 """The user's own front end goes before one that is installed beside Python."""
 
@@ -36,7 +39,9 @@ def started_browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        _running.append(browser)
         yield browser
+        _running.remove(browser)
         browser.close()
 
 
@@ -52,23 +57,35 @@ def with_front_end(dirs: Dirs) -> Dirs:
     return dirs
 
 
+@contextmanager
+def without_page_errors(page: Page) -> Iterator[None]:
+    """Fail when something goes wrong in the page's own code meanwhile."""
+    errors: list[str] = []
+    page.on("pageerror", on_error := lambda error: errors.append(f"{error} {error.stack}"))
+    yield
+    page.remove_listener("pageerror", on_error)
+    assert errors == []
+
+
 class Panel:
     """The agent's panel in a page of JupyterLab or Notebook.
 
     Args:
         page: A page that nothing was loaded into.
         server: The server that it belongs to, with the front end.
+        url: Where the page reaches it; `None` is directly.
     """
 
-    def __init__(self, page: Page, server: JupyterServer) -> None:
+    def __init__(self, page: Page, server: JupyterServer, url: str | None = None) -> None:
         self.page = page
         self._server = server
+        self._url = url or server.url
         page.set_default_timeout(PATIENCE)
 
     def open_lab(self, *, workspace: str = "", shows_panel: bool = True) -> None:
         """Load JupyterLab as it is at first, and bring the panel into sight."""
         place = f"lab/workspaces/{workspace}" if workspace else "lab"
-        self.page.goto(f"{self._server.url}{place}?reset&token={TOKEN}")
+        self.page.goto(f"{self._url}{place}?reset&token={TOKEN}")
         self.page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)  # comes when the layout stands
         if shows_panel:
             self.page.locator('[data-id="jupyter-chatd-panel"]').click()
@@ -77,7 +94,7 @@ class Panel:
     def open_notebook(self) -> None:
         """Load a new notebook in Notebook 7, and bring the panel into sight."""
         save_notebook(self._server.dirs.work / "page.ipynb", new_code_cell("x = 1"))
-        self.page.goto(f"{self._server.url}notebooks/page.ipynb?token={TOKEN}")
+        self.page.goto(f"{self._url}notebooks/page.ipynb?token={TOKEN}")
         self.page.locator(".jp-Notebook").wait_for(timeout=60_000)
         while not self.input.is_visible():  # keys that come before the page knows them do nothing
             self.page.locator(".jp-Notebook").press("Control+Alt+j", timeout=PATIENCE)
@@ -156,9 +173,30 @@ class Panel:
         """Return the button of that name."""
         return self.root.get_by_role("button", name=name, exact=True)
 
+    def stop_while_running(self, tool: str, shown: str) -> None:
+        """Wait until a tool's card shows that, and stop."""
+        expect(self.card(tool, "running")).to_contain_text(shown)
+        self.stop.click()
+        expect(self.stop).to_have_count(0)
+        self.until_at_rest()
+        expect(self.card(tool, "running")).to_have_count(0)
+
     def until_at_rest(self) -> None:
         """Wait until nothing runs any more."""
         self.transcript.and_(self.page.locator('[aria-busy="false"]')).wait_for()
+
+
+@contextmanager
+def opened_panel(browser: Browser, server: JupyterServer, *, app: str = "lab") -> Iterator[Panel]:
+    """The panel in a page of its own; *app* is `lab`, or `notebook` for Notebook 7."""
+    page = browser.new_page(viewport={"width": 1200, "height": 850})
+    panel = Panel(page, server)
+    if app == "lab":
+        panel.open_lab()
+    else:
+        panel.open_notebook()
+    yield panel
+    page.close()
 
 
 def save_notebook(path: Path, *cells: NotebookNode) -> None:
@@ -168,8 +206,20 @@ def save_notebook(path: Path, *cells: NotebookNode) -> None:
 
 
 def keep_picture(page: Page, name: str) -> Path:
-    """Save what the page shows, for whoever looks into a failure; the folder is ignored by git."""
-    path = ROOT / "test-screenshots" / f"{name}.png"
+    """Save what the page shows; the folder is ignored by git."""
+    path = ROOT / "test-screenshots" / f"{re.sub(r'[^a-zA-Z0-9.-]+', '_', name)}.png"
     path.parent.mkdir(exist_ok=True)
-    page.screenshot(path=path)
+    page.screenshot(path=path, timeout=PICTURE_TIME)
     return path
+
+
+def keep_pictures(name: str) -> list[str]:
+    """Save what all open pages show, for whoever looks into a failure; return where, or why not."""
+    pages = [page for browser in _running for context in browser.contexts for page in context.pages]
+    kept: list[str] = []
+    for number, page in enumerate(pages, start=1):
+        try:
+            kept.append(str(keep_picture(page, f"{name}-{number}")))
+        except Error as error:  # the failure itself matters more
+            kept.append(f"Page {number} gave no picture: {error}")
+    return kept

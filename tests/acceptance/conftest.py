@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from acceptance.browser import started_browser
+from acceptance.browser import keep_pictures, started_browser
 from playwright.sync_api import Browser
 from servers import Dirs, JupyterServer
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what pages show when a test fails, before its fixtures change that."""
+    report = yield
+    if report.failed:
+        kept = "\n".join(keep_pictures(f"{item.path.stem}-{item.name}"))
+        report.sections += [("Pictures of the pages", kept)] if kept else []
+    return report
 
 
 @pytest.fixture(scope="session")

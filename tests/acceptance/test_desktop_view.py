@@ -14,6 +14,7 @@ from acceptance.browser import (
     Panel,
     keep_picture,
     with_front_end,
+    without_page_errors,
 )
 from acceptance.cells import NotebookPage
 from acceptance.chats import Chats, eventually
@@ -70,19 +71,13 @@ def lab(context: BrowserContext, server: JupyterServer, chat_id: str) -> Panel:
 
 
 @pytest.fixture
-def view(lab: Panel, request: pytest.FixtureRequest) -> Iterator[View]:
-    """The view; what goes wrong in the page fails the test, and what it shows is kept."""
-    errors: list[str] = []
-    lab.page.on("pageerror", on_error := lambda error: errors.append(f"{error} {error.stack}"))
-    failed = request.session.testsfailed
-    view = View(lab.page.locator("#jp-main-dock-panel"))
-    if view.button("Give back").is_visible():
-        view.give_back()  # after a test that failed
-    yield view
-    if request.session.testsfailed > failed:
-        keep_picture(lab.page, request.node.name)
-    lab.page.remove_listener("pageerror", on_error)
-    assert errors == []
+def view(lab: Panel) -> Iterator[View]:
+    """The view; what goes wrong in the page fails the test."""
+    with without_page_errors(lab.page):
+        view = View(lab.page.locator("#jp-main-dock-panel"))
+        if view.button("Give back").is_visible():
+            view.give_back()  # after a test that failed
+        yield view
 
 
 @pytest.fixture
@@ -181,6 +176,20 @@ def test_d2_the_agent_is_watched_at_work(view: View, lab: Panel) -> None:
     lab.until_at_rest()
     lab.card("spawn_agent", "done").last.get_by_role("button", name="Watch the desktop").click()
     expect(lab.page.get_by_role("tab", name="Desktop of Errands")).to_have_count(1)
+
+
+def test_the_card_of_an_action_shows_the_screen(view: View, lab: Panel) -> None:
+    lab.choose("Ask", is_on=False)
+    lab.say("open the desktop and look at the screen")
+    lab.until_at_rest()
+    lab.card("spawn_agent", "done").last.get_by_title("Open", exact=True).click()
+    card = lab.card("computer", "done").last
+    expect(card).to_contain_text("Desktop: screenshot")
+    card.get_by_role("button").first.click()
+    eventually(lambda: card.get_by_role("img").evaluate("image => image.naturalWidth") > 600)
+    card.get_by_role("button", name="Watch the desktop").click()
+    expect(view.canvas).to_be_visible()
+    lab.button("Back to the parent chat").click()
 
 
 def test_the_agent_waits_for_who_has_control(view: View, lab: Panel, made: Path) -> None:

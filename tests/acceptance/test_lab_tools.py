@@ -13,9 +13,9 @@ import pytest
 from acceptance.browser import (
     NO_PREFERENCE,
     Panel,
-    keep_picture,
     save_notebook,
     with_front_end,
+    without_page_errors,
 )
 from fakes.openai_server import FakeOpenAI
 from fakes.responder import Conversation
@@ -135,17 +135,11 @@ def one_lab(browser: Browser, server: JupyterServer) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def lab(one_lab: Lab, vendor: Vendor, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A page without errors; what goes wrong there fails the test, and what it shows is kept."""
-    errors: list[str] = []
-    one_lab.page.on("pageerror", on_error := lambda error: errors.append(str(error)))
-    failed = request.session.testsfailed
-    yield one_lab
-    if request.session.testsfailed > failed:
-        keep_picture(one_lab.page, request.node.name)
-    vendor.answers.clear()
-    one_lab.page.remove_listener("pageerror", on_error)
-    assert errors == []
+def lab(one_lab: Lab, vendor: Vendor) -> Iterator[Lab]:
+    """A page; what goes wrong in it fails the test."""
+    with without_page_errors(one_lab.page):
+        yield one_lab
+        vendor.answers.clear()
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ import pytest
 from acceptance.browser import (
     NO_PREFERENCE,
     Panel,
-    keep_picture,
+    opened_panel,
     save_notebook,
     with_front_end,
+    without_page_errors,
 )
 from nbformat.v4 import new_code_cell, new_output
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, expect
 from servers import Dirs, JupyterServer
 
 DOT = base64.b64decode(
@@ -75,25 +76,16 @@ def long_export(title: str, *, count: int) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def lab(browser: Browser, server: JupyterServer) -> Iterator[Panel]:
     """One JupyterLab for all tests: loading it takes longer than most of them."""
-    page = browser.new_page(viewport={"width": 1200, "height": 850})
-    panel = Panel(page, server)
-    panel.open_lab()
-    yield panel
-    page.close()
+    with opened_panel(browser, server) as panel:
+        yield panel
 
 
 @pytest.fixture
-def panel(lab: Panel, request: pytest.FixtureRequest) -> Iterator[Panel]:
-    """The list of chats; what goes wrong in the page fails the test, and what it shows is kept."""
-    errors: list[str] = []
-    lab.page.on("pageerror", on_error := lambda error: errors.append(str(error)))
-    failed = request.session.testsfailed
-    lab.begin()
-    yield lab
-    if request.session.testsfailed > failed:
-        keep_picture(lab.page, request.node.name)
-    lab.page.remove_listener("pageerror", on_error)
-    assert errors == []
+def panel(lab: Panel) -> Iterator[Panel]:
+    """The list of chats; what goes wrong in the page fails the test."""
+    with without_page_errors(lab.page):
+        lab.begin()
+        yield lab
 
 
 def test_first_chat(panel: Panel) -> None:
@@ -113,12 +105,8 @@ def test_first_chat(panel: Panel) -> None:
 def test_output_streams_and_stop_ends_it(panel: Panel) -> None:
     panel.choose("Ask", is_on=False)
     panel.say(SLOW)
-    expect(panel.card("execute", "running")).to_contain_text("line 2")
     expect(panel.page.locator(".jp-chatd-statusItem")).to_have_text("Agent: 1 at work")
-    panel.stop.click()
-    expect(panel.stop).to_have_count(0)
-    panel.until_at_rest()
-    expect(panel.card("execute", "running")).to_have_count(0)
+    panel.stop_while_running("execute", "line 2")
     expect(panel.transcript).not_to_contain_text("line 9")
 
 
@@ -255,9 +243,12 @@ def test_a_plan_is_refined_and_approved(panel: Panel, server: JupyterServer) -> 
     expect(panel.button("Approve plan")).to_have_count(0)
 
 
-def test_a_subagent_is_opened_and_stopped(panel: Panel) -> None:
+def test_of_three_subagents_one_is_opened_beside_its_parent_and_stopped(panel: Panel) -> None:
     panel.choose("Ask", is_on=False)
-    panel.say('delegate "count to 9000" and delegate "say *found*" then wait for the subagents')
+    panel.say(
+        'delegate "count to 9000" and delegate "say *found*" and delegate "say hello" '
+        "then wait for the subagents"
+    )
     panel.card("spawn_agent", "done").nth(1).get_by_title("Open", exact=True).click()
     expect(panel.transcript.locator("em")).to_have_text("found")
     panel.button("Back to the parent chat").click()
@@ -267,13 +258,14 @@ def test_a_subagent_is_opened_and_stopped(panel: Panel) -> None:
     nested.get_by_role("button").first.click()
     expect(panel.transcript).to_contain_text("1 2 3 4 5")
     panel.button("Back to the parent chat").click()
-    panel.root.get_by_text("2 subagents, 1 at work").click()
+    panel.root.get_by_text("3 subagents, 1 at work").click()
     panel.root.locator(".jp-chatd-subagents").get_by_role("button", name="Open count to 9000 beside").click()
     beside = panel.page.locator(".jp-MainAreaWidget .jp-chatd-panel")
     expect(beside.get_by_role("log")).to_contain_text("1 2 3 4 5")
+    expect(panel.card("spawn_agent", "done")).to_have_count(3)  # the parent is still there
     panel.page.get_by_role("tab", name="Agent").locator(".lm-TabBar-tabCloseIcon").click()
     panel.root.locator(".jp-chatd-subagents").get_by_role("button", name="Stop count to 9000").click()
-    expect(panel.root.get_by_text("2 subagents", exact=True)).to_be_visible()
+    expect(panel.root.get_by_text("3 subagents", exact=True)).to_be_visible()
     panel.until_at_rest()
 
 
@@ -408,19 +400,23 @@ def test_a_chat_beside_another_in_the_main_area(panel: Panel) -> None:
     expect(main).to_have_count(0)
 
 
-def test_nothing_shows_when_an_admin_switched_it_off(browser: Browser, server: JupyterServer) -> None:
-    def switch_off(route: Route) -> None:
-        page = route.fetch().text()
-        off = re.sub(r'("jupyterChatdEnabled":\s*)"true"', r'\1"false"', page)
-        assert off != page
-        route.fulfill(body=off, content_type="text/html")
-
-    page = browser.new_page()
-    page.route("**/lab?reset*", switch_off)
-    page.goto(f"{server.url}lab?reset&token={server.token}")
-    page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)
-    expect(page.locator("#jupyter-chatd-panel, [data-id^=jupyter-chatd]")).to_have_count(0)
-    page.close()
+def test_nothing_shows_when_an_admin_switched_it_off(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    dirs = with_front_end(Dirs(tmp_path_factory.mktemp("off")).make())
+    off = {"JupyterChatd": {"enabled": False}}
+    with JupyterServer(dirs, env=NO_PREFERENCE, settings=off, ready_status=404) as server:
+        page = browser.new_page()
+        panel = Panel(page, server)
+        panel.open_lab(shows_panel=False)
+        expect(
+            page.locator("#jupyter-chatd-panel, [data-id^=jupyter-chatd], .jp-chatd-statusItem")
+        ).to_have_count(0)
+        page.keyboard.press("Control+Shift+c")
+        page.locator(".lm-CommandPalette-input").fill("Agent")
+        commands = page.locator(".lm-CommandPalette-itemLabel")
+        expect(commands.get_by_text("Agent")).to_have_count(0)
+        page.close()
 
 
 def test_files_are_attached_by_paste_and_by_drop(panel: Panel) -> None:

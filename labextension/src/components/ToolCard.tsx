@@ -6,6 +6,7 @@ import type { ChatModel } from '../model/chat.js';
 import { errorOf, kindOf, numberField, type ToolKind, textField, titleOf } from '../model/tools.js';
 import type { CallState, IToolEntry } from '../model/transcript.js';
 import { ApprovalBar } from './ApprovalBar.js';
+import { AttachBody } from './AttachBody.js';
 import { CellBody } from './CellBody.js';
 import { CodeBody } from './CodeBody.js';
 import { DefaultBody } from './DefaultBody.js';
@@ -34,6 +35,7 @@ const BODIES: Readonly<Record<ToolKind, React.ComponentType<IToolBodyProps>>> = 
   search: SearchBody,
   edit: EditBody,
   read: ReadBody,
+  attachment: AttachBody,
   subagent: SubagentBody,
   desktop: DesktopBody,
   plan: PlanBody,
@@ -48,6 +50,7 @@ const ICONS: Readonly<Record<ToolKind, IconName>> = {
   search: 'search',
   edit: 'edit',
   read: 'file',
+  attachment: 'file',
   subagent: 'agent',
   desktop: 'desktop',
   plan: 'plan',
@@ -64,6 +67,8 @@ const STATES: Readonly<Record<CallState, string>> = {
   failed: 'failed',
   ended: 'no result'
 };
+
+const SHOWN: ReadonlySet<ToolKind> = new Set(['plan', 'question', 'attachment']);
 
 /** What the agent did with one tool: a line, and behind it what went in and what came out. */
 export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): React.ReactElement {
@@ -108,7 +113,7 @@ export const ToolCard = React.memo(function ToolCard(props: IToolBodyProps): Rea
 /** What needs somebody, or shows something while it happens, is open; the rest is a line. */
 function opensItself({ state, result, call }: IToolEntry, kind: ToolKind): boolean {
   const hasRecording = textField(result?.result, 'recording_file_id') !== '';
-  const isShown = kind === 'plan' || kind === 'question' || call.toolName === 'spawn_agent' || hasRecording;
+  const isShown = SHOWN.has(kind) || call.toolName === 'spawn_agent' || hasRecording;
   return state === 'asking' || isShown || (state === 'running' && !!result?.output) || !!errorOf(result);
 }
 

@@ -74,7 +74,8 @@ interface IStoredFileProps {
   readonly isPicture: boolean;
 }
 
-function StoredFile({ fileId, name, isPicture }: IStoredFileProps): React.ReactElement {
+/** A file of the chat: a picture in place, others as a link. */
+export function StoredFile({ fileId, name, isPicture }: IStoredFileProps): React.ReactElement {
   const address = useFileAddress(fileId);
   if (isPicture) {
     return <img className="jp-chatd-image" src={address} alt={name ?? 'Attached picture'} />;

@@ -91,26 +91,38 @@ function Actions({ model, state: { phase, status, hasControl } }: IPartProps): R
   return (
     <>
       {!hasControl && (
-        <button
-          type="button"
-          className="jp-chatd-button"
-          title="Use mouse and keyboard yourself; meanwhile the agent waits"
+        <ActionButton
+          label="Take control"
+          explanation="Use mouse and keyboard yourself; meanwhile the agent waits"
           onClick={() => void model.take()}
-        >
-          Take control
-        </button>
+        />
       )}
       {status.controlledBy !== undefined && (
-        <button
-          type="button"
-          className="jp-chatd-button jp-mod-accept"
-          title="The agent sees the screen as you leave it, and goes on"
+        <ActionButton
+          label="Give back"
+          explanation="The agent sees the screen as you leave it, and goes on"
+          isMain
           onClick={() => void model.release()}
-        >
-          Give back
-        </button>
+        />
       )}
     </>
+  );
+}
+
+interface IActionProps {
+  readonly label: string;
+  readonly explanation: string;
+  /** What is likely to be wanted. */
+  readonly isMain?: boolean;
+  readonly onClick: () => void;
+}
+
+function ActionButton({ label, explanation, isMain = false, onClick }: IActionProps): React.ReactElement {
+  const className = `jp-chatd-button ${isMain ? 'jp-mod-accept' : ''}`;
+  return (
+    <button type="button" className={className} title={explanation} onClick={onClick}>
+      {label}
+    </button>
   );
 }
 

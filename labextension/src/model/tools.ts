@@ -7,6 +7,7 @@ export type ToolKind =
   | 'code'
   | 'edit'
   | 'read'
+  | 'attachment'
   | 'search'
   | 'subagent'
   | 'desktop'
@@ -31,7 +32,7 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
   read_file: 'read',
   read_skill: 'read',
   read_skill_file: 'read',
-  attach_file: 'read',
+  attach_file: 'attachment',
   spawn_agent: 'subagent',
   wait_agent: 'subagent',
   message_agent: 'subagent',

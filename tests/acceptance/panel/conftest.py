@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from acceptance.browser import NO_PREFERENCE, Panel, keep_picture, started_browser, with_front_end
+from acceptance.browser import (
+    NO_PREFERENCE,
+    Panel,
+    started_browser,
+    with_front_end,
+    without_page_errors,
+)
 from acceptance.vendor import Vendor
 from fakes.openai_server import FakeOpenAI
 from fakes.threaded import in_thread
@@ -53,15 +59,9 @@ def lab(browser: Browser, server: JupyterServer) -> Panel:
 
 
 @pytest.fixture
-def panel(lab: Panel, vendor: Vendor, request: pytest.FixtureRequest) -> Iterator[Panel]:
-    """The list of chats; what goes wrong in the page fails the test, and what it shows is kept."""
-    errors: list[str] = []
-    lab.page.on("pageerror", on_error := lambda error: errors.append(str(error)))
-    failed = request.session.testsfailed
-    lab.begin()
-    yield lab
-    vendor.forget()
-    if request.session.testsfailed > failed:
-        keep_picture(lab.page, request.node.name)
-    lab.page.remove_listener("pageerror", on_error)
-    assert errors == []
+def panel(lab: Panel, vendor: Vendor) -> Iterator[Panel]:
+    """The list of chats; what goes wrong in the page fails the test."""
+    with without_page_errors(lab.page):
+        lab.begin()
+        yield lab
+        vendor.forget()

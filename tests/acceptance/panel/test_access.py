@@ -23,6 +23,8 @@ FOCUSED = """() => {
     return one.ariaLabel || one.labels?.[0]?.textContent || one.placeholder || one.textContent;
 }"""
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
+LOOKS = [*((theme, False) for theme in THEMES), ("JupyterLab Light", True)]
+"""Themes, and whether the system's colours of high contrast come first: no light theme has them."""
 MOST_TABS = 60
 QUESTION: dict[str, Any] = {
     "questions": [
@@ -54,6 +56,7 @@ def tab_to(panel: Panel, name: str, key: str = "Tab") -> None:
 def axe(lab: Panel) -> Iterator[None]:
     lab.page.add_script_tag(path=AXE)
     yield
+    lab.page.emulate_media(forced_colors="none")
     lab.run_command("Use Theme: JupyterLab Light")
 
 
@@ -62,8 +65,9 @@ def faults(panel: Panel) -> list[str]:
 
 
 @pytest.mark.usefixtures("axe")
-@pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_no_serious_fault(panel: Panel, vendor: Vendor, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "is_forced"), LOOKS)
+def test_axe_finds_no_serious_fault(panel: Panel, vendor: Vendor, theme: str, *, is_forced: bool) -> None:
+    panel.page.emulate_media(forced_colors="active" if is_forced else "none")
     panel.run_command(f"Use Theme: {theme}")
     expect(panel.page.locator(f'body[data-jp-theme-name="{theme}"]')).to_have_count(1)
     assert faults(panel) == []  # the list
@@ -89,6 +93,13 @@ def test_axe_finds_no_serious_fault(panel: Panel, vendor: Vendor, theme: str) ->
     assert faults(panel) == []  # a form
     panel.stop.click()
     panel.until_at_rest()
+
+
+def test_what_is_switched_on_shows_in_the_systems_own_colours(panel: Panel) -> None:
+    panel.page.emulate_media(forced_colors="active")
+    ground = "button => getComputedStyle(button).backgroundColor"
+    assert panel.button("Ask").evaluate(ground) != panel.button("Plan").evaluate(ground)
+    panel.page.emulate_media(forced_colors="none")
 
 
 def test_all_of_it_by_keyboard(panel: Panel, vendor: Vendor) -> None:

@@ -15,6 +15,13 @@ DROP = """(input, [name, type, text, count]) => {
 """Drops a file of that text so many times, which is made in the page."""
 
 
+PASTE = """(input, [text, count]) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', text.repeat(count));
+    input.dispatchEvent(new ClipboardEvent('paste', {bubbles: true, cancelable: true, clipboardData}));
+}"""
+
+
 def test_an_answer_of_a_megabyte(panel: Panel, vendor: Vendor) -> None:
     paragraph = f"{'x' * 199} " * 50
     vendor.answers.append([say("\n\n".join(["y" * 100_000, *[paragraph] * 90, "The *end*."]))])
@@ -33,6 +40,18 @@ def test_a_message_of_a_megabyte_is_kept_as_a_file(panel: Panel, vendor: Vendor)
     vendor.answers.append([say("I *see*.")])
     panel.say("Read this")
     expect(panel.transcript.locator("em")).to_have_text("see")
+    panel.until_at_rest()
+
+
+def test_a_paste_of_a_megabyte_becomes_a_file(panel: Panel, vendor: Vendor) -> None:
+    panel.input.evaluate(PASTE, ["long line\n", 100_000])
+    attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
+    expect(attached).to_contain_text("pasted-text-")
+    expect(panel.root.get_by_role("img", name="Uploading")).to_have_count(0)
+    vendor.answers.append([say("I *see*.")])
+    panel.say("Read this")
+    expect(panel.transcript.locator("em")).to_have_text("see")
+    expect(panel.transcript.get_by_role("link", name="pasted-text-")).to_be_visible()
     panel.until_at_rest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import httpx
@@ -54,6 +55,20 @@ def test_files_that_were_read(panel: Panel, vendor: Vendor, server: JupyterServe
     expect(missing).to_have_attribute("data-state", "failed")
 
 
+def test_files_that_are_handed_over(panel: Panel, vendor: Vendor, server: JupyterServer) -> None:
+    work = server.dirs.work
+    (work / "plot.png").write_bytes(base64.b64decode(DOT))
+    (work / "sums.csv").write_text("a,b\n1,2\n")
+    names = ("plot.png", "sums.csv", "none.txt")
+    do(panel, vendor, *(call("attach_file", {"path": str(work / name)}) for name in names))
+    cards = panel.card("attach_file")
+    expect(cards.get_by_role("img", name="plot.png")).to_have_js_property("naturalWidth", 1)
+    link = cards.get_by_role("link", name="sums.csv")
+    reply = panel.page.request.get(link.evaluate("link => link.href"))
+    assert reply.text() == "a,b\n1,2\n"
+    expect(panel.card("attach_file", "failed")).to_contain_text("none.txt")
+
+
 def test_code_in_a_kernel(panel: Panel, vendor: Vendor) -> None:
     do(panel, vendor, call("execute_code", {"code": PLOTS}), call("execute_code", {"code": "1 / 0"}))
     shown = opened(panel.card("execute_code").first)
@@ -74,10 +89,7 @@ def test_code_shows_its_output_as_it_comes_and_is_stopped(panel: Panel, vendor: 
     vendor.answers.append([call("execute_code", {"code": code, "timeout": "5m"})])
     panel.choose("Ask", is_on=False)
     panel.say("Go")
-    expect(panel.card("execute_code", "running")).to_contain_text("line 2")
-    panel.stop.click()
-    panel.until_at_rest()
-    expect(panel.card("execute_code", "running")).to_have_count(0)
+    panel.stop_while_running("execute_code", "line 2")
 
 
 def test_pages_that_a_search_found(panel: Panel, vendor: Vendor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from acceptance.browser import Panel
+from acceptance.browser import Panel, opened_panel
 from acceptance.vendor import Vendor
 from fakes.steps import call, say
 from playwright.sync_api import Browser, expect
@@ -14,11 +14,8 @@ from servers import JupyterServer
 
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, server: JupyterServer) -> Iterator[Panel]:
-    page = browser.new_page(viewport={"width": 1200, "height": 850})
-    panel = Panel(page, server)
-    panel.open_notebook()
-    yield panel
-    page.close()
+    with opened_panel(browser, server, app="notebook") as panel:
+        yield panel
 
 
 @pytest.fixture
@@ -44,11 +41,7 @@ def test_stop(panel: Panel, vendor: Vendor) -> None:
     vendor.answers.append([call("execute", {"command": slow, "timeout": "10m"})])
     panel.choose("Ask", is_on=False)
     panel.say("Go")
-    expect(panel.card("execute", "running")).to_contain_text("line 2")
-    panel.stop.click()
-    expect(panel.stop).to_have_count(0)
-    panel.until_at_rest()
-    expect(panel.card("execute", "running")).to_have_count(0)
+    panel.stop_while_running("execute", "line 2")
 
 
 def test_code_of_an_answer_goes_into_the_notebook(panel: Panel, vendor: Vendor) -> None:
