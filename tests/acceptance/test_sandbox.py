@@ -8,9 +8,11 @@ import shlex
 import shutil
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,16 +20,22 @@ import httpx
 import pytest
 from servers import Dirs, JupyterServer
 
+from jupyter_chatd.short_folder import short_folder
+from jupyter_chatd.workspaces.process import agents_folder
+
 from .hostile import ATTACKS
 from .kernels import started_kernel
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 ALL = {attack.__name__ for attack in ATTACKS}
-ONLY_FOR_ROOT = {"debugger", "program_of_the_kernel"}
+ONLY_FOR_ROOT = {"debugger", "program_of_the_kernel", "memory_of_the_server"}
 """These need rights outside too, which not every account and container has."""
+NEEDS_DISPLAY = {"the_display"}
+"""These need an X server, which is not installed everywhere."""
 NEEDS_NETWORK = {"abstract_socket"}
 KEY = "sk-of-the-tests"
 WAIT = 60.0  # seconds for a turn
+HAS_DISPLAY = shutil.which("Xvnc") is not None
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,17 +69,43 @@ def abstract() -> Iterator[str]:
         yield name
 
 
+class Hub(BaseHTTPRequestHandler):
+    """Tells who has the token that the user's server has."""
+
+    def do_GET(self) -> None:
+        is_known = self.headers["Authorization"] == f"token {KEY}"
+        self.send_response(200 if is_known else 403)
+        self.end_headers()
+        self.wfile.write(b"user" if is_known else b"")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base has it
+        """Be quiet."""
+
+
 @pytest.fixture
-def make_victim(dirs: Dirs, abstract: str) -> Iterator[Callable[..., OrdinaryServer]]:
+def hub() -> Iterator[str]:
+    """The address of a hub."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hub/api"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def make_victim(dirs: Dirs, abstract: str, hub: str) -> Iterator[Callable[..., OrdinaryServer]]:
     """Start a server with all that is worth stealing beside it."""
     (dirs.home / ".bashrc").write_text("# of the user\n")
     (dirs.home / ".mozilla").mkdir()
     (dirs.home / ".mozilla" / "cookies.sqlite").write_text("cookie of the user")
     (dirs.data / "runtime").mkdir(mode=0o700)
     (dirs.data / "runtime" / "jpserver-1.json").write_text("token of another server of the user")
-    env = {"JUPYTER_TOKEN": None, "SOME_API_KEY": KEY, "JUPYTERHUB_API_TOKEN": KEY}
+    env = {"JUPYTER_TOKEN": None, "SOME_API_KEY": KEY, "JUPYTERHUB_API_TOKEN": KEY, "JUPYTERHUB_API_URL": hub}
+    launcher = "xvnc" if HAS_DISPLAY else "fake"
 
     def make(**traits: object) -> OrdinaryServer:
+        traits = {"desktop_launcher": launcher, **traits}
         return stack.enter_context(OrdinaryServer(dirs, env=env, settings={"JupyterChatd": traits}))
 
     with ExitStack() as stack, listening(str(dirs.home / "agent")):
@@ -92,6 +126,9 @@ class Person:
 
     def post(self, path: str, body: object) -> Any:
         return self._http.post(path, json=body).raise_for_status().json()
+
+    def delete(self, path: str) -> None:
+        self._http.delete(f"api/experimental/chats/{path}").raise_for_status()
 
     def save(self, path: str, notebook: object) -> None:
         """Save a notebook as the front end does, which signs it."""
@@ -136,14 +173,32 @@ class Person:
         return {"chat": chat_id, "call": {"message_id": message["id"], "call_index": index}}
 
 
-def attack(server: OrdinaryServer, abstract: str) -> set[str]:
+@contextmanager
+def running_workspace(person: Person) -> Iterator[None]:
+    """A workspace with an agent of its own."""
+    (template, *_) = person.get("workspaces/templates")
+    made = person.post("api/experimental/chats/workspaces", {"template_id": template["id"]})
+    try:
+        give_up_at = time.monotonic() + WAIT
+        while (standing := person.get(f"workspaces/{made['id']}"))["status"] != "running":
+            assert time.monotonic() < give_up_at, standing
+            time.sleep(0.05)
+        yield
+    finally:
+        person.delete(f"workspaces/{made['id']}")
+
+
+def attack(server: OrdinaryServer, abstract: str, hub: str, *, has_desktop: bool = True) -> set[str]:
     """Run the hostile script in a chat; return the names of the attacks that got something."""
-    with Person(server) as person, started_kernel(server):
+    hints = hints_of(server) | {"abstract": abstract, "hub": hub}
+    with Person(server) as person, started_kernel(server), running_workspace(person):
         person.post("api/experimental/chats/providers", {"provider": "openai", "api_key": KEY})
         person.save("saved.ipynb", {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})
         waiting = person.call_that_waits()
-        hints = json.dumps({**hints_of(server), "abstract": abstract, "waiting": waiting})
-        words = [sys.executable, "-I", str(HOSTILE), hints]
+        person.execute("true")  # so that all that comes now was not there when the sandbox was made
+        if has_desktop:
+            person.post(f"api/experimental/chats/{waiting['chat']}/desktop/start", {})
+        words = [sys.executable, "-I", str(HOSTILE), json.dumps({**hints, "waiting": waiting})]
         result = person.execute(f"cd {server.dirs.work} && {shlex.join(words)}")
         assert result["success"], result
         got = json.loads(result["output"])
@@ -162,23 +217,30 @@ def hints_of(server: OrdinaryServer) -> dict[str, Any]:
         "pid": server.pid,
         "prefix": sys.prefix,
         "socket": str(dirs.home / "agent"),
+        "desktops": [str(dirs.runtime), str(short_folder())],
+        "agents": str(agents_folder(dirs.data / "jupyter_chatd")),
     }
 
 
-def test_unconfined_it_gets_everything(make_victim: Callable[..., OrdinaryServer], abstract: str) -> None:
+def test_unconfined_it_gets_everything(
+    make_victim: Callable[..., OrdinaryServer], abstract: str, hub: str
+) -> None:
     """Each attack works where nothing stops it, or it would prove nothing that it fails."""
-    assert attack(make_victim(sandbox="off"), abstract) >= ALL - ONLY_FOR_ROOT
+    missing = ONLY_FOR_ROOT if HAS_DISPLAY else ONLY_FOR_ROOT | NEEDS_DISPLAY
+    assert attack(make_victim(sandbox="off"), abstract, hub) >= ALL - missing
 
 
 def test_in_the_sandbox_it_gets_nothing(
-    make_victim: Callable[..., OrdinaryServer], abstract: str, dirs: Dirs
+    make_victim: Callable[..., OrdinaryServer], abstract: str, hub: str, dirs: Dirs
 ) -> None:
     """Also where all that it wants lies in the folder that it may write to."""
-    server = make_victim(workspace_dir=str(dirs.root), sandbox="required")
-    assert attack(server, abstract) == NEEDS_NETWORK
+    server = make_victim(workspace_dir=str(dirs.root), sandbox="preferred")
+    assert attack(server, abstract, hub) == NEEDS_NETWORK
 
 
 def test_without_network_it_gets_nothing_at_all(
-    make_victim: Callable[..., OrdinaryServer], abstract: str
+    make_victim: Callable[..., OrdinaryServer], abstract: str, hub: str
 ) -> None:
-    assert attack(make_victim(sandbox="required", sandbox_network=False), abstract) == set()
+    """Where commands must be confined there are no desktops."""
+    server = make_victim(sandbox="required", sandbox_network=False)
+    assert attack(server, abstract, hub, has_desktop=False) == set()

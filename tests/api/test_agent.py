@@ -177,6 +177,13 @@ async def test_who_uses_it_keeps_the_server(api: Api, chatd: JupyterChatd) -> No
     await agent.aclose()
 
 
+@pytest.mark.parametrize("settings", [{"desktop_socket": "/tmp/chatd-a-desktop-of-the-user"}])
+async def test_a_desktop_that_all_chats_share_is_not_for_its_tools(api: Api) -> None:
+    """Its programs run outside of the sandbox: commands do not see the socket, file tools refuse it."""
+    asked = {"path": "/tmp/chatd-a-desktop-of-the-user", "offset": 1, "limit": 1}
+    assert (await api.post("/agent/read_file", asked, status=422))["error"] == "ProtectedPathError"
+
+
 # A server that a hub has let somebody else into
 
 
