@@ -207,14 +207,25 @@ def test_it_is_there_again_after_a_reload(view: View) -> None:
     expect(view.page.get_by_role("tab", name="Desktop of Errands")).to_be_visible()
 
 
-def test_it_comes_back_after_the_servers_restart(view: View, lab: Panel, server: JupyterServer) -> None:
+def test_it_comes_back_after_the_servers_restart(
+    view: View, lab: Panel, context: BrowserContext, server: JupyterServer, chat_id: str
+) -> None:
+    """The document, and the widget of a cell whose kernel is gone."""
+    notebook = NotebookPage(context.new_page(), server, "cell")
+    notebook.open(f"from jupyter_chatd.widgets import Desktop\nDesktop({chat_id!r})", app="notebooks")
+    cell = View(notebook.run(0))
+    cell.until_it_shows_a_terminal()
     lab.close_dialogs()  # JupyterLab says it too
     server.kill()
-    expect(view.status).to_have_text("The connection is lost. It is tried again…")
+    for each in (view, cell):
+        expect(each.status).to_have_text("The connection is lost. It is tried again…")
     server.start()
-    expect(view.status).to_have_text("The desktop is off.")
+    for each in (view, cell):
+        expect(each.status).to_have_text("The desktop is off.")
     view.button("Start the desktop").click()
-    view.until_it_shows_a_terminal()
+    for each in (view, cell):
+        each.until_it_shows_a_terminal()
+    notebook.page.close()
 
 
 def test_the_notebook_about_it_shows_it_live(context: BrowserContext, server: JupyterServer) -> None:
