@@ -32,8 +32,9 @@ from jupyter_chatd.store.store import TransitionLike
 from jupyter_chatd.store.work import Committed
 
 from . import build
-from .model import Database, Record, Refusal, step
+from .model import Database, Record, Refusal
 from .observe import expected_of, observe_on
+from .rules import step
 
 
 class InjectedError(Exception):
