@@ -61,7 +61,7 @@ fix: $(STAMPS)/dev $(NODE_MODULES) ## Format, and mend what can be mended
 	cd labextension && jlpm fix
 
 .PHONY: bench
-bench: $(STAMPS)/dev ## Measure, and write docs/benchmarks.md; ARGS="tools steps" measures some rows
+bench: $(STAMPS)/dev $(STAMPS)/front-end ## Measure, and write docs/benchmarks.md; ARGS="tools steps" measures some rows
 	python -m tests.bench $(ARGS)
 
 .PHONY: soak

@@ -13,6 +13,21 @@ from playwright.sync_api import Locator, Page, expect
 from servers import TOKEN, JupyterServer
 
 LOAD = 60_000.0  # ms
+PAINT = """([cell, text]) => new Promise(resolve => {
+    const output = document.querySelectorAll('.jp-Notebook .jp-CodeCell')[cell]
+        .querySelector('.jp-Cell-outputArea');
+    const old = new Set(output.querySelectorAll('*'));
+    const find = selector => [...output.querySelectorAll(selector)].find(one => !old.has(one));
+    let begun;
+    new MutationObserver((_, observer) => {
+        begun ??= find('.jp-OutputArea-child') ? performance.now() : undefined;
+        if (find('.jp-chatd-widget')?.textContent.includes(text)) {
+            observer.disconnect();
+            requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begun)));
+        }
+    }).observe(output, {childList: true, subtree: true, characterData: true});
+})"""
+"""Returns the milliseconds from the arrival of an output until the text of its first widget is shown."""
 
 
 class NotebookPage:
@@ -44,20 +59,39 @@ class NotebookPage:
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
 
     def run(self, cell: int) -> Locator:
-        """Run a cell and return its output."""
-        prompt = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
+        """Run a cell that has not run, and return its output."""
+        prompt = self._prompt(cell)
         while not re.search(r"[*\d]", prompt.inner_text()):  # keys that come too early do nothing
-            prompt.click()
-            self.page.keyboard.press("Control+Enter")
+            self._press_run(prompt)
             self.page.wait_for_timeout(1000)
         return self.output(cell)
+
+    def time_paint(self, cell: int, text: str) -> float:
+        """Run a cell, perhaps again.
+
+        Returns:
+            The milliseconds from the arrival of its output until the page shows *text* in its first widget.
+        """
+        prompt = self._prompt(cell)
+        before = prompt.inner_text()
+        self.page.evaluate(f"arguments => void (window.painted = ({PAINT})(arguments))", [cell, text])
+        while prompt.inner_text() == before:
+            self._press_run(prompt)
+            self.page.wait_for_timeout(1000)
+        return self.page.evaluate("window.painted")
+
+    def _prompt(self, cell: int) -> Locator:
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
+
+    def _press_run(self, prompt: Locator) -> None:
+        prompt.click()
+        self.page.keyboard.press("Control+Enter")
 
     def finish(self, *cells: int) -> None:
         """Run cells one after another, each until it has ended."""
         for cell in cells:
             self.run(cell)
-            prompt = self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
-            expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=LOAD)
+            expect(self._prompt(cell)).to_have_text(re.compile(r"\[\d+\]:"), timeout=LOAD)
 
     def run_command(self, label: str) -> None:
         """Run a command by its name in the command palette."""

@@ -23,6 +23,7 @@ from .sampler import profiled
 ROWS = (
     *("tools", "deltas", "steps", "stall", "writes", "scripted", "wire", "idle", "fetch", "start"),
     *("reports", "children", "descent", "silence", "desktop", "views", "workspace"),
+    "widgets",
 )
 """In the order of the table; the module of `tools` is `bench_tools.py`."""
 
@@ -31,6 +32,7 @@ _LINES = TypeAdapter(tuple[Measured, ...])
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 1 when a row could not be measured; a missed goal is no failure."""
+    sys.path.append(str(Path(__file__).parents[1]))  # as in pytest: pages are those of the acceptance tests
     options = _parser().parse_args(arguments)
     plan = Plan(rounds=1 if options.quick else options.rounds, is_quick=options.quick)
     if options.write_fd is not None:

@@ -20,22 +20,31 @@ export function render({ model, el }: IRenderProps): () => void {
   addStyle();
   el.classList.add('jp-chatd-panel', 'jp-chatd-widget');
   el.classList.toggle('jp-mod-unthemed', !hasTheme());
-  el.addEventListener('focusin', keepKeys);
+  const keepKeys = keyKeeper(el);
+  window.addEventListener('keydown', keepKeys, true);
   el.dataset.view = String(model.get('_view'));
   const root = createRoot(el);
   root.render(<Widget model={model} />);
   return () => {
-    el.removeEventListener('focusin', keepKeys);
+    window.removeEventListener('keydown', keepKeys, true);
     root.unmount();
   };
 }
 
 /**
- * Keys that are typed here are no commands of the notebook. It looks for commands at the element with the focus
- * before it looks at those around it, so that element itself has to say so.
+ * Returns what lets no key that is pressed in *el* be a command of the notebook, except that it is saved.
+ *
+ * JupyterLab looks for commands at the element with the focus before it looks at those around it, so that element itself
+ * has to say so, and before the document hears of the key.
  */
-function keepKeys({ target }: Event): void {
-  (target as HTMLElement).dataset.lmSuppressShortcuts = 'true';
+function keyKeeper(el: HTMLElement): (event: KeyboardEvent) => void {
+  return event => {
+    const { target, key, ctrlKey, metaKey, altKey } = event;
+    if (target instanceof HTMLElement && !(target instanceof HTMLCanvasElement) && el.contains(target)) {
+      const isSave = (ctrlKey || metaKey) && !altKey && key.toLowerCase() === 's';
+      target.toggleAttribute('data-lm-suppress-shortcuts', !isSave);
+    }
+  };
 }
 
 function Widget({ model }: { readonly model: IAnyModel }): React.ReactElement | null {
