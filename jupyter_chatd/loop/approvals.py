@@ -198,8 +198,9 @@ class ChatApprovals:
 
     def _writes_plan(self, call: ToolCallPart) -> bool:
         """Whether all that the call writes is the plan. What is forced is asked about all the same."""
-        named = {os.path.normpath(path) for path in _paths(call.args)}
-        return call.tool_name in _WRITING and named == {self.plan_file}
+        if call.tool_name not in _WRITING:
+            return False
+        return {os.path.normpath(path) for path in _paths(call.args)} == {self.plan_file}
 
 
 def grant_of(run: ToolRun) -> Grant:

@@ -50,6 +50,8 @@ class ChatTools:
         self._found = {tool.definition.name: tool for tool in found}
         self._texts = texts or {}
         self._client = {tool.name: tool for tool in chat.client_tools} if policy.client_tools else {}
+        self._looked_up: dict[str, Tool | None] = {}
+        """By name: a step may ask six times for each of a hundred calls."""
 
     def definitions(self) -> tuple[ToolDefinition, ...]:
         """All tools as the model is told of them, the server's first."""
@@ -63,6 +65,11 @@ class ChatTools:
 
     def find(self, name: str) -> Tool | None:
         """Return the server's tool of that name."""
+        if name not in self._looked_up:
+            self._looked_up[name] = self._look_up(name)
+        return self._looked_up[name]
+
+    def _look_up(self, name: str) -> Tool | None:
         if name in self._client:
             return None
         tool = self._tools.find(name)

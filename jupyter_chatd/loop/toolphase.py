@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..messages import CallKey, Role, ToolCallPart, ToolResultPart
@@ -30,6 +31,17 @@ MakeContext: TypeAlias = Callable[[CallKey, ToolCallPart, Callable[[str], None]]
 """Makes the context of a call, given its key, the call, and what publishes its live output."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A call with what it needs."""
+
+    key: CallKey
+    call: ToolCallPart
+    tool: Tool | None
+    """`None` when there is none of that name."""
+    context: ToolContext
 
 
 class ToolPhase:
@@ -74,31 +86,32 @@ class ToolPhase:
         lanes = [asyncio.create_task(self._run_lane(lane), name="chatd-tool") for lane in self._lanes(calls)]
         try:
             await self._write_results(len(calls))
-            await asyncio.gather(*lanes)
+            await _join(lanes)
         finally:
             await _end(lanes)
 
-    def _lanes(self, calls: Sequence[Call]) -> Iterable[list[Call]]:
+    def _lanes(self, calls: Sequence[Call]) -> Iterable[list[_Run]]:
         """Calls with the same serial key follow one another in call order; all others stand alone."""
-        lanes: dict[object, list[Call]] = {}
+        lanes: dict[object, list[_Run]] = {}
         for key, call in calls:
-            lanes.setdefault(self._serial_key(key, call) or key, []).append((key, call))
+            run = self._prepare(key, call)
+            lanes.setdefault(_serial_key(run) or key, []).append(run)
         return lanes.values()
 
-    def _serial_key(self, key: CallKey, call: ToolCallPart) -> str | None:
-        tool = self._find(call.tool_name)
-        if tool is None or not isinstance(call.args, dict):
-            return None
-        try:
-            return tool.serial_key(call.args, self._context(key, call, lambda _text: None))
-        except Exception:
-            log.exception("The serial key of a %s call could not be told", call.tool_name)
-            return call.tool_name
+    def _prepare(self, key: CallKey, call: ToolCallPart) -> _Run:
+        def emit(text: str) -> None:
+            delta = ToolResultPart(
+                tool_call_id=call.tool_call_id, tool_name=call.tool_name, result_delta=text
+            )
+            self._publish(Role.TOOL, delta, key.index)
 
-    async def _run_lane(self, calls: Sequence[Call]) -> None:
-        for key, call in calls:
+        return _Run(key, call, self._find(call.tool_name), self._context(key, call, emit))
+
+    async def _run_lane(self, runs: Sequence[_Run]) -> None:
+        for run in runs:
+            key, call = run.key, run.call
             self.begun.add(key)
-            output = await self._run_call(key, call)
+            output = await _run_call(run)
             result = ToolResultPart(
                 tool_call_id=call.tool_call_id,
                 tool_name=call.tool_name,
@@ -113,30 +126,6 @@ class ToolPhase:
             if _is_cancelled():
                 raise asyncio.CancelledError
 
-    async def _run_call(self, key: CallKey, call: ToolCallPart) -> ToolOutput:
-        tool = self._find(call.tool_name)
-        if tool is None:
-            return error_output(f"There is no tool named {call.tool_name!r} in this chat.")
-
-        def emit(text: str) -> None:
-            delta = ToolResultPart(
-                tool_call_id=call.tool_call_id, tool_name=call.tool_name, result_delta=text
-            )
-            self._publish(Role.TOOL, delta, key.index)
-
-        try:
-            return await tool.run(call.args, self._context(key, call, emit))
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-            log.exception("The tool %s gave up by itself", call.tool_name)
-            return error_output(f"The tool {call.tool_name} gave up without a result.")
-        except Exception as error:
-            log.exception("The tool %s failed unexpectedly", call.tool_name)
-            return error_output(
-                f"The tool {call.tool_name} failed unexpectedly: {type(error).__name__}: {error}"
-            )
-
     async def _write_results(self, expected: int) -> None:
         written = 0
         while written < expected:
@@ -148,6 +137,32 @@ class ToolPhase:
                 await self._journal(batch)
             for key, result in batch:
                 self._publish(Role.TOOL, result, key.index)
+
+
+def _serial_key(run: _Run) -> str | None:
+    if run.tool is None or not isinstance(run.call.args, dict):
+        return None
+    try:
+        return run.tool.serial_key(run.call.args, run.context)
+    except Exception:
+        log.exception("The serial key of a %s call could not be told", run.call.tool_name)
+        return run.call.tool_name
+
+
+async def _run_call(run: _Run) -> ToolOutput:
+    name = run.call.tool_name
+    if run.tool is None:
+        return error_output(f"There is no tool named {name!r} in this chat.")
+    try:
+        return await run.tool.run(run.call.args, run.context)
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        log.exception("The tool %s gave up by itself", name)
+        return error_output(f"The tool {name} gave up without a result.")
+    except Exception as error:
+        log.exception("The tool %s failed unexpectedly", name)
+        return error_output(f"The tool {name} failed unexpectedly: {type(error).__name__}: {error}")
 
 
 def cut_result(key: CallKey, call: ToolCallPart, phase: ToolPhase, *, by_stop: bool) -> ToolResultPart:
@@ -167,6 +182,14 @@ def _is_cancelled() -> bool:
     """Whether somebody asked the present task to end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def _join(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for tasks that have nothing to do any more; `gather` makes a callback for each that has ended."""
+    if running := [task for task in tasks if not task.done()]:
+        await asyncio.wait(running)
+    for task in tasks:
+        task.result()
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from .. import wire
@@ -40,15 +41,6 @@ USAGE_COLUMNS = (
     "cache_read_tokens",
     "context_limit",
 )
-
-_INSERT_MESSAGE = """
-INSERT INTO messages (
-    id, chat_id, created_by, created_at, role, content, content_version, visibility, model, model_config_id,
-    input_tokens, output_tokens, total_tokens, reasoning_tokens, cache_creation_tokens, cache_read_tokens,
-    context_limit, compressed, covers_until, total_cost_micros, runtime_ms, provider_response_id, stop_reason,
-    turn_options, call_count, answers_message_id, answers_call_index, revision
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 
 
 def _call_key(message_id: int | None, index: int | None) -> CallKey | None:
@@ -144,12 +136,18 @@ def _usage(tokens: dict[str, int | None]) -> Usage | None:
 
 
 _make_message = quick(Message)
-_NO_TOKENS = (None,) * len(USAGE_COLUMNS)
 
 
-def _tokens(usage: Usage | None) -> tuple[int | None, ...]:
+def _tokens(usage: Usage | None) -> dict[str, int | None]:
     """Return the columns of a usage."""
-    return _NO_TOKENS if usage is None else tuple(getattr(usage, name) or None for name in USAGE_COLUMNS)
+    return {} if usage is None else {name: getattr(usage, name) or None for name in USAGE_COLUMNS}
+
+
+@cache
+def _insert_message(columns: tuple[str, ...]) -> str:
+    """Return the statement that inserts a message with these columns; the others get their defaults."""
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO messages ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names are ours
 
 
 def insert_message(
@@ -167,7 +165,7 @@ def insert_message(
         visibility=new.visibility,
         model=new.model,
         model_config_id=new.model_config_id,
-        usage=None if new.usage is None else _usage(dict(zip(USAGE_COLUMNS, tokens, strict=True))),
+        usage=_usage(tokens) if tokens else None,
         compressed=new.compressed,
         covers_until=new.covers_until,
         total_cost_micros=new.total_cost_micros,
@@ -179,33 +177,33 @@ def insert_message(
         revision=revision,
     )
     answers = new.answers
-    conn.execute(
-        _INSERT_MESSAGE,
-        (
-            message_id,
-            chat_id,
-            new.created_by,
-            message.created_at,
-            new.role.value,
-            wire.dump_parts(new.parts),
-            CONTENT_VERSION,
-            new.visibility.value,
-            new.model,
-            new.model_config_id,
-            *tokens,
-            int(new.compressed),
-            new.covers_until,
-            new.total_cost_micros,
-            new.runtime_ms,
-            new.provider_response_id,
-            new.stop_reason.value if new.stop_reason else None,
-            wire.dump_value(new.turn_options) if new.turn_options else None,
-            len(message.tool_calls),
-            answers.message_id if answers else None,
-            answers.index if answers else None,
-            revision,
-        ),
-    )
+    columns = {
+        "id": message_id,
+        "chat_id": chat_id,
+        "created_by": new.created_by,
+        "created_at": message.created_at,
+        "role": new.role.value,
+        "content": wire.dump_parts(new.parts),
+        "content_version": CONTENT_VERSION,
+        "visibility": new.visibility.value,
+        "model": new.model,
+        "model_config_id": new.model_config_id,
+        **tokens,
+        "compressed": int(new.compressed),
+        "covers_until": new.covers_until,
+        "total_cost_micros": new.total_cost_micros,
+        "runtime_ms": new.runtime_ms,
+        "provider_response_id": new.provider_response_id,
+        "stop_reason": new.stop_reason.value if new.stop_reason else None,
+        "turn_options": wire.dump_value(new.turn_options) if new.turn_options else None,
+        "call_count": len(message.tool_calls),
+        "answers_message_id": answers.message_id if answers else None,
+        "answers_call_index": answers.index if answers else None,
+        "revision": revision,
+    }
+    # A null that is bound costs as much as two values: rows of tools have 16.
+    given = {name: value for name, value in columns.items() if value is not None}
+    conn.execute(_insert_message(tuple(given)), tuple(given.values()))
     return message
 
 
