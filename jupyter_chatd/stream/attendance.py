@@ -30,6 +30,8 @@ class Attendance:
             yield
         finally:
             self._watchers[owner_id] -= 1
+            if not self._watchers[owner_id]:
+                del self._watchers[owner_id]
 
     def note(self, chat_id: str) -> None:
         """Somebody has asked about a chat."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 from ..messages import Chat
 from ..workspace.agent.remote import AgentLostError, AgentUnreachableError
@@ -61,7 +62,8 @@ class AgentLookup:
         self._manager = manager
         self._own = own
         self._connections: dict[str, Connection] = {}
-        self._connecting: dict[str, asyncio.Lock] = {}
+        self._connecting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Held while somebody connects, and forgotten when nobody does."""
         self._leaving: set[asyncio.Task[None]] = set()
         manager.listen(self._forget)
 

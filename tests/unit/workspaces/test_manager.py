@@ -248,6 +248,7 @@ async def test_connections_are_shared_and_left_behind(open_world: Open) -> None:
         standing = await made(world)
         lookup, workspace_id = world.runtime.lookup, standing.workspace.id
         first, second = await asyncio.gather(lookup.connect(workspace_id), lookup.connect(workspace_id))
+        assert not lookup._connecting  # or a server that lives for weeks would keep one for each workspace
         assert first is second
         mark = lookup.mark(chat_in(workspace_id))
         await do(world, standing.workspace, Transition.STOP)
