@@ -29,7 +29,8 @@ class ToolCalls(AgentWidget):
     @property
     def static_copy(self) -> Mapping[str, str]:
         calls = ToolCallList(tool_calls(self._live.session.view)[-SAVED_CALLS:])
-        return {"text/plain": repr(calls), "text/html": calls.to_html()}
+        html = calls.to_html() if calls else f"<pre>{escape(repr(calls))}</pre>"
+        return {"text/plain": repr(calls), "text/html": html}
 
 
 class AgentTree(AgentWidget):
