@@ -7,9 +7,7 @@ import json
 import re
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +19,7 @@ from acceptance.browser import (
     with_front_end,
     without_page_errors,
 )
+from acceptance.panel_speed import long_export
 from nbformat.v4 import new_code_cell, new_output
 from playwright.sync_api import Browser, expect
 from servers import Dirs, JupyterServer
@@ -29,16 +28,6 @@ DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 """A PNG of one pixel."""
-OPEN = """async (row, text) => {
-    const start = performance.now();
-    row.click();
-    while (!document.querySelector('.jp-chatd-transcript')?.textContent.includes(text)) {
-        await new Promise(resolve => setTimeout(resolve, 5));
-    }
-    await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
-    return performance.now() - start;
-}"""
-"""Clicks, and returns the milliseconds until the text stands on the screen."""
 SLOW = "run `for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done` with timeout 30s"
 
 
@@ -57,20 +46,6 @@ def long_chat(server: JupyterServer, tmp_path_factory: pytest.TempPathFactory) -
     command = [sys.executable, "-m", "jupyter_chatd.cli", "import", str(export)]
     subprocess.run(command, env=server.dirs.environ(), check=True, capture_output=True)
     return "Long"
-
-
-def long_export(title: str, *, count: int) -> Iterator[dict[str, Any]]:
-    """Questions and answers in the format of exports (docs/export.md)."""
-    at = {"created_at": "2026-11-21T07:30:00Z"}
-    yield {"type": "export", "format": "jupyter_chatd", "version": 1}
-    yield {"type": "chat", "id": str(uuid.uuid4()), "title": title, "model": "demo:demo", **at}
-    for number in range(1, count + 1):
-        role, word = ("user", "Question") if number % 2 else ("assistant", "Answer")
-        text = f"{word} {number}.\n\n- **one**\n- two\n\n```python\nprint({number})\n```"
-        content = [{"type": "text", "text": text}]
-        row = {"type": "message", "number": number, "role": role, "content_version": 1, "content": content}
-        yield {**row, **at, **({} if number % 2 else {"model": "demo:demo", "stop_reason": "end"})}
-    yield {"type": "end", "chats": 1, "files": 0, "messages": count}
 
 
 @pytest.fixture(scope="module")
@@ -371,17 +346,13 @@ def test_an_archived_chat_is_found_and_brought_back(panel: Panel) -> None:
         expect(rows.first).to_contain_text("marimba")
 
 
-def test_a_chat_of_2000_messages_opens_within_a_second(panel: Panel, long_chat: str) -> None:
-    row = panel.root.get_by_role("list", name="Chats").get_by_role("button", name=long_chat)
-    row.wait_for()
-    opened: list[float] = []
-    for _ in range(3):
-        opened.append(row.evaluate(OPEN, "Answer 2000."))
-        panel.button("All chats").click()
-    assert min(opened) < 1000, opened  # ms
-
-    row.click()
+def test_of_a_chat_of_2000_messages_only_the_end_is_drawn_until_one_scrolls(
+    panel: Panel, long_chat: str
+) -> None:
+    panel.root.get_by_role("list", name="Chats").get_by_role("button", name=long_chat).click()
     panel.transcript.get_by_text("Answer 2000.").wait_for()
+    answers = panel.transcript.get_by_text(re.compile("^Answer "))
+    assert answers.count() < 100  # how long it takes is a matter of the machine: make bench ARGS=panel
     panel.transcript.evaluate("box => box.scrollTo(0, 0)")
     expect(panel.transcript.get_by_text("Answer 1900.")).to_have_count(1)
     expect(panel.transcript.get_by_text("Answer 1942.")).to_be_in_viewport()

@@ -23,7 +23,7 @@ from .sampler import profiled
 ROWS = (
     *("tools", "deltas", "steps", "stall", "writes", "scripted", "wire", "idle", "fetch", "start"),
     *("reports", "children", "descent", "silence", "desktop", "views", "workspace"),
-    "widgets",
+    *("panel", "widgets"),
 )
 """In the order of the table; the module of `tools` is `bench_tools.py`."""
 
