@@ -37,6 +37,9 @@ widgets.AgentTree(family)""",
 display(widgets.Chat(worker), widgets.Approval(worker), widgets.ToolCalls(worker), widgets.AgentTree(worker))
 display(widgets.Desktop(worker))""",
     'keys = Chat("say it is quiet", model="demo:demo", approvals="ask")\nkeys',
+    """far = Chat("run `echo far`", model="demo:demo", approvals="ask")
+for view in (widgets.Approval, widgets.ToolCalls, widgets.AgentTree, widgets.Desktop):
+    display(view(far, route="comm"))""",
 )
 VIEWS = ("Chat", "Approval", "ToolCalls", "AgentTree", "Desktop")
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
@@ -150,6 +153,20 @@ def test_over_the_comm_alone(notebook: NotebookPage) -> None:
     expect(shown.locator('[data-kind="text"]').last).to_have_text("by way of the kernel")
     notebook.page.remove_listener("request", note)
     assert [url for url in asked if "/messages" in url] == []
+
+
+def test_the_other_widgets_over_the_comm_alone(notebook: NotebookPage) -> None:
+    asked: list[str] = []
+    notebook.page.on("request", note := lambda request: asked.append(request.url))
+    output = notebook.run(11)
+    widget(output, "Approval").get_by_role("button", name="Allow once").click()
+    expect(widget(output, "Approval")).to_contain_text("nothing waits for you")
+    expect(widget(output, "ToolCalls").locator('[data-tool="execute"][data-state="done"]')).to_be_visible()
+    widget(output, "AgentTree").get_by_role("button", name="echo far").first.click()
+    expect(widget(output, "AgentTree").get_by_role("log")).to_contain_text("far")
+    expect(widget(output, "Desktop").get_by_role("status")).to_have_text("The desktop is off.")
+    notebook.page.remove_listener("request", note)
+    assert [url for url in asked if "/approvals" in url or "/desktop" in url] == []
 
 
 def test_a_kernel_of_another_version_is_told(notebook: NotebookPage) -> None:
