@@ -109,15 +109,6 @@ class Desktop:
         async with self._use() as driver:
             return await _perform(driver, actions, told)
 
-    async def act_and_look(
-        self, actions: Sequence[Action], *, told: Size | None = None
-    ) -> tuple[list[Done], Picture]:
-        """Do *actions* as `act` does; return also the screen once it is quiet, before anybody else acts."""
-        async with self._use() as driver:
-            done = await _perform(driver, actions, told)
-            await driver.settle()
-            return done, await driver.picture(told or driver.told)
-
     async def settle(self) -> bool:
         """Wait until the screen is quiet; false when it goes on changing."""
         async with self._use() as driver:

@@ -115,17 +115,6 @@ async def test_a_desktop_in_use_is_not_idle(launcher: FakeLauncher) -> None:
     await manager.close()
 
 
-async def test_the_screen_is_seen_as_the_actions_left_it(
-    manager: DesktopManager, launcher: FakeLauncher
-) -> None:
-    desktop = manager.get("family")
-    (_, seen), _ = await asyncio.gather(
-        desktop.act_and_look([Type(text="a"), Cursor()]), desktop.act([Type(text="b")])
-    )
-    assert launcher.launched[0].server.canvas.text == "ab"
-    assert seen.png != (await desktop.picture()).png
-
-
 async def test_an_idle_desktop_is_stopped(launcher: FakeLauncher) -> None:
     manager = DesktopManager(launcher, size=SIZE, idle_limit_s=0.4)
     await manager.get("family").picture()
