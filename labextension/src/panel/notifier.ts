@@ -12,22 +12,63 @@ export interface INotifierOptions {
   readonly open: (chatId: string) => void;
 }
 
+/** How long a chat has waited before that is told, in ms: for functions of notebooks it waits shortly. */
+const PATIENCE = 3000;
+
 /** Tells that a chat has ended or waits for somebody, when nobody sees it. Returns what ends that. */
-export function notifyOf({ chats, isWanted, isSeen, open }: INotifierOptions): () => void {
+export function notifyOf(options: INotifierOptions): () => void {
+  const { chats, open } = options;
   const before = new Map<string, ChatStatus>();
-  return chats.subscribe(() => {
+  const waiting = new Map<string, () => void>();
+
+  const tell = (chat: IChat, news: string): string | undefined =>
+    options.isWanted() && !options.isSeen()
+      ? Notification.emit(news, chat.status === 'error' ? 'error' : 'info', {
+          autoClose: chat.status === 'requires_action' ? false : 8000,
+          actions: [{ label: 'Open', callback: () => open(chat.id) }]
+        })
+      : undefined;
+
+  const unsubscribe = chats.subscribe(() => {
     for (const chat of chats.getState().chats) {
       const was = before.get(chat.id);
       before.set(chat.id, chat.status);
-      const news = was !== undefined && was !== chat.status && !isSettled(was) ? newsOf(chat) : undefined;
-      if (news && isWanted() && !isSeen()) {
-        Notification.emit(news, chat.status === 'error' ? 'error' : 'info', {
-          autoClose: chat.status === 'requires_action' ? false : 8000,
-          actions: [{ label: 'Open', callback: () => open(chat.id) }]
-        });
+      if (was === undefined || was === chat.status) {
+        continue;
+      }
+      waiting.get(chat.id)?.();
+      waiting.delete(chat.id);
+      const news = isSettled(was) ? undefined : newsOf(chat);
+      if (news && chat.status === 'requires_action') {
+        waiting.set(
+          chat.id,
+          later(() => tell(chat, news))
+        );
+      } else if (news) {
+        tell(chat, news);
       }
     }
   });
+  return () => {
+    unsubscribe();
+    for (const end of waiting.values()) {
+      end();
+    }
+  };
+}
+
+/** Tells after a while. Returns what takes it back. */
+function later(tell: () => string | undefined): () => void {
+  let told: string | undefined;
+  const timer = setTimeout(() => {
+    told = tell();
+  }, PATIENCE);
+  return () => {
+    clearTimeout(timer);
+    if (told !== undefined) {
+      Notification.dismiss(told);
+    }
+  };
 }
 
 function newsOf({ title, status }: IChat): string | undefined {

@@ -94,6 +94,7 @@ def test_it_is_told_that_a_chat_waits_while_the_panel_is_out_of_sight(other: Pan
     expect(told.first).to_be_visible()
     other.page.get_by_role("button", name="Open", exact=True).first.click()
     other.button("Deny").click()
+    expect(told).to_have_count(0)
     other.until_at_rest()
 
 
