@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _GIVEN_UP = 100  # ids remembered of code that was stopped before it had begun
 _LOOKS = 30.0  # seconds between two looks for kernels that nobody uses
+VACANT = 1000
+"""Chats without a kernel that are remembered, the newest: their models are told yet why it is gone."""
 _ARCHIVED = "The chat was archived."
 _NOBODY = "Nobody had used it for {:g} minutes."
 
@@ -63,6 +65,11 @@ class _Seat:
     def is_idle(self) -> bool:
         """Whether it has a kernel that nobody waits for."""
         return self.kernel is not None and not self.kernel.is_busy and not self.lock.locked()
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether nothing is lost with it but why its last kernel is gone."""
+        return self.kernel is None and self.run is None and not self.lock.locked()
 
 
 class KernelService:
@@ -99,7 +106,7 @@ class KernelService:
 
     async def run_code(self, spec: CodeSpec) -> CodeStarted:
         """Run code, starting a kernel when the chat has none; returns once the code was sent."""
-        return await self._finish(self._run(self._seats.setdefault(spec.chat_id, _Seat()), spec))
+        return await self._finish(self._run(self._seat(spec.chat_id), spec))
 
     async def _run(self, seat: _Seat, spec: CodeSpec) -> CodeStarted:
         async with seat.lock:
@@ -125,7 +132,7 @@ class KernelService:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await run.ended.wait()
-        self._seats[chat_id].used_at = time.monotonic()
+        self._seat(chat_id)
         return run.output()
 
     async def follow_code(self, chat_id: str, execution_id: str) -> AsyncGenerator[str, None]:
@@ -157,7 +164,7 @@ class KernelService:
 
     async def restart(self, chat_id: str, *, kernel: str | None = None) -> str:
         """End the chat's kernel, start a fresh one, and return the name of its kernelspec."""
-        seat = self._seats.setdefault(chat_id, _Seat())
+        seat = self._seat(chat_id)
         return (await self._finish(self._restart(chat_id, seat, kernel))).spec.name
 
     async def end(self, chat_id: str) -> None:
@@ -174,7 +181,7 @@ class KernelService:
 
     async def inspect(self, chat_id: str, *, names: Sequence[str] = ()) -> Variables:
         """Look at variables, also while code runs where the kernel can."""
-        seat = self._seats.setdefault(chat_id, _Seat())
+        seat = self._seat(chat_id)
         async with seat.lock:  # it may be starting
             kernel = await self._living(seat)
         if kernel is None:
@@ -195,6 +202,14 @@ class KernelService:
         kernels = [seat.kernel for seat in self._seats.values() if seat.kernel is not None]
         await asyncio.gather(*(kernel.end("The workspace was closed.") for kernel in kernels))
         await self._processes.aclose()
+
+    def _seat(self, chat_id: str) -> _Seat:
+        """Return what the chat has, which is in use from now on."""
+        if self._sweeper is None and not self._closed:
+            self._sweeper = asyncio.create_task(self._sweep(), name="chatd-kernel-sweep")
+        seat = self._seats.setdefault(chat_id, _Seat())
+        seat.used_at = time.monotonic()
+        return seat
 
     # Starting
 
@@ -240,7 +255,6 @@ class KernelService:
             limits=self._limits,
             output_limits=self._output_limits,
         )
-        self._sweeper = self._sweeper or asyncio.create_task(self._sweep(), name="chatd-kernel-sweep")
         # Counted from here on: two that start at once must not both take the last place.
         seat.kernel, seat.used_at = kernel, time.monotonic()
         try:
@@ -285,6 +299,13 @@ class KernelService:
             since = time.monotonic() - self._limits.idle_s
             for seat in [seat for seat in self._seats.values() if seat.last_use < since]:
                 await self._end_unused(seat, since)
+            self._forget_vacant(since)
+
+    def _forget_vacant(self, since: float) -> None:
+        vacant = [id_ for id_, seat in self._seats.items() if seat.is_vacant and seat.last_use < since]
+        vacant.sort(key=lambda chat_id: self._seats[chat_id].last_use)
+        for chat_id in vacant[:-VACANT]:
+            del self._seats[chat_id]
 
     async def _end_unused(self, seat: _Seat, since: float) -> None:
         async with seat.lock:

@@ -19,7 +19,7 @@ import pytest
 
 from jupyter_chatd.short_folder import short_folder
 from jupyter_chatd.workspace import procfs
-from jupyter_chatd.workspace.kernels import launch
+from jupyter_chatd.workspace.kernels import launch, service
 from jupyter_chatd.workspace.kernels.protocol import (
     CodeOutput,
     CodeSpec,
@@ -372,7 +372,7 @@ async def test_closing_while_a_kernel_is_about_to_start_leaves_nothing(
 
 
 async def test_kernels_that_nobody_uses_end(folder: Path) -> None:
-    agent = limited(folder, idle_s=0.2)
+    agent = limited(folder, idle_s=1.0)  # longer than from one call of this test to its next
     try:
         pid = int((await run(agent.kernels, "import os; os.getpid()")).output)
         await gone(pid)
@@ -381,6 +381,26 @@ async def test_kernels_that_nobody_uses_end(folder: Path) -> None:
                 await asyncio.sleep(0.01)
         _, started = await send(agent.kernels, "1")
         assert "Nobody had used it" in (started.lost or "")
+    finally:
+        await agent.aclose()
+
+
+async def test_only_the_newest_chats_without_a_kernel_are_remembered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "VACANT", 2)
+    agent = limited(folder, idle_s=0.1)
+    kernels = agent.kernels
+    assert isinstance(kernels, service.KernelService)
+    try:
+        for number in range(5):
+            spec = CodeSpec(execution_id="x", chat_id=f"chat-{number}", code="1", kernel="none such")
+            with pytest.raises(KernelStartError):
+                await kernels.run_code(spec)
+        async with asyncio.timeout(LONG):
+            while len(kernels._seats) > 2:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        assert set(kernels._seats) == {"chat-3", "chat-4"}
     finally:
         await agent.aclose()
 
