@@ -19,13 +19,12 @@ from typing import Any
 
 import httpx
 import pytest
+from acceptance import foreign_viewer
 from acceptance.chats import eventually
 from acceptance.comm import CommPage
 from acceptance.kernels import kernel_of
 from desktop.stages import check_strangers_are_refused
 from servers import CHATS, Dirs, JupyterServer
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 GONE_WITHIN = 10.0  # seconds
 PATIENCE = 60.0  # seconds
@@ -67,40 +66,14 @@ def new_chat(server: JupyterServer) -> str:
     return call(server, "POST", "", {"content": [{"type": "text", "text": "say hello"}]})["id"]
 
 
-async def bridge(server: JupyterServer, chat_id: str) -> asyncio.Server:
-    """Serve the desktop on a loopback port, as programs want it that speak no WebSocket."""
-    url = f"ws{server.chats_url.removeprefix('http')}/{chat_id}/desktop"
-
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        viewer = await websocket_connect(HTTPRequest(url, headers=server.headers))
-
-        async def up() -> None:
-            while data := await reader.read(65536):
-                await viewer.write_message(data, binary=True)
-            viewer.close()
-
-        sending = asyncio.create_task(up())
-        while isinstance(message := await viewer.read_message(), bytes):
-            writer.write(message)
-            await writer.drain()
-        sending.cancel()
-        writer.close()
-
-    return await asyncio.start_server(meet, "127.0.0.1", 0)
-
-
 @needs_xvnc
 @pytest.mark.anyio
 async def test_d1_a_vnc_client_of_somebody_else_works(start: Start, tmp_path: Path) -> None:
     server = await asyncio.to_thread(start, desktop_launcher="xvnc")
     chat_id = new_chat(server)
-    async with await bridge(server, chat_id) as served:
-        port = served.sockets[0].getsockname()[1]
-        command = f"-s 127.0.0.1::{port} move 300 200 click 1 type hello capture {tmp_path}/screen.png"
-        client = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "vncdotool.command", *command.split()
-        )
-        assert await asyncio.wait_for(client.wait(), 60) == 0
+    actions = ["move", "300", "200", "click", "1", "type", "hello"]
+    url = f"{server.chats_url}/{chat_id}/desktop"
+    await foreign_viewer.use(url, server.headers, *actions, picture=tmp_path / "screen.png")
     head = (tmp_path / "screen.png").read_bytes()[:24]
     assert (head[:4], struct.unpack(">II", head[16:24])) == (b"\x89PNG", (1280, 800))
     reply = call(server, "POST", f"/{chat_id}/desktop/action", {"actions": [{"action": "cursor"}]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from fakes.vendor import FakeVendor
 from playwright.sync_api import expect
 from servers import ROOT, free_port
 
+from . import foreign_viewer
 from .browser import started_browser
 from .chats import eventually
 from .desktop_view import MIDDLE, PATIENCE, View
@@ -235,7 +237,9 @@ def files_with(text: str, folder: Path) -> list[Path]:
 
 
 @needs_xvnc
-def test_d1_the_desktop_is_seen_and_used_in_a_browser(ada: UserServer) -> None:
+def test_d1_the_desktop_is_seen_and_used_in_a_browser_and_by_a_client_of_somebody_else(
+    ada: UserServer, tmp_path: Path
+) -> None:
     with ada.chats() as chats:
         chat_id = chats.begin("say hello", title="Errands")
         chats.settle(chat_id)
@@ -263,4 +267,9 @@ def test_d1_the_desktop_is_seen_and_used_in_a_browser(ada: UserServer) -> None:
         assert abs(x - MIDDLE[0]) <= 2
         assert abs(y - MIDDLE[1]) <= 2
         view.give_back()
-        httpx.post(f"{url}/stop", headers=ada.headers, json={}, timeout=60).raise_for_status()
+    screen = tmp_path / "screen.png"
+    asyncio.run(foreign_viewer.use(url, ada.headers, "move", "300", "200", picture=screen))
+    assert screen.read_bytes().startswith(b"\x89PNG")
+    reply = httpx.post(f"{url}/action", headers=ada.headers, json=actions, timeout=60).json()
+    assert reply["results"] == [{"cursor": [300, 200]}]
+    httpx.post(f"{url}/stop", headers=ada.headers, json={}, timeout=60).raise_for_status()
