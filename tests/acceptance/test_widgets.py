@@ -11,7 +11,7 @@ import httpx
 import nbformat
 import pytest
 from acceptance.axe import serious_faults
-from acceptance.browser import NO_PREFERENCE, keep_picture, with_front_end
+from acceptance.browser import NO_PREFERENCE, with_front_end
 from acceptance.cells import NotebookPage
 from acceptance.chats import eventually
 from nbconvert import HTMLExporter
@@ -65,17 +65,6 @@ def notebook(browser: Browser, server: JupyterServer) -> Iterator[NotebookPage]:
     widget(notebook.run(0)).wait_for()
     yield notebook
     notebook.page.close()
-
-
-@pytest.fixture(autouse=True)
-def no_faults(request: pytest.FixtureRequest, browser: Browser) -> Iterator[None]:
-    """What goes wrong fails no test silently: the pages are kept as pictures."""
-    failed = request.session.testsfailed
-    yield
-    if request.session.testsfailed > failed:
-        for context in browser.contexts:
-            for page in context.pages:
-                keep_picture(page, request.node.name)
 
 
 def widget(output: Locator, view: str = "Chat") -> Locator:

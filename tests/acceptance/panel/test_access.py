@@ -6,18 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from acceptance.axe import serious_faults
 from acceptance.browser import Panel
 from acceptance.vendor import Vendor
 from fakes.steps import call, say
 from playwright.sync_api import expect
-from servers import ROOT
 
-AXE = ROOT / "labextension/node_modules/axe-core/axe.min.js"
-RUN_AXE = """async () => {
-    const {violations} = await axe.run('#jupyter-chatd-panel', {resultTypes: ['violations']});
-    return violations.filter(({impact}) => impact === 'serious' || impact === 'critical')
-        .map(({id, nodes}) => id + nodes.map(node => `\n${node.html} ${node.failureSummary}`).join(''));
-}"""
 FOCUSED = """() => {
     const one = document.activeElement;
     return one.ariaLabel || one.labels?.[0]?.textContent || one.placeholder || one.textContent;
@@ -53,18 +47,17 @@ def tab_to(panel: Panel, name: str, key: str = "Tab") -> None:
 
 
 @pytest.fixture(scope="module")
-def axe(lab: Panel) -> Iterator[None]:
-    lab.page.add_script_tag(path=AXE)
+def looks(lab: Panel) -> Iterator[None]:
     yield
     lab.page.emulate_media(forced_colors="none")
     lab.run_command("Use Theme: JupyterLab Light")
 
 
 def faults(panel: Panel) -> list[str]:
-    return panel.page.evaluate(RUN_AXE)
+    return serious_faults(panel.page, "#jupyter-chatd-panel")
 
 
-@pytest.mark.usefixtures("axe")
+@pytest.mark.usefixtures("looks")
 @pytest.mark.parametrize(("theme", "is_forced"), LOOKS)
 def test_axe_finds_no_serious_fault(panel: Panel, vendor: Vendor, theme: str, *, is_forced: bool) -> None:
     panel.page.emulate_media(forced_colors="active" if is_forced else "none")
