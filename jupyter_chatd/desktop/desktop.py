@@ -16,12 +16,16 @@ from .errors import DesktopError, DesktopLostError, DesktopStartError
 from .geometry import Point, Size
 from .launchers.launcher import Launched, Launcher
 from .rfb import Connection
+from .rfb.connection import OPEN_LIMIT
 from .status import State, Status
 
 log = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 10.0  # seconds for a launched server to answer
 RECONNECT_LIMIT = 3.0  # seconds for a running one
+FAR_LIMIT = (
+    30.0  # seconds for one of another server, each time: 5 to connect, 20 to be let in, and its answer
+)
 _CONNECT_PAUSE = 0.02  # seconds
 _STOPPED = "The desktop was stopped. Another one starts when it is used again."
 
@@ -192,7 +196,7 @@ class Desktop:
     async def _ready(self) -> Driver:
         if self._driver is not None and (self._is_running() or await self._reconnect()):
             return self._driver
-        await self._discard()
+        await self._let_go()
         self._is_starting = True
         try:
             self._on_start()
@@ -210,15 +214,16 @@ class Desktop:
         try:
             return Driver(await _connect(self._launched))
         except BaseException:
-            await self._discard()
+            await self._let_go()
             raise
 
     async def _reconnect(self) -> bool:
         """Connect anew to a server that lives on, with the windows that it shows; false when that fails."""
         if self._launched is None or not self._launched.is_alive:
             return False
+        limit_s = FAR_LIMIT if self._launched.is_elsewhere else RECONNECT_LIMIT
         try:
-            connection = await Connection.open(self._launched.socket, limit_s=RECONNECT_LIMIT)
+            connection = await Connection.open(self._launched.socket, limit_s=limit_s)
         except DesktopStartError as error:
             log.warning("The desktop's connection broke, and another one failed: %s", error)
             return False
@@ -227,6 +232,14 @@ class Desktop:
             self._driver.note_pointer(broken.pointer)
             await broken.close()
         return True
+
+    async def _let_go(self) -> None:
+        """Make room for another launch. One elsewhere may live on, and that launch finds its windows."""
+        if self._launched is None or not self._launched.is_elsewhere:
+            await self._discard()
+        elif self._driver is not None:
+            driver, self._driver = self._driver, None
+            await driver.close()
 
     async def _discard(self) -> None:
         driver, self._driver = self._driver, None
@@ -259,10 +272,11 @@ async def _perform(driver: Driver, actions: Sequence[Action], told: Size | None)
 
 async def _connect(launched: Launched) -> Connection:
     """Connect to a server that may need a moment."""
+    limit_s = FAR_LIMIT if launched.is_elsewhere else OPEN_LIMIT
     end = asyncio.get_running_loop().time() + CONNECT_LIMIT
     while True:
         try:
-            return await Connection.open(launched.socket)
+            return await Connection.open(launched.socket, limit_s=limit_s)
         except DesktopStartError as error:
             if not launched.is_alive or asyncio.get_running_loop().time() >= end:
                 raise

@@ -14,11 +14,12 @@ import pytest
 
 from jupyter_chatd.api import agent as api_agent
 from jupyter_chatd.capabilities import Capabilities, Capability
+from jupyter_chatd.desktop import desktop as desktop_module
 from jupyter_chatd.desktop.launchers.fake import FakeDesktop, FakeLauncher
 from jupyter_chatd.extension import JupyterChatd
 from jupyter_chatd.store.workspaces import bind_chat, insert_workspace
 from jupyter_chatd.workspace.agent.operations import Hello
-from jupyter_chatd.workspace.agent.remote import RemoteAgent
+from jupyter_chatd.workspace.agent.remote import AgentUnreachableError, RemoteAgent
 from jupyter_chatd.workspaces.lookup import Connection
 from jupyter_chatd.workspaces.values import Workspace
 
@@ -59,8 +60,13 @@ class Elsewhere:
         """Make the server the chat's workspace."""
         place = self.workspace
         await self.runtime.store.write(lambda conn: insert_workspace(conn, place))
-        self.runtime.lookup._connections[place.id] = Connection(build_id="b", agent=self.agent)
+        self.reconnect(self.agent)
         await self.runtime.store.write_and_tell(lambda conn: (None, bind_chat(conn, self.chat_id, place.id)))
+
+    def reconnect(self, agent: RemoteAgent) -> None:
+        """Ask the server through *agent* from now on."""
+        self.agent = agent
+        self.runtime.lookup._connections[self.workspace.id] = Connection(build_id="b", agent=agent)
 
     @property
     def launched(self) -> list[FakeDesktop]:
@@ -163,6 +169,46 @@ async def test_its_windows_survive_a_network_that_breaks(api: Api, elsewhere: El
     await api.post(elsewhere.url + "/action", {"actions": ACTIONS})
     (there,) = elsewhere.launched
     assert there.server.canvas.text == "therethere"
+
+
+async def test_its_windows_survive_an_agent_that_was_lost(api: Api, elsewhere: Elsewhere) -> None:
+    """One answer that does not come makes the next call connect anew, and hangs up all there was."""
+    await elsewhere.move()
+    await api.post(elsewhere.url + "/action", {"actions": ACTIONS})
+    desktop = elsewhere.runtime.desktops.find(elsewhere.chat_id)
+    assert desktop is not None
+    elsewhere.runtime.lookup._forget(elsewhere.workspace.id)
+    elsewhere.reconnect(connect(api))
+    await eventually(lambda: desktop.status.state.value == "stopped")
+    await api.post(elsewhere.url + "/action", {"actions": ACTIONS})
+    (there,) = elsewhere.launched
+    assert there.server.canvas.text == "therethere"
+
+
+async def test_its_windows_survive_a_network_that_stays_broken(
+    api: Api, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_id: str) -> None:
+        raise AgentUnreachableError("There is no network.")
+
+    async def act_without_network() -> int:
+        with monkeypatch.context() as broken:
+            broken.setattr(elsewhere.agent.desktops, "_dial", refuse)
+            broken.setattr(desktop_module, "CONNECT_LIMIT", 0.05)
+            elsewhere.chatd._running.sockets.close()
+            desktop = elsewhere.runtime.desktops.find(elsewhere.chat_id)
+            await eventually(lambda: desktop is not None and desktop.status.state.value == "stopped")
+            return (await api.call("POST", elsewhere.url + "/action", {"actions": ACTIONS})).status
+
+    await elsewhere.move()
+    await api.post(elsewhere.url + "/action", {"actions": ACTIONS})
+    assert await act_without_network() == 500
+    await api.post(elsewhere.url + "/action", {"actions": ACTIONS})
+    (there,) = elsewhere.launched
+    assert there.server.canvas.text == "therethere"
+    assert await act_without_network() == 500
+    await api.post(elsewhere.url + "/stop")
+    assert not there.is_alive
 
 
 async def test_what_is_switched_off_there_is_told(

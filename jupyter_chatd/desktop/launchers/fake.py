@@ -45,6 +45,8 @@ class FakeLauncher:
 class FakeDesktop:
     """One fake desktop."""
 
+    is_elsewhere = False
+
     def __init__(self, folder: Folder, server: FakeServer) -> None:
         self._folder = folder
         self.server = server

@@ -27,6 +27,11 @@ class Launched(Protocol):
         """False once its server has ended, as far as can be told without asking it."""
         ...
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a network is in between: it may live on when it does not answer, and a launch finds it."""
+        ...
+
     async def stop(self) -> None:
         """End what was launched and remove its files. May be called twice."""
         ...

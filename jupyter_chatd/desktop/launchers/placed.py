@@ -80,6 +80,7 @@ class StartedThere:
     """A desktop of another server."""
 
     environment: Mapping[str, str] = {}
+    is_elsewhere = True
 
     def __init__(self, place: Place, socket: Path) -> None:
         self._place = place

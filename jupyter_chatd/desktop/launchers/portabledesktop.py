@@ -149,6 +149,8 @@ class Command:
 class PortableDesktop:
     """What `up` left behind."""
 
+    is_elsewhere = False
+
     def __init__(self, folder: Folder, command: Command, session: Session, warden: Warden) -> None:
         """Watch the desktop.
 

@@ -21,6 +21,7 @@ class AttachedDesktop:
     socket: Path
     environment: Mapping[str, str]
     is_alive: bool = True
+    is_elsewhere: bool = False
 
     async def stop(self) -> None:
         return

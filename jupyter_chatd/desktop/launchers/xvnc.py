@@ -97,6 +97,8 @@ class XvncLauncher:
 class XvncDesktop:
     """The programs of one desktop."""
 
+    is_elsewhere = False
+
     def __init__(self, folder: Folder, programs: Programs) -> None:
         self._folder = folder
         self._programs = programs
