@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 
@@ -26,7 +27,7 @@ _UNREACHABLE = "The workspace's desktop cannot be reached: its server does not a
 async def dial(
     url: str, *, headers: Mapping[str, str], tls: ssl.SSLContext | None, explain: Explain
 ) -> WebSocketClientConnection:
-    """Return an open WebSocket; whoever asked closes it.
+    """Return an open WebSocket; whoever asked closes it. One that opens after a cancellation is closed.
 
     Args:
         url: `http` or `https`.
@@ -45,12 +46,23 @@ async def dial(
         request_timeout=ANSWER_LIMIT,
         follow_redirects=False,
     )
+    dialling = asyncio.ensure_future(
+        websocket_connect(request, ping_interval=PING_S, max_message_size=MOST_MESSAGE)
+    )
     try:
-        return await websocket_connect(request, ping_interval=PING_S, max_message_size=MOST_MESSAGE)
+        return await asyncio.shield(dialling)
+    except asyncio.CancelledError:
+        dialling.add_done_callback(_hang_up)  # tornado itself would keep it open, and answer pings
+        raise
     except HTTPClientError as error:
         raise _why(error, explain) from error
     except (OSError, WebSocketError) as error:
         raise AgentUnreachableError(_UNREACHABLE) from error
+
+
+def _hang_up(dialled: asyncio.Future[WebSocketClientConnection]) -> None:
+    if not dialled.cancelled() and dialled.exception() is None:
+        dialled.result().close()
 
 
 def _why(error: HTTPClientError, explain: Explain) -> WorkspaceError:

@@ -51,12 +51,12 @@ class Tunnel:
         """
         self._ready = await self._dial()
         try:
-            self._folder = await asyncio.to_thread(Folder, self._parent)
-            self._server = await asyncio.start_unix_server(self._serve, self._folder.socket, limit=PIECE)
+            folder = await self._make_folder()
+            self._server = await asyncio.start_unix_server(self._serve, folder.socket, limit=PIECE)
         except BaseException:
             await self.close()
             raise
-        return self._folder.socket
+        return folder.socket
 
     async def close(self) -> None:
         """Hang up. May be called twice."""
@@ -71,6 +71,18 @@ class Tunnel:
         if self._folder is not None:
             await asyncio.to_thread(self._folder.remove)
 
+    async def _make_folder(self) -> Folder:
+        """Make it, and know of it even when the caller goes away meanwhile, for `close`."""
+        making = asyncio.create_task(asyncio.to_thread(Folder, self._parent))
+        try:
+            self._folder = folder = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait([making])
+            if making.exception() is None:
+                self._folder = making.result()
+            raise
+        return folder
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -80,6 +92,8 @@ class Tunnel:
             await _join(reader, writer, await self._take())
         except WorkspaceError as error:
             log.info("A desktop elsewhere cannot be reached: %s", error)
+        except asyncio.CancelledError:
+            return  # by `close`; asyncio of Python 3.11 would log it as an error
         finally:
             writer.transport.abort()
 

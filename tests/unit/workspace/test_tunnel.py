@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from jupyter_chatd.desktop.launchers.folder import Folder
+from jupyter_chatd.workspace.agent import tunnel as tunnel_module
 from jupyter_chatd.workspace.agent.dial import dial
-from jupyter_chatd.workspace.agent.tunnel import PIECE, Tunnel
+from jupyter_chatd.workspace.agent.tunnel import PIECE, Dial, Tunnel
 
 pytestmark = pytest.mark.anyio
 
@@ -55,20 +58,40 @@ class Far(WebSocketHandler):
             return
 
 
+class Door(WebSocketHandler):
+    """The other side as somebody sees it who is let in only after a while."""
+
+    def initialize(self, gate: asyncio.Event, asked: asyncio.Event, left: asyncio.Event) -> None:
+        self.gate, self.asked, self.left = gate, asked, left
+
+    async def prepare(self) -> None:
+        self.asked.set()
+        await self.gate.wait()
+
+    def on_close(self) -> None:
+        self.left.set()
+
+
 @asynccontextmanager
-async def tunnel_to(gate: asyncio.Event) -> AsyncIterator[Path]:
-    server = HTTPServer(Application([("/far", Far, {"gate": gate})]))
+async def serving(handler: type[WebSocketHandler], **arguments: asyncio.Event) -> AsyncIterator[Dial]:
+    server = HTTPServer(Application([("/far", handler, arguments)]))
     (listening,) = bind_sockets(0, "127.0.0.1")
     server.add_socket(listening)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/far"
-    with tempfile.TemporaryDirectory(prefix="rfb") as folder:
-        tunnel = Tunnel(lambda: dial(url, headers={}, tls=None, explain=lambda _: None), Path(folder))
-        yield await tunnel.open()
-        await tunnel.close()
-        await tunnel.close()
-        assert os.listdir(folder) == []
+    yield lambda: dial(url, headers={}, tls=None, explain=lambda _: None)
     server.stop()
     await server.close_all_connections()
+
+
+@asynccontextmanager
+async def tunnel_to(gate: asyncio.Event) -> AsyncIterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rfb") as folder:
+        async with serving(Far, gate=gate) as dial_far:
+            tunnel = Tunnel(dial_far, Path(folder))
+            yield await tunnel.open()
+            await tunnel.close()
+            await tunnel.close()
+            assert os.listdir(folder) == []
 
 
 async def still(count: str) -> int:
@@ -128,3 +151,49 @@ async def test_connections_end_with_the_tunnel(anyio_backend: str) -> None:
         while await reader.read(PIECE):
             pass
     writer.close()
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rfb") as folder:
+        yield Path(folder)
+
+
+async def cancel(task: asyncio.Task[Path]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_who_goes_away_while_dialling_leaves_no_connection(anyio_backend: str, short: Path) -> None:
+    gate, asked, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    async with serving(Door, gate=gate, asked=asked, left=left) as dial_far, asyncio.timeout(60):
+        opening = asyncio.create_task(Tunnel(dial_far, short).open())
+        await asked.wait()
+        await cancel(opening)
+        gate.set()
+        await left.wait()
+    assert os.listdir(short) == []
+
+
+async def test_who_goes_away_while_the_folder_is_made_leaves_none(
+    anyio_backend: str, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Folder):
+        def __init__(self, parent: Path) -> None:
+            begun.set()
+            goes_on.wait()
+            super().__init__(parent)
+
+    monkeypatch.setattr(tunnel_module, "Folder", Slow)
+    gate, left = asyncio.Event(), asyncio.Event()
+    gate.set()
+    async with serving(Door, gate=gate, asked=asyncio.Event(), left=left) as dial_far, asyncio.timeout(60):
+        opening = asyncio.create_task(Tunnel(dial_far, short).open())
+        await asyncio.to_thread(begun.wait)
+        asyncio.get_running_loop().call_later(STILL, goes_on.set)
+        await cancel(opening)
+        await left.wait()
+    assert os.listdir(short) == []
