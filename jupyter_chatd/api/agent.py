@@ -11,6 +11,7 @@ import asyncio
 import os
 import shlex
 from collections.abc import AsyncGenerator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,13 +166,21 @@ class DesktopHandler(_AgentHandler):
 class OperationHandler(_AgentHandler):
     """`/chats/agent/{operation}`."""
 
+    _is_activity = True
+
+    def update_api_activity(self) -> None:
+        """Who only looks at what the agent can do must not keep an idle server alive."""
+        if self._is_activity:
+            super().update_api_activity()
+
     @permission("execute", "workspaces")
     async def post(self, operation: str) -> None:
         """Do it. When the asker goes away meanwhile it is done all the same."""
         asked, question = parse(operation, self.request.body)
+        self._is_activity = asked.is_activity
         try:
             allowed = permitted(operation, question, await self.find_capabilities())
-            with self.extension.agent_use():
+            with self.extension.agent_use() if asked.is_activity else nullcontext():
                 answer = await asked.call(self.agent, allowed)
         except WorkspaceError as error:
             return self.refuse(error)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from .kept_facts import KeptFacts
 from .status import Status
 
 if TYPE_CHECKING:  # what is large is loaded with the first use
@@ -51,6 +52,7 @@ class Desktops:
         self._make = make
         self._find_place = find_place
         self._manager: DesktopManager | None = None
+        self._facts = KeptFacts()
         self._stopping: set[asyncio.Task[None]] = set()
 
     @property
@@ -79,14 +81,12 @@ class Desktops:
 
     async def status(self, family_id: str) -> Status:
         """Return what is known of a family's desktop, without starting one."""
-        from .launchers.placed import look
-
         if (desktop := self.find(family_id)) is not None:
             return desktop.status
         idle = self.manager.idle_status
         if (place := await self._find_place(family_id)) is None:
             return idle
-        facts = await look(place)
+        facts = await self._facts.of(place)
         return replace(idle, launcher=facts.launcher, problem=facts.problem)
 
     def touch(self, family_id: str) -> None:

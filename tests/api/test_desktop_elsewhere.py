@@ -20,6 +20,8 @@ from jupyter_chatd.extension import JupyterChatd
 from jupyter_chatd.store.workspaces import bind_chat, insert_workspace
 from jupyter_chatd.workspace.agent.operations import Hello
 from jupyter_chatd.workspace.agent.remote import AgentUnreachableError, RemoteAgent
+from jupyter_chatd.workspace.agent.remote_desktops import RemoteDesktops
+from jupyter_chatd.workspace.desktops import DesktopFacts
 from jupyter_chatd.workspaces.lookup import Connection
 from jupyter_chatd.workspaces.values import Workspace
 
@@ -227,6 +229,28 @@ async def test_what_is_switched_off_there_is_told(
         await api.call("POST", elsewhere.url + "/action", {"actions": ACTIONS}),
     ):
         assert (refused.status, told in refused.json["message"]) == (500, True)
+
+
+async def test_a_view_of_a_stopped_desktop_is_no_use_of_the_server(
+    api: Api, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    facts = RemoteDesktops.facts
+
+    async def counted(desktops: RemoteDesktops) -> DesktopFacts:
+        asked.append("facts")
+        return await facts(desktops)
+
+    monkeypatch.setattr(RemoteDesktops, "facts", counted)
+    await elsewhere.move()
+    assert elsewhere.chatd.serverapp is not None
+    settings = elsewhere.chatd.serverapp.web_app.settings
+    before = settings["api_last_activity"]
+    for _ in range(3):
+        assert (await api.get(elsewhere.url))["launcher"] == "fake"
+    assert (asked, settings["api_last_activity"]) == (["facts"], before)
+    await api.post(elsewhere.url + "/start")
+    assert settings["api_last_activity"] > before
 
 
 async def test_a_server_of_an_older_release_is_told(api: Api, elsewhere: Elsewhere) -> None:

@@ -35,7 +35,12 @@ async def _stop(agent: WorkspaceAgent, q: OfDesktop) -> Nothing:
 
 
 DESKTOP_FACTS = Operation(
-    name="desktop_facts", question=Nothing, answer=DesktopFacts, call=_facts, is_safe=True
+    name="desktop_facts",
+    question=Nothing,
+    answer=DesktopFacts,
+    call=_facts,
+    is_safe=True,
+    is_activity=False,
 )
 START_DESKTOP = Operation(name="start_desktop", question=OfDesktop, answer=Nothing, call=_start, is_safe=True)
 STOP_DESKTOP = Operation(name="stop_desktop", question=OfDesktop, answer=Nothing, call=_stop, is_safe=True)

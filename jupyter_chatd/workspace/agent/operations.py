@@ -191,6 +191,8 @@ class Operation(Generic[Q, R]):
     call: Callable[[WorkspaceAgent, Q], Awaitable[R]]
     is_safe: bool = False
     """Changes nothing, so it may be asked again when the answer was lost."""
+    is_activity: bool = True
+    """Whether it keeps a server from being taken for idle."""
     answer_bytes: Callable[[Q], int] = lambda _question: USUAL_BYTES
     """How long the JSON of the answer can be. A longer one is not read."""
 
