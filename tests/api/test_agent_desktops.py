@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tornado.websocket import WebSocketClientConnection
 
 from jupyter_chatd.desktop.actions import Cursor, Move, Type
 from jupyter_chatd.desktop.driver import Driver
@@ -146,6 +148,34 @@ async def test_an_agent_that_is_let_go_leaves_no_socket(api: Api) -> None:
     await eventually(lambda: not driver.is_open)
     assert not path.parent.exists()
     await driver.close()
+
+
+async def test_desktops_do_not_wait_for_each_other_and_none_is_left_by_who_hangs_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, gate, asked = connect(api), asyncio.Event(), asyncio.Event()
+    dial = agent.desktops._dial
+
+    async def slow(desktop_id: str) -> WebSocketClientConnection:
+        if desktop_id == ONE:
+            asked.set()
+            await gate.wait()
+        return await dial(desktop_id)
+
+    monkeypatch.setattr(agent.desktops, "_dial", slow)
+    await agent.desktops.start(ONE)
+    await agent.desktops.start(OTHER)
+    connecting = asyncio.create_task(agent.desktops.socket(ONE))
+    async with asyncio.timeout(60):
+        await asked.wait()
+        other = await agent.desktops.socket(OTHER)
+        leaving = asyncio.create_task(agent.aclose())
+        await eventually(lambda: not other.parent.exists())
+        gate.set()
+        await leaving
+        assert not (await connecting).parent.exists()
+        with pytest.raises(remote.AgentUnreachableError):
+            await agent.desktops.socket(ONE)
 
 
 @pytest.mark.parametrize("settings", [FAKE | {"policy": {"desktop": "off"}}])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ..desktops import DesktopFacts
 from ..protocol import WorkspaceError
@@ -45,7 +46,9 @@ class RemoteDesktops:
         self._parent = parent
         self._tunnels: dict[str, Tunnel] = {}
         self._sockets: dict[str, Path] = {}
-        self._turn = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Held while somebody connects to that desktop or hangs up, and forgotten when nobody does."""
+        self._is_closed = False
 
     async def facts(self) -> DesktopFacts:
         """Return what is known of them."""
@@ -63,10 +66,10 @@ class RemoteDesktops:
         Raises:
             WorkspaceError: there is no such desktop, or it cannot be reached.
         """
-        async with self._turn:
+        async with self._turns.setdefault(desktop_id, asyncio.Lock()):
             if desktop_id not in self._sockets:
                 self._sockets[desktop_id] = await self._open(desktop_id)
-        return self._sockets[desktop_id]
+            return self._sockets[desktop_id]
 
     async def stop(self, desktop_id: str) -> None:
         """Stop a desktop and all programs on it. Unknown ids are fine."""
@@ -75,12 +78,16 @@ class RemoteDesktops:
 
     async def aclose(self) -> None:
         """Hang up; who wants a desktop again starts another one. May be called twice."""
-        await asyncio.gather(*map(self._close, tuple(self._tunnels)))
+        self._is_closed = True
+        await asyncio.gather(*map(self._close, {*self._tunnels, *self._turns}))
 
     async def _open(self, desktop_id: str) -> Path:
         from ...desktop.errors import DesktopStartError
+        from .remote import AgentUnreachableError
         from .tunnel import Tunnel
 
+        if self._is_closed:
+            raise AgentUnreachableError("The connection to the workspace was closed; nothing was done.")
         tunnel = Tunnel(lambda: self._dial(desktop_id), self._parent)
         try:
             path = await tunnel.open()
@@ -90,9 +97,10 @@ class RemoteDesktops:
         return path
 
     async def _close(self, desktop_id: str) -> None:
-        self._sockets.pop(desktop_id, None)
-        if tunnel := self._tunnels.pop(desktop_id, None):
-            await tunnel.close()
+        async with self._turns.setdefault(desktop_id, asyncio.Lock()):
+            self._sockets.pop(desktop_id, None)
+            if tunnel := self._tunnels.pop(desktop_id, None):
+                await tunnel.close()
 
 
 if TYPE_CHECKING:
