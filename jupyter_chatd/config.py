@@ -255,7 +255,9 @@ class Settings(HasTraits):
     tool_output_limit = Int(
         _OUTPUT_LIMIT,
         min=1024,
-        help="Bytes of a command's output that are kept: half of them from its beginning, half from its end.",
+        max=131072,
+        help="Bytes of a command's output that are kept, 131072 at most: half of them from its "
+        "beginning, half from its end.",
     ).tag(config=True)
     auto_archive_days = Int(
         0,

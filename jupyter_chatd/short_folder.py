@@ -39,4 +39,7 @@ def require_private(folder: Path) -> None:
     status = folder.lstat()
     is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     if not is_private or status.st_uid != os.getuid():
-        raise PermissionError(f"{folder} must be a folder of mode 0700 that belongs to the user")
+        raise PermissionError(
+            f"{folder} must be a folder of mode 0700 that belongs to user {os.getuid()}, and is one of mode "
+            f"{stat.S_IMODE(status.st_mode):04o} of user {status.st_uid}: have it removed"
+        )

@@ -29,7 +29,7 @@ from ..workspace.agent import operations as ops
 from ..workspace.agent.routes import follow_code, follow_process, parse, send_pieces, with_signs_of_life
 from ..workspace.piped import PipedSpec
 from ..workspace.protocol import PROTOCOL_VERSION, ProcessSpec, WorkspaceAgent, WorkspaceError
-from .base import BASE, LOCAL_OWNER, ChatdHandler, UnavailableError, permission
+from .base import BASE, ChatdHandler, UnavailableError, permission
 from .desktop import load_socket
 
 AGENT = BASE + r"/agent"
@@ -73,7 +73,7 @@ class _AgentHandler(ChatdHandler):
     def _is_guest(self) -> bool:
         """Whether a hub has let in somebody whose server this is not: operations name chats of anybody."""
         user = os.environ.get(HUB_USER)
-        return user is not None and self.owner_id not in (LOCAL_OWNER, user)
+        return user is not None and not self.is_plain and self.owner_id != user
 
     @property
     def agent(self) -> WorkspaceAgent:

@@ -197,15 +197,17 @@ class ChatdMixin(JupyterHandler):
     @property
     def owner_id(self) -> str:
         """Who owns the chats of this request."""
-        provider = self.identity_provider
-        is_plain = type(provider).__module__ == IdentityProvider.__module__
-        return LOCAL_OWNER if is_plain else self.user_name
+        return LOCAL_OWNER if self.is_plain else self.user_name
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether Jupyter's own identity provider is used, for which there is one user."""
+        return type(self.identity_provider).__module__ == IdentityProvider.__module__
 
     @property
     def user_name(self) -> str:
         """Who asks, for `created_by`."""
-        provider = self.identity_provider
-        if type(provider).__module__ == IdentityProvider.__module__:
+        if self.is_plain:
             return LOCAL_OWNER
         user = self.current_user
         return str(getattr(user, "username", user))

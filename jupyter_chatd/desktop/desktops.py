@@ -128,6 +128,6 @@ class Desktops:
 
     async def close(self) -> None:
         """Stop all. May be called twice."""
-        await asyncio.gather(*self._stopping)
+        await asyncio.gather(*self._stopping, return_exceptions=True)
         if self._manager is not None:
             await self._manager.close()

@@ -121,8 +121,8 @@ class ToolsInTurn:
         )
         if known.is_complete and is_same:
             return False
-        self._family_mode = family_mode
         found = await find_turn_tools(self._engine, chat, row, family_mode)
+        self._family_mode = family_mode
         self._known = replace(found, workspace_mark=self._engine.workspace_mark(chat))
         return True
 

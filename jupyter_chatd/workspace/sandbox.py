@@ -152,7 +152,14 @@ class Sandbox:
         """
         problem = self.probe()
         if problem is None:
-            return [*self._confine(read_only=read_only, own=own), "--chdir", work_dir, "--", *argv]
+            self._make_hidden()  # again: who tidies /tmp may have removed them
+            return [
+                *self._confine(read_only=read_only, own=own and os.path.realpath(own)),
+                "--chdir",
+                work_dir,
+                "--",
+                *argv,
+            ]
         if self._settings.policy is SandboxPolicy.REQUIRED:
             raise SandboxError(f"Programs run only in a sandbox here, and there is none: {problem}.")
         return list(argv)
@@ -172,14 +179,17 @@ class Sandbox:
         self._program = self._find_program()
         if self._program is None:
             return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap)"
-        # What lies in a hidden place is hidden with it, and may be a file.
-        for folder in (*_outermost(self._hidden), *self._made):
-            _make_missing(folder)
+        self._make_hidden()
         self._sockets_of_others = bound_sockets()
         for _ in range(_PROBES - 1):
             if self._run_true() is None:
                 return None
         return self._run_true()
+
+    def _make_hidden(self) -> None:
+        # What lies in a hidden place is hidden with it, and may be a file.
+        for folder in (*_outermost(self._hidden), *self._made):
+            _make_missing(folder)
 
     def _run_true(self) -> str | None:
         """Run a program that does nothing, confined; return what went wrong."""

@@ -40,9 +40,11 @@ def started_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         _running.append(browser)
-        yield browser
-        _running.remove(browser)
-        browser.close()
+        try:
+            yield browser
+        finally:
+            _running.remove(browser)
+            browser.close()
 
 
 def with_front_end(dirs: Dirs) -> Dirs:
@@ -102,9 +104,7 @@ class Panel:
 
     def run_command(self, label: str) -> None:
         """Run a command by its name in the command palette."""
-        self.page.keyboard.press("Control+Shift+c")
-        palette = self.page.locator(".lm-CommandPalette-input")
-        palette.fill(label)
+        search_commands(self.page, label)
         self.page.locator(".lm-CommandPalette-itemLabel").get_by_text(label, exact=True).first.click()
 
     def close_dialogs(self) -> None:
@@ -211,6 +211,15 @@ def keep_picture(page: Page, name: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     page.screenshot(path=path, timeout=PICTURE_TIME)
     return path
+
+
+def search_commands(page: Page, words: str) -> None:
+    """Look for a command in the palette."""
+    palette = page.locator(".lm-CommandPalette-input")
+    while not palette.is_visible():  # a key that comes before the shortcuts does nothing
+        page.keyboard.press("Control+Shift+c")
+        page.wait_for_timeout(500)
+    palette.fill(words)
 
 
 def keep_pictures(name: str) -> list[str]:

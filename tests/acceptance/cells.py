@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from acceptance.browser import save_notebook
+from acceptance.browser import save_notebook, search_commands
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 from servers import TOKEN, JupyterServer
@@ -95,8 +95,7 @@ class NotebookPage:
 
     def run_command(self, label: str) -> None:
         """Run a command by its name in the command palette."""
-        self.page.keyboard.press("Control+Shift+c")
-        self.page.locator(".lm-CommandPalette-input").fill(label)
+        search_commands(self.page, label)
         self.page.locator(".lm-CommandPalette-itemLabel").get_by_text(label, exact=True).first.click()
 
     def output(self, cell: int) -> Locator:
@@ -105,9 +104,11 @@ class NotebookPage:
 
     def save(self) -> dict[str, Any]:
         """Save the notebook and return it."""
-        before = self.path.read_text()
-        self.page.locator(".jp-Notebook .jp-InputPrompt").first.click()
-        self.page.keyboard.press("Control+s")
-        while not (text := self.path.read_text()).endswith("\n") or text == before:  # or half written
+        before = self.path.stat().st_mtime_ns
+        while self.path.stat().st_mtime_ns == before:
+            self.page.locator(".jp-Notebook .jp-InputPrompt").first.click()
+            self.page.keyboard.press("Control+s")
+            self.page.wait_for_timeout(1000)
+        while not (text := self.path.read_text()).endswith("\n"):  # half written
             self.page.wait_for_timeout(100)
         return json.loads(text)

@@ -213,7 +213,8 @@ def the_desktop() -> str:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(5)
             sock.connect(address)
-            return sock.recv(12).decode()
+            if said := sock.recv(12).decode():
+                return said
     return ""
 
 
@@ -223,7 +224,7 @@ def the_display() -> str:
         cookie = Path(path).read_bytes()[-16:]
         for address in glob.glob("/tmp/.X11-unix/X*"):
             for one in (address, f"\0{address}"):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, struct.error):
                     return _open_display(one, cookie)
     return ""
 

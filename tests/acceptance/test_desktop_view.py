@@ -130,11 +130,15 @@ def test_the_pointer_is_the_users_too(view: View, server: JupyterServer, chat_id
 
 def test_the_clipboard_goes_both_ways(view: View, made: Path) -> None:
     view.take()
-    view.page.evaluate("text => navigator.clipboard.writeText(text)", "echo 'grüße 🙂'")
+    view.page.evaluate("text => navigator.clipboard.writeText(text)", f"echo 'grüße 🙂' > {made}")
     view.canvas.focus()
     view.page.keyboard.press("Shift+Insert")
-    view.run(f" > {made}")  # comes after what is pasted, however slowly that comes
-    eventually(lambda: made.exists() and made.read_text())
+
+    def has_run() -> bool:
+        view.page.keyboard.press("Enter")  # what is pasted may come later than a key that has waited for it
+        return made.exists() and bool(made.read_text())
+
+    eventually(has_run)
     assert made.read_text() == "grüße 🙂\n"
 
     view.run("clear; yes copied-there | head -60")

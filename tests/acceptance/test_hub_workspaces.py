@@ -24,6 +24,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from jupyter_chatd.client.discovery import TOKEN_FILE_VARIABLE, URL_VARIABLE
+from jupyter_chatd.workspace.procfs import find_stat
 from jupyter_chatd.workspaces.hub_api import SCOPES
 from jupyter_chatd.workspaces.templates import TemplateCatalog
 
@@ -233,7 +234,7 @@ def test_d1_d2_the_desktop_runs_on_the_other_server(hub: Hub, ada: UserServer, c
     refused = httpx.post(url, json={}, headers=ada.headers, timeout=PATIENCE)
     assert STOPPED in refused.text
     assert chats.get(f"{chat_id}/desktop").status_code == 400
-    eventually(lambda: not any(Path(f"/proc/{process}").exists() for process in there))
+    eventually(lambda: not any((stat := find_stat(process)) and stat.is_alive for process in there))
 
 
 async def server_init(server: UserServer, chat_id: str) -> tuple[int, int]:
@@ -259,6 +260,8 @@ async def server_init(server: UserServer, chat_id: str) -> tuple[int, int]:
     await viewer.write_message(b"\x01", binary=True)
     width, height = struct.unpack(">HH", (await read(24))[:4])
     viewer.close()
+    while await viewer.read_message() is not None:
+        continue
     return width, height
 
 

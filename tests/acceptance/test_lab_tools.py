@@ -281,8 +281,11 @@ def test_stop_leaves_alone_what_the_user_runs(
 ) -> None:
     cells = [new_code_cell(SLOW), new_code_cell("y = 2")]
     lab.page.evaluate(RESET, new_notebook(cells=cells, metadata=KERNEL))
-    lab.cell(1).locator(".jp-InputArea-editor").click()
-    lab.page.keyboard.press("Control+Enter")
+    prompt = lab.cell(1).locator(".jp-InputPrompt")
+    while "*" not in prompt.inner_text():  # before there is a kernel, running is lost
+        lab.cell(1).locator(".jp-InputArea-editor").click()
+        lab.page.keyboard.press("Control+Enter")
+        lab.page.wait_for_timeout(1000)
     expect(lab.cell(1)).to_contain_text("tick 1")
     vendor.uses("run_cells", cells=["2"], wait_s=200)
     lab.begin()

@@ -145,7 +145,7 @@ class Person:
         return self._http.get(f"api/experimental/chats/{path}").raise_for_status().json()
 
     def wait_until(self, chat_id: str, status: str) -> None:
-        give_up_at = time.monotonic() + WAIT
+        give_up_at = time.monotonic() + 3 * WAIT
         while (chat := self.get(chat_id))["status"] != status:
             assert time.monotonic() < give_up_at, chat
             assert chat["status"] != "error", chat

@@ -101,7 +101,7 @@ async def test_a_busy_chat_queues_and_answers_one_message_after_the_other(api: A
 
 
 async def test_a_client_knows_its_messages_again_whatever_the_queue_did(api: Api) -> None:
-    chat_id = await api.create_id("run `sleep 1`", client_message_id="page/1")
+    chat_id = await api.create_id("run `sleep 4`", client_message_id="page/1")
     queued = [await api.send(chat_id, f"say {n}", client_message_id=f"page/{n}") for n in (2, 3)]
     await api.delete(f"/{chat_id}/queue/{queued[0]['queued_message']['id']}")
     await api.settle(chat_id)

@@ -73,9 +73,9 @@ def _has_room(parent: Path) -> bool:
 def sweep(parent: Path) -> None:
     """Remove our folders below *parent* whose server has died."""
     for path in parent.glob(f"{_PREFIX}*"):
-        if path.lstat().st_uid != os.geteuid():
-            continue
         with contextlib.suppress(OSError):  # in use, another user's, or just being made or removed
+            if path.lstat().st_uid != os.geteuid():
+                continue
             descriptor = _open(path, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 USUAL_BYTES = MIB
 """Of an answer that says nothing else."""
 LINE_BYTES = MIB
-"""Of a piece of live output: agents send 64 KiB of text at most, whose escapes are six times as long."""
+"""Of a piece of live output: the first has all that is kept, 128 KiB, and escapes are six times as long."""
 _PIECES_A_TURN = 32
 """Of the event loop, which many tiny pieces would hold up."""
 
@@ -93,7 +93,7 @@ def _require_within(size: int, limit_bytes: int) -> None:
 def _text_of(line: bytearray) -> str | None:
     try:
         text: object = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AgentAnswerError(GARBAGE) from error
     if text is None or isinstance(text, str):
         return text

@@ -139,4 +139,11 @@ def sweep() -> None:
 def _own_folders(folders: Iterable[Path]) -> list[Path]:
     if not procfs.PROC.is_dir():
         return []  # nothing tells who lives
-    return [folder for folder in folders if folder.lstat().st_uid == os.getuid()]
+    return [folder for folder in folders if _is_own(folder)]
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except FileNotFoundError:  # another server has just removed it
+        return False
