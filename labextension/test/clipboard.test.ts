@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { afterEach, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, mock, test } from 'node:test';
 
 import { shareClipboard } from '../src/desktop/clipboard.js';
 import type { DesktopModel } from '../src/desktop/model.js';
@@ -131,6 +131,30 @@ test('where the page lost the focus meanwhile, modifiers are pressed again', asy
   answer('text');
   await pause();
   assert.deepEqual(got, ['text', '+ControlLeft', '+KeyV', '-KeyV', '-ControlLeft']);
+});
+
+test('keys that are down when the page loses the focus come up after what is pasted', async () => {
+  key('keydown', 'KeyV', { ctrlKey: true });
+  key('keydown', 'KeyA');
+  key('keyup', 'KeyA');
+  key('keydown', 'AltLeft');
+  key('keydown', 'Tab');
+  page.dispatchEvent(new Event('blur'));
+  page.dispatchEvent(new Event('blur'));
+  answer('');
+  await pause();
+  const pasted = ['+ControlLeft', '+KeyV', '-KeyV', '-ControlLeft', 'keydown KeyA', 'keyup KeyA'];
+  assert.deepEqual(got, [...pasted, 'keydown AltLeft', 'keydown Tab', 'keyup Tab', 'keyup AltLeft']);
+});
+
+test('keys do not wait for ever for a user who does not say whether the page may read', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  key('keydown', 'KeyV', { ctrlKey: true });
+  key('keydown', 'Enter');
+  mock.timers.tick(60_000);
+  mock.timers.reset();
+  await pause();
+  assert.deepEqual(got, ['+KeyV', '-KeyV', 'keydown Enter']);
 });
 
 test('a view that has gone presses nothing and listens to nothing', async () => {

@@ -9,6 +9,7 @@ const KEYSYMS: Readonly<Record<string, number>> = {
 };
 
 const COPY_TIME = 2_000; // ms in which a desktop does what it was asked to
+const READ_TIME = 5_000; // ms in which the user allows the page to read what was copied
 const TAKE_TIME = 1_000; // ms in which a program of the desktop fetches what it shall paste, if any does
 
 /**
@@ -64,6 +65,12 @@ function isPaste({ type, code, ctrlKey, shiftKey, altKey }: KeyboardEvent): bool
   return type === 'keydown' && !altKey && isCombination;
 }
 
+/** What is to be told of a key: *type* is that of *event*, or tells that the key of *event* came up. */
+interface IHeldKey {
+  readonly event: KeyboardEvent;
+  readonly type: string;
+}
+
 /** Gives the desktop what was copied here before the keys that paste it, and all other keys after it. */
 class Pasting {
   constructor(
@@ -74,7 +81,7 @@ class Pasting {
   /** Whether a key is dealt with here, now or later; else it is the desktop's at once. */
   take(event: KeyboardEvent): boolean {
     if (this.isBusy) {
-      this.held.push(event);
+      this.held.push({ event, type: event.type });
       return true;
     }
     if (!(isPaste(event) && this.model.getState().hasControl && window.isSecureContext)) {
@@ -84,9 +91,18 @@ class Pasting {
     return true;
   }
 
-  /** The page has lost the focus, and noVNC has let go of all keys. */
+  /** The page has lost the focus, and noVNC has let go of all keys: nobody will tell that those held here come up. */
   letGo(): void {
     this.isLetGo = true;
+    const down = new Map<string, KeyboardEvent>();
+    for (const { event, type } of this.held) {
+      if (type === 'keydown') {
+        down.set(event.code, event);
+      } else {
+        down.delete(event.code);
+      }
+    }
+    this.held.push(...[...down.values()].reverse().map(event => ({ event, type: 'keyup' })));
   }
 
   private async paste(event: KeyboardEvent): Promise<void> {
@@ -94,9 +110,9 @@ class Pasting {
     this.isLetGo = false;
     const text = await readClipboard();
     if (!this.end.aborted) {
-      const isTaken = text ? this.model.copy(text) : undefined;
+      const isTaken = text ? this.model.copy(text) : Promise.resolve();
       this.press(event);
-      await Promise.race([isTaken, new Promise(resolve => setTimeout(resolve, TAKE_TIME))]);
+      await within(isTaken, TAKE_TIME);
     }
     this.isBusy = false;
     this.replay();
@@ -116,21 +132,21 @@ class Pasting {
   }
 
   private replay(): void {
-    for (const event of this.held.splice(0)) {
+    for (const { event, type } of this.held.splice(0)) {
       if (!this.end.aborted) {
-        event.target?.dispatchEvent(copyOf(event));
+        event.target?.dispatchEvent(copyOf(event, type));
       }
     }
   }
 
-  private readonly held: KeyboardEvent[] = [];
+  private readonly held: IHeldKey[] = [];
   private isBusy = false;
   private isLetGo = false;
 }
 
 /** An event may be dispatched once; noVNC reads the states of the locks, which a copy has only if it is told. */
-function copyOf(event: KeyboardEvent): KeyboardEvent {
-  const { type, key, code, location, repeat, ctrlKey, shiftKey, altKey, metaKey } = event;
+function copyOf(event: KeyboardEvent, type: string): KeyboardEvent {
+  const { key, code, location, repeat, ctrlKey, shiftKey, altKey, metaKey } = event;
   return new KeyboardEvent(type, {
     ...{ key, code, location, repeat, ctrlKey, shiftKey, altKey, metaKey },
     modifierAltGraph: event.getModifierState('AltGraph'),
@@ -141,10 +157,18 @@ function copyOf(event: KeyboardEvent): KeyboardEvent {
   });
 }
 
-/** Returns what was copied here; empty when that is no text, or the user allows no reading. */
+/** Resolves to what *wanted* does, or to nothing once *time* ms have passed. */
+function within<T>(wanted: Promise<T>, time: number): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), time);
+    void wanted.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** Returns what was copied here; empty when that is no text, or the user allows no reading or does not say. */
 async function readClipboard(): Promise<string> {
   try {
-    return await navigator.clipboard.readText();
+    return (await within(navigator.clipboard.readText(), READ_TIME)) ?? '';
   } catch {
     return ''; // the desktop pastes what it has, and there is still the box for texts
   }
