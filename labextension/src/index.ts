@@ -1,5 +1,5 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -73,6 +73,7 @@ const panel: JupyterFrontEndPlugin<IAgentPanel | null> = {
     statusBar?.registerStatusItem(PANEL, { item, align: 'right', rank: 90 });
     notifyOf({
       chats: widget.model.chats,
+      notifications: Notification,
       isWanted: () => preferences.getState().notifies,
       isSeen: () => widget.isVisible && !document.hidden,
       open: api.open

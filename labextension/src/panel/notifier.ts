@@ -1,11 +1,12 @@
-import { Notification } from '@jupyterlab/apputils';
+import type { Notification } from '@jupyterlab/apputils';
 
 import type { ChatStatus, IChat } from '../client/values.js';
 import { isSettled } from '../client/view.js';
 import type { Chats } from '../model/chats.js';
 
 export interface INotifierOptions {
-  readonly chats: Chats;
+  readonly chats: Pick<Chats, 'getState' | 'subscribe'>;
+  readonly notifications: Pick<typeof Notification, 'emit' | 'dismiss'>;
   readonly isWanted: () => boolean;
   /** Whether somebody sees the chats. */
   readonly isSeen: () => boolean;
@@ -17,32 +18,42 @@ const PATIENCE = 3000;
 
 /** Tells that a chat has ended or waits for somebody, when nobody sees it. Returns what ends that. */
 export function notifyOf(options: INotifierOptions): () => void {
-  const { chats, open } = options;
+  const { chats, notifications, open } = options;
   const before = new Map<string, ChatStatus>();
   const waiting = new Map<string, () => void>();
 
   const tell = (chat: IChat, news: string): string | undefined =>
     options.isWanted() && !options.isSeen()
-      ? Notification.emit(news, chat.status === 'error' ? 'error' : 'info', {
+      ? notifications.emit(news, chat.status === 'error' ? 'error' : 'info', {
           autoClose: chat.status === 'requires_action' ? false : 8000,
           actions: [{ label: 'Open', callback: () => open(chat.id) }]
         })
       : undefined;
 
+  const takeBack = (chatId: string): void => {
+    waiting.get(chatId)?.();
+    waiting.delete(chatId);
+  };
+
   const unsubscribe = chats.subscribe(() => {
-    for (const chat of chats.getState().chats) {
+    const listed = chats.getState().chats;
+    const gone = new Set(waiting.keys());
+    for (const { id } of listed) {
+      gone.delete(id);
+    }
+    gone.forEach(takeBack);
+    for (const chat of listed) {
       const was = before.get(chat.id);
       before.set(chat.id, chat.status);
       if (was === undefined || was === chat.status) {
         continue;
       }
-      waiting.get(chat.id)?.();
-      waiting.delete(chat.id);
+      takeBack(chat.id);
       const news = isSettled(was) ? undefined : newsOf(chat);
       if (news && chat.status === 'requires_action') {
         waiting.set(
           chat.id,
-          later(() => tell(chat, news))
+          later(() => tell(chat, news), notifications.dismiss)
         );
       } else if (news) {
         tell(chat, news);
@@ -58,7 +69,7 @@ export function notifyOf(options: INotifierOptions): () => void {
 }
 
 /** Tells after a while. Returns what takes it back. */
-function later(tell: () => string | undefined): () => void {
+function later(tell: () => string | undefined, dismiss: (told: string) => void): () => void {
   let told: string | undefined;
   const timer = setTimeout(() => {
     told = tell();
@@ -66,7 +77,7 @@ function later(tell: () => string | undefined): () => void {
   return () => {
     clearTimeout(timer);
     if (told !== undefined) {
-      Notification.dismiss(told);
+      dismiss(told);
     }
   };
 }
