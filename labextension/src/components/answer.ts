@@ -46,23 +46,36 @@ export function checkedAnswer(html: string): string {
   return template.innerHTML;
 }
 
+/** Formulas that say where they lead. */
+const checked = new WeakSet<Element>();
+
 /**
  * Checks the links that formulas make of TeX, which no sanitizer sees: they become as others are, and say behind the
- * formula where they lead, because what they are drawn with is no text.
+ * formula where they lead, because what they are drawn with is no text. A formula that is met again stays as it is:
+ * drawings of formulas may overlap.
  */
 export function checkFormulas(node: Element): void {
-  for (const element of node.querySelectorAll('mjx-container [href], math [href]')) {
-    if (element instanceof HTMLAnchorElement) {
-      checkLink(element);
-    } else {
-      element.removeAttribute('href');
-    }
+  const formulas = [...node.querySelectorAll('mjx-container')].filter(formula => !checked.has(formula));
+  for (const element of node.querySelectorAll('math [href]')) {
+    element.removeAttribute('href');
   }
-  for (const formula of node.querySelectorAll('mjx-container')) {
+  for (const formula of formulas) {
+    checked.add(formula);
+    checkFormulaLinks(formula);
     const links = [...formula.querySelectorAll<HTMLAnchorElement>('a[href]')];
     const hosts = new Set(links.map(link => link.host || link.href));
     if (hosts.size > 0) {
       formula.after(` (${[...hosts].join(', ')})`);
+    }
+  }
+}
+
+function checkFormulaLinks(formula: Element): void {
+  for (const element of formula.querySelectorAll('[href]')) {
+    if (element instanceof HTMLAnchorElement) {
+      checkLink(element);
+    } else {
+      element.removeAttribute('href');
     }
   }
 }
