@@ -109,8 +109,12 @@ class AgentWidget(_AnyWidget):
         """Return what draws the widget without a kernel."""
         return {name: getattr(self, name) for name in ("_bundle", "_view", "_chat_id", "_version")}
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def load(self) -> None:
+        """Wait for what the server knows now, so that the static copy has it."""
         self._live.load()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        self.load()
         return self.output()
 
     def close(self) -> None:

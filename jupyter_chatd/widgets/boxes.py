@@ -31,6 +31,8 @@ def output_of_box(box: Any) -> Mapping[str, Any]:
     parts = list(_ours_in(box))
     if not parts:
         return data
+    for part in parts:
+        part.load()
     copies = [part.static_copy for part in parts]
     return {
         **data,

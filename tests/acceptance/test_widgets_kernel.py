@@ -44,6 +44,13 @@ def test_each_widget_leaves_text_and_html_in_the_file(kernel: Kernel, name: str,
     assert words.removeprefix("> ") in data["text/html"]
 
 
+def test_a_box_of_a_chat_that_was_only_opened_leaves_what_was_said(kernel: Kernel) -> None:
+    code = "import ipywidgets\ndisplay(ipywidgets.VBox([widgets.Chat(Chat.open(chat.id))]))"
+    data = shown(kernel, code)
+    assert "> say hello" in data["text/plain"]
+    assert "say hello" in data["text/html"]
+
+
 def test_a_chat_shows_itself_with_one_widget_however_often(kernel: Kernel) -> None:
     first, second = shown(kernel, "chat"), shown(kernel, "chat")
     assert first[WIDGET] == second[WIDGET]
