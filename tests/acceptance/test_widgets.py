@@ -26,7 +26,9 @@ CELLS = (
     f'slow = Chat("{SLOW}", model="demo:demo", approvals="auto")\nslow',
     'asks = Chat("run `echo allowed`", model="demo:demo", approvals="ask")\nwidgets.Approval(asks)',
     """boxed = Chat("run `echo boxed`", model="demo:demo", approvals="auto").wait()
-ipywidgets.VBox([widgets.ToolCalls(boxed), widgets.Chat(hello), widgets.Chat(hello)])""",
+other = ipywidgets.HTML()  # of a package that this page does not have
+other._model_module = other._view_module = "not-installed"
+ipywidgets.VBox([other, widgets.ToolCalls(boxed), widgets.Chat(hello), widgets.Chat(hello)])""",
     """family = Chat('delegate "say I am a child", then wait for the subagents').wait()
 widgets.AgentTree(family)""",
     'widgets.Chat(hello, route="comm")',
@@ -119,6 +121,9 @@ def test_several_widgets_of_one_page_share_bundle_and_connection(notebook: Noteb
     expect(widget(output, "ToolCalls")).to_contain_text("1 tool call")
     expect(widget(output)).to_have_count(2)
     expect(widget(output).last).to_contain_text("hello")
+    expect(output.locator(".jupyter-widgets-error-widget")).to_have_count(
+        1
+    )  # the kernel's box, not what is saved
     notebook.page.remove_listener("request", note)
     notebook.page.remove_listener("websocket", note_socket)
     assert [url for url in loaded if "static/jupyter_chatd" in url] == []

@@ -40,7 +40,7 @@ class WidgetOutput extends Panel implements IRenderMime.IRenderer {
     }
     this.shownId = output.model_id;
     this.clear();
-    if (!(await this.showWidget(model)) && !(await this.showSaved(output))) {
+    if (!(await this.showWidget(model, 'parts' in output)) && !(await this.showSaved(output))) {
       await this.draw(COPIES.find(type => type in model.data) ?? TEXT, model);
     }
   }
@@ -50,17 +50,22 @@ class WidgetOutput extends Panel implements IRenderMime.IRenderer {
     super.dispose();
   }
 
-  /** Returns whether there is a kernel that has the widget. */
-  private async showWidget(model: IRenderMime.IMimeModel): Promise<boolean> {
+  /**
+   * Returns whether there is a kernel that has the widget, and what draws it. A box may also hold widgets of others that
+   * cannot be drawn: it is shown if any of ours is.
+   */
+  private async showWidget(model: IRenderMime.IMimeModel, isBox: boolean): Promise<boolean> {
     if (!this.rendermime.mimeTypes.includes(WIDGET)) {
       return false;
     }
     void this.draw(WIDGET, model); // waits for a kernel, which may never come
     const giveUpAt = Date.now() + PATIENCE;
-    while (!this.isDisposed && Date.now() < giveUpAt && !this.node.querySelector(`${DRAWN}, ${NOT_DRAWN}`)) {
+    const awaited = isBox ? DRAWN : `${DRAWN}, ${NOT_DRAWN}`;
+    while (!this.isDisposed && Date.now() < giveUpAt && !this.node.querySelector(awaited)) {
       await new Promise(resolve => setTimeout(resolve, 50));
     }
-    if (this.isDisposed || (this.widgets[0]?.node.firstElementChild && !this.node.querySelector(NOT_DRAWN))) {
+    const hasFailed = this.node.querySelector(NOT_DRAWN) && !this.node.querySelector(DRAWN);
+    if (this.isDisposed || (this.widgets[0]?.node.firstElementChild && !hasFailed)) {
       return true;
     }
     this.clear();
