@@ -219,6 +219,7 @@ def test_it_comes_back_after_the_servers_restart(
     notebook.open(f"from jupyter_chatd.widgets import Desktop\nDesktop({chat_id!r})", app="notebooks")
     cell = View(notebook.run(0))
     cell.until_it_shows_a_terminal()
+    check_keys(cell, notebook)
     lab.close_dialogs()  # JupyterLab says it too
     server.kill()
     for each in (view, cell):
@@ -230,6 +231,25 @@ def test_it_comes_back_after_the_servers_restart(
     for each in (view, cell):
         each.until_it_shows_a_terminal()
     notebook.page.close()
+
+
+def check_keys(cell: View, notebook: NotebookPage) -> None:
+    """Who looks can save the notebook, and delete no cell; who has control types on the desktop alone."""
+    keys = cell.page.keyboard
+    cell.button("Show each pixel").click()  # else clicks go to the page
+    cell.canvas.click()
+    expect(cell.canvas).to_be_focused()
+    before = notebook.path.read_text()
+    keys.type("dd")
+    keys.press("Control+s")
+    eventually(lambda: notebook.path.read_text() != before)
+    expect(cell.canvas).to_be_focused()
+    cell.take()
+    cell.canvas.focus()
+    keys.press("Control+s")  # a terminal stops at it
+    expect(cell.canvas).to_have_attribute("data-lm-suppress-shortcuts", "true")
+    keys.press("Control+q")
+    cell.give_back()
 
 
 def test_the_notebook_about_it_shows_it_live(context: BrowserContext, server: JupyterServer) -> None:

@@ -31,8 +31,12 @@ export function render({ model, el }: IRenderProps): () => void {
   };
 }
 
+/** Keys that are pressed there are typed on a desktop. */
+const TYPED_ON = '.jp-chatd-screen:not(.jp-mod-viewOnly) canvas';
+
 /**
- * Returns what lets no key that is pressed in *el* be a command of the notebook, except that it is saved.
+ * Returns what lets no key that is pressed in *el* be a command of the notebook, except that it is saved: and not even
+ * that where the key is a desktop's.
  *
  * JupyterLab looks for commands at the element with the focus before it looks at those around it, so that element itself
  * has to say so, and before the document hears of the key.
@@ -40,9 +44,9 @@ export function render({ model, el }: IRenderProps): () => void {
 function keyKeeper(el: HTMLElement): (event: KeyboardEvent) => void {
   return event => {
     const { target, key, ctrlKey, metaKey, altKey } = event;
-    if (target instanceof HTMLElement && !(target instanceof HTMLCanvasElement) && el.contains(target)) {
+    if (target instanceof HTMLElement && el.contains(target)) {
       const isSave = (ctrlKey || metaKey) && !altKey && key.toLowerCase() === 's';
-      target.toggleAttribute('data-lm-suppress-shortcuts', !isSave);
+      target.toggleAttribute('data-lm-suppress-shortcuts', !isSave || target.matches(TYPED_ON));
     }
   };
 }
