@@ -103,8 +103,8 @@ class OneWaySocket(WebSocketMixin, WebSocketHandler, ChatdMixin):  # type: ignor
         try:
             self._ask(asyncio.get_running_loop().time())
             self.write_message(PING).add_done_callback(_take_note)
-        except WebSocketClosedError:
-            return
+        except WebSocketClosedError:  # the client had gone before `open`, so that nothing else tells
+            self.on_close()
 
     def _ask(self, now: float) -> None:
         interval_s = self.settings.get("websocket_ping_interval") or PONG_S

@@ -224,6 +224,19 @@ async def test_a_client_that_answers_no_ping_is_closed(api: Api, monkeypatch: py
     await writer.wait_closed()
 
 
+async def test_a_client_that_had_gone_before_its_stream_began_is_forgotten(
+    api: Api, chatd: JupyterChatd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets_module, "PING_S", 0.02)
+    chat_id = (await api.finished())["id"]
+    async with api.follow(chat_id) as stream:
+        await stream.frame()
+        (handler,) = chatd._running.sockets._open
+        handler.ws_connection = None  # what tornado does then
+        await eventually(lambda: len(chatd._running.sockets) == 0)
+        await eventually(lambda: "chatd-socket" not in {task.get_name() for task in asyncio.all_tasks()})
+
+
 async def test_what_a_client_writes_closes_the_stream(api: Api) -> None:
     chat_id = (await api.finished())["id"]
     for path in (f"/{chat_id}/stream", "/watch"):

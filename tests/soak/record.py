@@ -66,9 +66,9 @@ class Call:
 
     @property
     def has_run(self) -> bool:
-        """Whether its result says that it ran to its end."""
+        """Whether its result says that it ran to its end; of one in the background it does not."""
         result = self.results[0].result if len(self.results) == 1 else None
-        if not isinstance(result, Mapping):
+        if not isinstance(result, Mapping) or "background_process_id" in result:
             return False
         if self.part.tool_name == "note":
             return "noted" in result

@@ -113,6 +113,12 @@ def test_a_call_that_is_reported_as_run_and_left_nothing() -> None:
     assert judged(lines={"a": 1}) == ["b is missing: its call is reported as run"]
 
 
+def test_a_call_that_was_only_begun_may_have_left_nothing() -> None:
+    """A kill may come before a command in the background has done anything."""
+    begun: JsonValue = {"success": True, "background_process_id": "p"}
+    assert judged((*HISTORY[:3], result(4, "b", begun), *HISTORY[4:]), {"a": 1}) == []
+
+
 def test_a_call_that_is_reported_as_not_run_and_left_its_line() -> None:
     history = (*HISTORY[:3], result(4, "b", {"error": NOT_RUN}), *HISTORY[4:])
     assert judged(history) == ["b was left: its call is reported as not run"]
