@@ -66,13 +66,13 @@ def totals_of(report: UsageReport) -> Totals:
 
 
 def test_a_terminal_watches_the_tree(begin: Callable[[str], Chat], terminal: Terminal) -> None:
-    chat = begin(SLOW.replace("sleep 2", "sleep 6"))  # until the command looks
+    chat = begin(SLOW.replace("sleep 2", "sleep 20"))  # until the command looks
     watched = terminal.run("tree", chat.id, "--watch")
     assert watched.returncode == 0, watched.stderr
     lines = watched.stdout.splitlines()
     assert lines[0].startswith(chat.title)
-    assert sum("└─ run `sleep 6` (general): running" in line for line in lines) == 1
-    assert any(line.startswith("└─ run `sleep 6` (general): done") for line in lines)
+    assert sum("└─ run `sleep 20` (general): running" in line for line in lines) == 1
+    assert any(line.startswith("└─ run `sleep 20` (general): done") for line in lines)
     assert "calls" in lines[-1]
 
 

@@ -20,6 +20,7 @@ EARLY = {
         "errors",
         "extension",
         "loading",
+        "short_folder",
         "undumpable",
     ),
     *("desktop", "desktop.defaults", "desktop.errors", "desktop.geometry"),

@@ -13,6 +13,12 @@ from jupyter_chatd.desktop.launchers.fake import FakeLauncher
 from jupyter_chatd.desktop.manager import DesktopManager
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells in terminals of the desktop start without the tester's own start-up files, which may wait."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 def short() -> Iterator[Path]:
     """A folder whose path leaves room for a socket's name."""
