@@ -23,9 +23,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 10.0  # seconds for a launched server to answer
 RECONNECT_LIMIT = 3.0  # seconds for a running one
-FAR_LIMIT = (
-    30.0  # seconds for one of another server, each time: 5 to connect, 20 to be let in, and its answer
-)
+FAR_LIMIT = 30.0
+"""Seconds for one of another server, each time: 5 to connect, 20 to be let in, and its answer."""
 _CONNECT_PAUSE = 0.02  # seconds
 _STOPPED = "The desktop was stopped. Another one starts when it is used again."
 

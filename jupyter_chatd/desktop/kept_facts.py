@@ -10,9 +10,8 @@ from ..workspace.desktops import DesktopFacts
 if TYPE_CHECKING:
     from .launchers.placed import Place
 
-KEPT = (
-    7200.0  # seconds: a hub's proxy takes each question for use, and idle servers end after an hour or less
-)
+KEPT = 7200.0
+"""Seconds: a hub's proxy takes each question for use, and idle servers end after an hour or less."""
 PROBLEM_KEPT = 30.0  # seconds: somebody may be mending it
 
 
