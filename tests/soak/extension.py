@@ -29,10 +29,12 @@ class GaugeHandler(SoakHandler):
     @web.authenticated
     async def get(self) -> None:
         gc.collect()
+        held = memory()
         names = (task.get_name() for task in asyncio.all_tasks())
         self.finish(
             {
-                "memory_bytes": own_memory(),
+                "memory_bytes": held["Rss"],
+                "anonymous_bytes": held["Anonymous"],
                 "files": len(os.listdir("/proc/self/fd")),
                 "tasks": collections.Counter(_kind(name) for name in names),
                 "objects": len(gc.get_objects()),
@@ -48,11 +50,15 @@ class PurgeHandler(SoakHandler):
         self.finish({})
 
 
-def own_memory() -> int:
-    """Return the resident bytes that this process shares with no other (Linux)."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    sizes = (line.split() for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
-    return 1024 * sum(int(kilobytes) for _, kilobytes, _ in sizes)
+def memory() -> dict[str, int]:
+    """Return what of this process is resident, in bytes, by the names of `proc_pid_smaps(5)` (Linux).
+
+    `Rss` is all of it, `Anonymous` what no file backs. What is *private* says less: pages of a library
+    become private whenever the last other process that uses it ends.
+    """
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+    sizes = (line.removesuffix(" kB").partition(":") for line in lines)
+    return {name: 1024 * int(kilobytes) for name, _, kilobytes in sizes}
 
 
 def _kind(name: str) -> str:

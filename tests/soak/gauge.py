@@ -24,6 +24,9 @@ class Sample:
     minute: float
     """Since the start."""
     memory_mb: float
+    """Resident."""
+    anonymous_mb: float
+    """What of it no file backs, such as the heap."""
     files: int
     tasks: Mapping[str, int]
     """Tasks of the event loop by name."""
@@ -32,8 +35,8 @@ class Sample:
 
     def __str__(self) -> str:
         return (
-            f"{self.minute:5.1f} min  {self.memory_mb:.1f} MB  {self.objects} objects  {self.files} files  "
-            f"{sum(self.tasks.values())} tasks"
+            f"{self.minute:5.1f} min  {self.memory_mb:.1f} MB, {self.anonymous_mb:.1f} anonymous  "
+            f"{self.objects} objects  {self.files} files  {sum(self.tasks.values())} tasks"
         )
 
 
@@ -43,6 +46,7 @@ async def take(client: httpx.AsyncClient, *, minute: float) -> Sample:
     return Sample(
         minute=minute,
         memory_mb=value["memory_bytes"] / MEGABYTE,
+        anonymous_mb=value["anonymous_bytes"] / MEGABYTE,
         files=value["files"],
         tasks=value["tasks"],
         objects=value["objects"],

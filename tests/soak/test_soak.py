@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from jupyter_chatd.messages import JsonValue, Message, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from jupyter_chatd.store.calls import NOT_RUN
 from soak import gauge, leftovers
+from soak.extension import memory
+from soak.gauge import MEGABYTE
 from soak.plan import Plan, random_plan
 from soak.record import Record, problems
 from soak.tally import Tally
@@ -148,7 +152,14 @@ def test_a_plan_survives_being_joined_to_others() -> None:
 
 
 def sample(minute: float, *, memory_mb: float = 100.0, files: int = 20, tasks: int = 3) -> gauge.Sample:
-    return gauge.Sample(minute=minute, memory_mb=memory_mb, files=files, tasks={"work": tasks}, objects=1)
+    return gauge.Sample(
+        minute=minute,
+        memory_mb=memory_mb,
+        anonymous_mb=memory_mb,
+        files=files,
+        tasks={"work": tasks},
+        objects=1,
+    )
 
 
 @pytest.mark.parametrize(("per_hour", "is_well"), [(4.9, True), (5.1, False)])
@@ -156,6 +167,36 @@ def test_memory_that_grows(per_hour: float, is_well: bool) -> None:
     samples = [sample(minute, memory_mb=100 + per_hour * minute / 60) for minute in range(10, 60)]
     assert gauge.growth_per_hour(samples) == pytest.approx(per_hour)
     assert (gauge.problems(samples, minutes=60) == []) is is_well
+
+
+MAPPER = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+    sum(pages[::4096])
+    print("mapped", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_memory_does_not_depend_on_who_else_uses_a_file(tmp_path: Path) -> None:
+    """The code of a library belongs to one process alone as soon as the others that use it end."""
+    library = tmp_path / "library"
+    library.write_bytes(bytes(32 * MEGABYTE))
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        assert sum(pages[::4096]) == 0
+        alone = memory()
+        command = [sys.executable, "-c", MAPPER, str(library)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"mapped\n"
+            together = memory()
+            other.communicate()
+    assert abs(together["Rss"] - alone["Rss"]) < 8 * MEGABYTE
+    assert private(alone) - private(together) > 24 * MEGABYTE
+
+
+def private(sizes: dict[str, int]) -> int:
+    return sizes["Private_Clean"] + sizes["Private_Dirty"]
 
 
 def test_files_and_tasks_that_stay() -> None:
