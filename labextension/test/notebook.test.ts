@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { cellDiffs, cellOutputs, cellTitle, picturesOf, resultFields } from '../src/model/celltools.js';
+import {
+  cellDiffs,
+  cellOutputs,
+  cellTitle,
+  doneWords,
+  picturesOf,
+  resultFields
+} from '../src/model/celltools.js';
 import { completed, fitting, mentionAt } from '../src/model/mention.js';
 import { errorOfOutputs, pictureOf, textOfAll } from '../src/notebook/outputs.js';
 import { ToolProblem } from '../src/notebook/tools/arguments.js';
 import { type ICell, page, placeOf, told, WHOLE } from '../src/notebook/tools/cells.js';
+import { createNotebook } from '../src/notebook/tools/creation.js';
 import { changedRange, edited } from '../src/notebook/tools/edits.js';
 import { Executions } from '../src/notebook/tools/executions.js';
 import { Pins } from '../src/notebook/tools/pins.js';
@@ -266,6 +274,68 @@ describe('files', () => {
   });
 });
 
+describe('new notebooks', () => {
+  const server = (there: Readonly<Record<string, string>>, status = 404) => {
+    const saved: Record<string, unknown> = {};
+    const contents = {
+      get: async (path: string) => {
+        const type = there[path];
+        if (type === undefined) {
+          throw Object.assign(new Error('Refused'), { response: { status } });
+        }
+        return { path, type } as never;
+      },
+      save: async (path: string, model?: { content?: unknown }) => {
+        saved[path] = model?.content;
+        return {} as never;
+      }
+    };
+    const specs = { default: 'python3', kernelspecs: { ir: spec('ir'), python3: spec('python3') } };
+    return { saved, contents, kernelspecs: { specs, refreshSpecs: async () => undefined } };
+  };
+  const spec = (name: string) => ({ name, display_name: name.toUpperCase(), language: 'l' }) as never;
+
+  test('It has one empty cell, and the kernel that was asked for or the default one.', async () => {
+    const fake = server({ 'a/b': 'directory' });
+    const { cell, kernel } = await createNotebook(fake, 'a/b/n.ipynb', undefined);
+    const own = await createNotebook(fake, 'n.ipynb', 'ir');
+    assert.deepEqual([kernel, own.kernel], ['python3', 'ir']);
+    assert.deepEqual(Object.keys(fake.saved), ['a/b/n.ipynb', 'n.ipynb']);
+    assert.deepEqual(fake.saved['a/b/n.ipynb'], {
+      nbformat: 4,
+      nbformat_minor: 5,
+      metadata: { kernelspec: { name: 'python3', display_name: 'PYTHON3', language: 'l' } },
+      cells: [{ cell_type: 'code', id: cell, metadata: {}, source: '', outputs: [], execution_count: null }]
+    });
+  });
+
+  for (const [name, path, kernel, problem] of [
+    ['A name that is taken', 'n.ipynb', undefined, /^n\.ipynb exists already/],
+    ['A folder that is not there', 'a/b/n.ipynb', undefined, /^There is no folder a\/b:/],
+    ['A file as a folder', 'n.ipynb/m.ipynb', undefined, /^There is no folder n\.ipynb:/],
+    ['An unknown kernel', 'm.ipynb', 'julia', /^kernel: expected one of ir, python3; came julia\./],
+    ['A kernel with a name of JavaScript', 'm.ipynb', 'constructor', /^kernel: expected one of ir, python3/]
+  ] as const) {
+    test(`${name} is refused, and nothing is saved.`, async () => {
+      const fake = server({ 'n.ipynb': 'notebook' });
+      await assert.rejects(createNotebook(fake, path, kernel), {
+        constructor: ToolProblem,
+        message: problem
+      });
+      assert.deepEqual(fake.saved, {});
+    });
+  }
+
+  test('Where the server does not say whether there is a file, none is saved.', async () => {
+    const fake = server({}, 500);
+    await assert.rejects(
+      createNotebook(fake, 'n.ipynb', undefined),
+      /^Error: n\.ipynb cannot be looked at: Refused$/
+    );
+    assert.deepEqual(fake.saved, {});
+  });
+});
+
 describe('cards', () => {
   test('Titles say what is done where.', () => {
     const title = (toolName: string, args: object) => cellTitle(call('c', { toolName, args }));
@@ -275,6 +345,12 @@ describe('cards', () => {
     );
     assert.equal(title('run_cells', { cells: ['1', 2] }), 'Run cells 1, 2');
     assert.equal(title('list_notebooks', {}), 'List open notebooks');
+    assert.equal(title('create_notebook', { path: 'x/b.ipynb' }), 'Create b.ipynb');
+  });
+
+  test('Of a new notebook its kernel is told, not what was made for the model.', () => {
+    assert.equal(doneWords({ done: 'created', kernel: 'ir', hint: 'Fill it.' }), 'Kernel: ir');
+    assert.equal(doneWords({ done: 'moved', number: 3 }), '');
   });
 
   test('A diff is there before the call has run; of a deletion after it.', () => {

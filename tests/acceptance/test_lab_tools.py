@@ -400,6 +400,49 @@ def test_a_notebook_is_opened_in_front(
     lab.card("open_notebook", "done").get_by_text("Open opened.ipynb").wait_for()
 
 
+def test_a_notebook_is_created_in_front_and_replaces_nothing(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    made = server.dirs.work / "made.ipynb"
+    made.unlink(missing_ok=True)
+    vendor.uses("create_notebook", path=notebook.name)
+    vendor.uses("create_notebook", path="nowhere/made.ipynb")
+    vendor.uses("create_notebook", path="made.ipynb", kernel="cobol")
+    vendor.uses("create_notebook", path="made.ipynb", kernel="python3")
+    vendor.uses("edit_cell", path="made.ipynb", cell="1", source="m = 6 * 7", old_source="")
+    vendor.uses("insert_cell", path="made.ipynb", source="print(m)")
+    vendor.uses("run_cells", path="made.ipynb", cells=["1", "2"])
+    vendor.uses("read_cell", cell="3")  # without a path it means what was in front when it was asked
+    lab.ask("A new notebook.")
+    sources = lab.notebook.locator(".jp-Notebook-cell .cm-content")
+    expect(sources).to_have_text(["m = 6 * 7", "print(m)"])
+    expect(lab.cell(2).locator(".jp-OutputArea-output")).to_have_text("42\n")
+    taken, nowhere, unknown, created, *_, ran, seen = results(server)
+    assert taken["error"] == "sums.ipynb is open already: give a name that is free."
+    assert nowhere["error"].startswith("There is no folder nowhere: ")
+    assert unknown["error"] == "kernel: expected one of python3; came cobol."
+    assert (created["path"], created["done"], created["kernel"]) == ("made.ipynb", "created", "python3")
+    assert (ran["success"], seen["path"], seen["source"]) == (True, "sums.ipynb", "y = 2")
+    assert read(made, as_version=4).metadata.kernelspec.name == "python3"
+    card = lab.card("create_notebook", "done")
+    card.get_by_text("Create made.ipynb").click()
+    expect(card.locator(".jp-chatd-cardBody")).to_have_text("made.ipynbShow cellKernel: python3")
+
+
+def test_a_chat_that_plans_creates_no_notebook(
+    lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
+) -> None:
+    vendor.uses("create_notebook", path="planned.ipynb")
+    lab.begin()
+    lab.choose("Plan", is_on=True)
+    lab.say("Plan it.")
+    expect(lab.transcript).to_contain_text("That is done.")
+    lab.until_at_rest()
+    (refused,) = results(server)
+    assert "create_notebook" in refused["error"]
+    assert not (server.dirs.work / "planned.ipynb").exists()
+
+
 def test_a_queued_message_means_the_notebook_that_was_in_front_when_it_was_sent(
     lab: Lab, notebook: Path, vendor: Vendor, server: JupyterServer
 ) -> None:

@@ -5,6 +5,7 @@ import {
   cellDiffs,
   cellOfResult,
   cellOutputs,
+  doneWords,
   namedCells,
   picturesOf,
   resultFields
@@ -28,7 +29,13 @@ export function CellBody(props: IToolBodyProps): React.ReactElement {
   const diffs = cellDiffs(call, fields);
   const outputs = cellOutputs(fields);
   const pictures = picturesOf(result);
-  const isTold = diffs.length > 0 || outputs.length > 0 || pictures.length > 0 || errorOf(result) !== '';
+  const lines = [doneWords(fields), textField(fields, 'note')].filter(Boolean);
+  const isTold =
+    doneWords(fields) !== '' ||
+    diffs.length > 0 ||
+    outputs.length > 0 ||
+    pictures.length > 0 ||
+    errorOf(result) !== '';
   return (
     <>
       <Place call={call} fields={fields} chatId={props.model.id} />
@@ -46,7 +53,11 @@ export function CellBody(props: IToolBodyProps): React.ReactElement {
         <img key={index} className="jp-chatd-image" src={address} alt={`Output ${index + 1}`} />
       ))}
       {errorOf(result) && <p className="jp-chatd-errorText">{errorOf(result)}</p>}
-      {textField(fields, 'note') && <p className="jp-chatd-faint">{textField(fields, 'note')}</p>}
+      {lines.map(line => (
+        <p key={line} className="jp-chatd-faint">
+          {line}
+        </p>
+      ))}
       {!isTold && result?.result !== undefined && <Output text={shown(result.result)} />}
     </>
   );

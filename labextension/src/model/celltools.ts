@@ -82,11 +82,16 @@ export function cellOfResult(call: IToolCallPart, result: Fields): string | unde
   return cell || namedCells(call.args)[0];
 }
 
+/** Returns what is worth a line of a call that only did something; empty when nothing is. */
+export function doneWords(result: Fields): string {
+  return result.done === 'created' ? `Kernel: ${textField(result, 'kernel')}` : '';
+}
+
 /** Returns a line such as `Edit cell 3 of data.ipynb and run it`. */
 export function cellTitle({ toolName, args }: IToolCallPart): string {
   const path = textField(args, 'path').split('/').pop();
-  if (toolName === 'open_notebook') {
-    return `Open ${path}`;
+  if (toolName === 'open_notebook' || toolName === 'create_notebook') {
+    return `${toolName === 'open_notebook' ? 'Open' : 'Create'} ${path}`;
   }
   const cells = namedCells(args);
   const what = cells.length > 0 ? `cell${cells.length > 1 ? 's' : ''} ${cells.join(', ')}` : '';

@@ -43,6 +43,7 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
   ask_user_question: 'question',
   list_notebooks: 'cell',
   open_notebook: 'cell',
+  create_notebook: 'cell',
   read_notebook: 'cell',
   read_cell: 'cell',
   insert_cell: 'cell',

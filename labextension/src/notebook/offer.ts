@@ -19,7 +19,7 @@ export function offerNotebookTools(
   agent: IAgentPanel,
   tracker: INotebookTracker
 ): void {
-  const notebooks = new Notebooks(tracker, app.serviceManager.contents, opener(app));
+  const notebooks = new Notebooks(tracker, app.serviceManager, opener(app));
   const pins = new Pins(window.sessionStorage);
   tracker.widgetAdded.connect((_, panel) => {
     let { path } = panel.context;

@@ -69,7 +69,8 @@ def test_what_a_kernel_does_always_asks_and_looking_at_it_is_free(name: str) -> 
 
 
 def test_clients_notebooks_are_read_freely_changed_once_asked_and_run_when_asked() -> None:
-    assert not asks(call("read_notebook"), is_repeatable=True)
+    for name in ("read_notebook", "open_notebook", "create_notebook"):
+        assert not asks(call(name, path="a.ipynb"), is_repeatable=True)
     for name in ("insert_cell", "edit_cell", "delete_cell", "move_cell"):
         assert asks(call(name, cell="a"), is_repeatable=True)
         assert not asks(call(name, cell="a"), allowed(name, cell="b"), is_repeatable=True)

@@ -39,6 +39,16 @@ export const DECLARATIONS = {
     { path: { type: 'string', description: 'Of a notebook that exists: *.ipynb.' } },
     ['path']
   ),
+  create_notebook: declare(
+    'create_notebook',
+    'Creates a notebook with one empty cell and opens it in JupyterLab, in front of the user, with a kernel. Only when the ' +
+      'user wants a new one. Other calls name it by its path.',
+    {
+      path: { type: 'string', description: 'Of a file that does not exist, *.ipynb, in a folder that does.' },
+      kernel: { type: 'string', description: "Name of a kernel. Default: the server's." }
+    },
+    ['path']
+  ),
   read_notebook: declare(
     'read_notebook',
     'Reads the cells of a notebook with their ids; long sources and outputs are cut.',

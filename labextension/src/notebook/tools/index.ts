@@ -43,6 +43,12 @@ const PATIENCE = {
   elsewhere: { open: 1_000, closed: 4_000 }
 } as const;
 
+/** Tools that show a notebook to the user, who looks at the page where it was asked for. */
+const SHOWING: ReadonlySet<string> = new Set([
+  DECLARATIONS.open_notebook.name,
+  DECLARATIONS.create_notebook.name
+]);
+
 /** The tools; *pins* says which notebook a turn is about. */
 export class NotebookTools implements IToolSet {
   constructor(
@@ -68,13 +74,14 @@ export class NotebookTools implements IToolSet {
     const path = named || pinned;
     const isOpen = path !== undefined && this.notebooks.find(path) !== undefined;
     // Only it knows what was in front, and its user looks at it.
-    const isOfPage = from === 'here' && (named === '' || toolName === DECLARATIONS.open_notebook.name);
+    const isOfPage = from === 'here' && (named === '' || SHOWING.has(toolName));
     return PATIENCE[from][isOpen || isOfPage ? 'open' : 'closed'];
   }
 
   readonly tools: readonly IClientTool[] = [
     { ...DECLARATIONS.list_notebooks, run: async call => this.list(call) },
     { ...DECLARATIONS.open_notebook, run: call => this.open(call) },
+    { ...DECLARATIONS.create_notebook, run: call => this.create(call) },
     { ...DECLARATIONS.read_notebook, run: call => this.read(call) },
     { ...DECLARATIONS.read_cell, run: call => this.readCell(call) },
     { ...DECLARATIONS.insert_cell, run: call => this.insert(call) },
@@ -95,6 +102,13 @@ export class NotebookTools implements IToolSet {
     const panel = await this.notebooks.show(textArgument(call.args, 'path'));
     const { length } = await new OpenNotebook(panel).cells();
     return { result: { path: panel.context.path, done: 'opened', cells_in_all: length } };
+  }
+
+  private async create({ args }: IToolCall): Promise<IOutcome> {
+    const path = textArgument(args, 'path');
+    const { panel, kernel, cell } = await this.notebooks.create(path, optionalText(args, 'kernel'));
+    const hint = 'Its one cell is empty: edit_cell with source, and old_source "", fills it.';
+    return { result: { path: panel.context.path, done: 'created', kernel, cell, hint } };
   }
 
   private async read(call: IToolCall): Promise<IOutcome> {

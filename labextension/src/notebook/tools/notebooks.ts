@@ -1,10 +1,10 @@
 import { PageConfig } from '@jupyterlab/coreutils';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
-import type { Contents } from '@jupyterlab/services';
 
 import { selectionOf } from '../subject.js';
 import { ToolProblem } from './arguments.js';
 import type { INotebook } from './cells.js';
+import { createNotebook, type ICreated, type INotebookServer } from './creation.js';
 import { OpenNotebook } from './live.js';
 import { SavedNotebook } from './saved.js';
 
@@ -12,7 +12,7 @@ import { SavedNotebook } from './saved.js';
 export class Notebooks {
   constructor(
     private readonly tracker: INotebookTracker,
-    private readonly contents: Contents.IManager,
+    private readonly server: INotebookServer,
     /** Opens a file in front; `undefined` where a page shows one notebook only, as in Notebook 7. */
     private readonly openFile: ((path: string) => Promise<unknown>) | undefined
   ) {}
@@ -33,7 +33,7 @@ export class Notebooks {
         `path: expected a notebook, *.ipynb, came ${path}. list_notebooks tells which are open.`
       );
     }
-    return new SavedNotebook(relative(path), this.contents);
+    return new SavedNotebook(relative(path), this.server.contents);
   }
 
   /** Returns the open notebook of that path. Throws `ToolProblem` when it is not open. */
@@ -52,12 +52,25 @@ export class Notebooks {
       throw new ToolProblem(`This page shows one notebook only: ask the user to open ${wanted}.`);
     }
     try {
-      await this.contents.get(wanted, { content: false });
+      await this.server.contents.get(wanted, { content: false });
     } catch (error) {
       throw new ToolProblem(`${wanted} cannot be opened: ${error instanceof Error ? error.message : error}`);
     }
     await this.openFile(wanted);
     return this.open(wanted);
+  }
+
+  /** Makes a notebook that was not there, and shows it. Throws `ToolProblem` when that cannot be. */
+  async create(path: string, kernel: string | undefined): Promise<ICreated & { panel: NotebookPanel }> {
+    const { path: wanted, isOpen } = this.at(path);
+    if (!this.openFile) {
+      throw new ToolProblem(`This page shows one notebook only: ask the user to create ${wanted}.`);
+    }
+    if (isOpen) {
+      throw new ToolProblem(`${wanted} is open already: give a name that is free.`); // its file may be gone
+    }
+    const created = await createNotebook(this.server, wanted, kernel);
+    return { ...created, panel: await this.show(wanted) };
   }
 
   /** Models name files by the workspace's folder, too. */

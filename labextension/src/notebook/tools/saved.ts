@@ -107,7 +107,8 @@ function newCell(content: INotebookContent, { type, source }: Change & { kind: '
   };
 }
 
-function newId(): string {
+/** Returns an id that no other cell has. */
+export function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(4));
   return [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('');
 }
