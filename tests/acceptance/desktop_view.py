@@ -19,6 +19,7 @@ COLOURS = """canvas => {
     return new Set(pixels).size;
 }"""
 WHITE = [255, 255, 255]
+WAY_OUT = ("Control", "Alt", "Shift")
 MIDDLE = (640, 400)
 IN_THE_TERMINAL = (560, 300)  # the pointer is in the middle
 
@@ -84,6 +85,13 @@ class View:
         """Let the agent go on."""
         self.button("Give back").click()
         expect(self.button("Take control")).to_be_visible()
+
+    def leave(self) -> None:
+        """Go by keyboard from the desktop to the buttons."""
+        for key in WAY_OUT:
+            self.page.keyboard.down(key)
+        for key in WAY_OUT:
+            self.page.keyboard.up(key)
 
     def run(self, command: str) -> None:
         """Type a command into the terminal."""

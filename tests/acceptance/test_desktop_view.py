@@ -114,6 +114,19 @@ def test_d1_who_takes_control_types_and_gives_back(view: View, made: Path) -> No
     assert made.exists()
 
 
+def test_keys_lead_out_of_the_desktop_and_into_it_again(view: View, made: Path) -> None:
+    view.take()
+    view.leave()
+    expect(view.button("Give back")).to_be_focused()
+    while view.canvas.evaluate("canvas => document.activeElement !== canvas"):
+        view.page.keyboard.press("Tab")
+    view.run(f"echo plain > {made}")  # no other key is down
+    eventually(lambda: made.exists() and made.read_text() == "plain\n")
+    view.leave()
+    view.page.keyboard.press("Enter")
+    expect(view.status).to_have_text("Nobody is using the desktop.")
+
+
 def test_the_pointer_is_the_users_too(view: View, server: JupyterServer, chat_id: str) -> None:
     view.take()
     box = view.canvas.bounding_box()

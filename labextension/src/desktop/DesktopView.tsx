@@ -5,6 +5,7 @@ import { Notice } from '../components/Notice.js';
 import { useModel } from '../components/useModel.js';
 import { ClipboardBox } from './ClipboardBox.js';
 import { shareClipboard } from './clipboard.js';
+import { lendKeys, WAY_OUT } from './keys.js';
 import type { DesktopModel, IDesktopState } from './model.js';
 import type { IScreen } from './screen.js';
 
@@ -28,8 +29,14 @@ export function DesktopView({ model, fills = false }: IDesktopViewProps): React.
       data-phase={state.phase}
     >
       <div className="jp-chatd-desktopBar">
-        <span className="jp-chatd-grow" role="status">
-          {standing(state)}
+        <span className="jp-chatd-grow">
+          <span role="status">{standing(state)}</span>
+          {state.hasControl && (
+            <span className="jp-chatd-desktopWayOut">
+              {' '}
+              {WAY_OUT} leads from the desktop to these buttons.
+            </span>
+          )}
         </span>
         <Actions model={model} state={state} />
         <IconButton
@@ -51,7 +58,11 @@ export function DesktopView({ model, fills = false }: IDesktopViewProps): React.
       )}
       {showsClipboard && state.hasControl && <ClipboardBox model={model} text={state.clipboard} />}
       <div className="jp-chatd-desktopArea" style={fills ? undefined : { aspectRatio: ratio }}>
-        {screen ? <Screen screen={screen} model={model} /> : <Nothing model={model} state={state} />}
+        {screen ? (
+          <Screen screen={screen} model={model} leave={() => focusFirst(root.current)} />
+        ) : (
+          <Nothing model={model} state={state} />
+        )}
       </div>
     </div>
   );
@@ -146,15 +157,18 @@ function Nothing({ model, state: { phase, reason, status } }: IPartProps): React
   );
 }
 
-/** Puts the element that shows the desktop into the page. */
-function Screen({
-  screen,
-  model
-}: {
+interface IScreenProps {
   readonly screen: IScreen;
   readonly model: DesktopModel;
-}): React.ReactElement {
+  /** Brings who is at the desktop by keyboard back to the page. */
+  readonly leave: () => void;
+}
+
+/** Puts the element that shows the desktop into the page. */
+function Screen({ screen, model, leave }: IScreenProps): React.ReactElement {
   const area = React.useRef<HTMLDivElement>(null);
+  const leaving = React.useRef(leave);
+  leaving.current = leave;
   React.useLayoutEffect(() => {
     const place = area.current;
     if (!place) {
@@ -164,9 +178,19 @@ function Screen({
     if (!screen.viewOnly) {
       screen.focus();
     }
-    return shareClipboard(place, model);
+    const endSharing = shareClipboard(place, model);
+    const endLending = lendKeys(place, () => leaving.current());
+    return () => {
+      endSharing();
+      endLending();
+    };
   }, [screen, model]);
   return <div className="jp-chatd-desktopScreen" ref={area} />;
+}
+
+/** Goes to the first button, which is "Give back" for who has control. */
+function focusFirst(root: HTMLElement | null): void {
+  root?.querySelector<HTMLElement>('.jp-chatd-desktopBar button')?.focus();
 }
 
 async function toggleFullScreen(node: HTMLElement | null): Promise<void> {

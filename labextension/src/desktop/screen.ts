@@ -1,5 +1,6 @@
 import { livePath } from '../client/desktops.js';
 import type { OpenSocket } from '../client/socket.js';
+import { WAY_OUT } from './keys.js';
 import type { IRFB, RFB } from './rfb.js';
 
 /** One connection to a desktop, and the element that shows it. */
@@ -138,6 +139,10 @@ class NoVNCScreen implements IScreen {
     const canvas = this.node.querySelector('canvas');
     if (canvas && !this.viewOnly) {
       canvas.dataset.lmSuppressShortcuts = 'true';
+      canvas.tabIndex = 0; // who has left by keyboard comes back by keyboard
+      canvas.setAttribute('role', 'application');
+      canvas.setAttribute('aria-label', 'The desktop');
+      canvas.setAttribute('aria-description', `All keys are the desktop's. ${WAY_OUT} leads to the buttons.`);
     }
   }
 
