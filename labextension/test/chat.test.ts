@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ChatAPI } from '../src/client/chats.js';
 import { ChatModel } from '../src/model/chat.js';
 import { Chats } from '../src/model/chats.js';
+import { PanelModel } from '../src/model/panel.js';
 import { TestServer, until } from './wire.js';
 
 const BASE = '/api/experimental/chats';
@@ -91,15 +92,51 @@ test('a hundred pieces at once are few pictures', async () => {
   assert.ok(pictures < 20, `${pictures} pictures`);
 });
 
+function queued(id: number, text: string): object {
+  return { id, content: [{ type: 'text', text }] };
+}
+
 describe('stop', () => {
   test('puts what was queued behind what stands in the input', async () => {
-    const queued = (id: number, text: string) => ({ id, content: [{ type: 'text', text }] });
     server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [queued(5, 'first'), queued(6, 'second')] };
     model.draft.setText('begun');
 
     assert.equal(await model.stop(), true);
     assert.equal(model.draft.getState().text, 'begun\n\nfirst\n\nsecond');
     assert.deepEqual(server.requests.at(-1)?.body, { queue: 'drop' });
+  });
+
+  test('of a subagent shows it when something was queued for it, which stands in its input', async () => {
+    const shown: string[] = [];
+    const show = (chatId: string) => shown.push(chatId);
+    server.replies[`POST ${BASE}/b/interrupt`] = { dropped: [] };
+    assert.equal(await model.stopChild('b', show), true);
+    assert.deepEqual(shown, []);
+
+    server.replies[`POST ${BASE}/b/interrupt`] = { dropped: [queued(5, 'for the child')] };
+    assert.equal(await model.stopChild('b', show), true);
+    assert.deepEqual(shown, ['b']);
+    assert.equal(model.draft.getState().text, '');
+    const child = new ChatModel('b', chats, server.open);
+    assert.equal(child.draft.getState().text, 'for the child');
+    child.dispose();
+  });
+
+  test('in the list opens the chat when something was queued, which stands in its input', async () => {
+    const panel = new PanelModel(chats.api, server.open, () => Promise.reject(new Error('No models.')));
+    const [chat] = chats.getState().chats;
+    assert.ok(chat);
+    server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [] };
+    assert.equal(await panel.stop(chat), true);
+    assert.equal(panel.getState().chat, undefined);
+
+    server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [queued(5, 'from the list')] };
+    assert.equal(await panel.stop(chat), true);
+    assert.equal(panel.getState().chat?.draft.getState().text, 'from the list');
+    panel.close();
+    panel.open('a');
+    assert.equal(panel.getState().chat?.draft.getState().text, 'from the list');
+    panel.dispose();
   });
 
   test('that fails says why', async () => {

@@ -104,6 +104,19 @@ def test_a_queue_is_kept_promoted_taken_back_and_given_back_by_stop(panel: Panel
     expect(panel.queue).to_have_count(0)
 
 
+def test_stop_in_the_list_gives_back_what_was_queued(panel: Panel) -> None:
+    panel.choose("Ask", is_on=False)
+    panel.say("run `sleep 200` with timeout 300s")
+    panel.card("execute", "running").wait_for()
+    panel.say("say it later")
+    expect(panel.queue).to_have_text("say it later")
+    panel.button("All chats").click()
+    panel.root.get_by_role("list", name="Chats").get_by_role("button", name="Stop run `sleep 200`").click()
+    expect(panel.input).to_have_value("say it later")
+    expect(panel.queue).to_have_count(0)
+    panel.until_at_rest()
+
+
 def test_a_queued_message_is_sent_now(panel: Panel) -> None:
     panel.choose("Ask", is_on=False)
     panel.say(SLOW)

@@ -1,7 +1,8 @@
 import * as React from 'react';
 
 import type { IQueuedMessage } from '../client/values.js';
-import { type ChatModel, textOf } from '../model/chat.js';
+import type { ChatModel } from '../model/chat.js';
+import { textOf } from '../model/content.js';
 import { IconButton } from './host.js';
 
 export interface IQueueProps {

@@ -50,7 +50,7 @@ export function SubagentRow({ chatId, title, model, onOpen }: ISubagentRowProps)
           icon="stop"
           label={`Stop ${name}`}
           className="jp-mod-stop"
-          onClick={() => void model.stopChild(chatId)}
+          onClick={() => void model.stopChild(chatId, onOpen)}
         />
       )}
     </div>

@@ -2,10 +2,11 @@ import { type ChatAPI, type InputPart, streamPath } from '../client/chats.js';
 import { decodeStreamFrame } from '../client/events.js';
 import { ResponseError } from '../client/restapi.js';
 import { type OpenSocket, ResumableSocket } from '../client/socket.js';
-import type { IAction, ICallKey, IMessage, IQueuedMessage, IUsageTotals, Part } from '../client/values.js';
+import type { IAction, ICallKey, IMessage, IQueuedMessage, IUsageTotals } from '../client/values.js';
 import { apply, cursorOf, EMPTY_VIEW, type IChatView, isSettled, reconnected } from '../client/view.js';
 import type { Chats } from './chats.js';
-import { Draft } from './draft.js';
+import { filesOf, textInput, textOf } from './content.js';
+import type { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
 import { sentenceFor } from './problem.js';
 import type { ToolWork } from './toolwork.js';
@@ -39,7 +40,7 @@ export class ChatModel extends Emitter {
     super();
     this.unattend = work?.attend(id);
     this.api = chats.api;
-    this.draft = new Draft(this.api);
+    this.draft = chats.draftOf(id);
     this.socket = new ResumableSocket({
       open,
       path: () => streamPath(id, cursorOf(this.view)),
@@ -66,14 +67,14 @@ export class ChatModel extends Emitter {
 
   /** Stops what runs, subagents too; what was queued comes back into the input. */
   stop(): Promise<boolean> {
-    return this.attempt(async () => this.takeBack(await this.api.stop(this.id)));
+    return this.attempt(() => this.chats.stop(this.id));
   }
 
   /** Takes a queued message back into the input. */
   editQueued(queued: IQueuedMessage): Promise<boolean> {
     return this.attempt(async () => {
       await this.api.unqueue(this.id, queued.id);
-      this.takeBack([queued]);
+      this.chats.takeBack(this.id, [queued]);
     });
   }
 
@@ -122,9 +123,9 @@ export class ChatModel extends Emitter {
     return this.attempt(() => this.chats.change(this.id, changes));
   }
 
-  /** Stops a subagent; the chat goes on with what it has reported. */
-  stopChild(chatId: string): Promise<boolean> {
-    return this.attempt(async () => void (await this.api.stop(chatId)));
+  /** Stops a subagent; the chat goes on with what it has reported. *show* as of `Chats.stop`. */
+  stopChild(chatId: string, show: (chatId: string) => void): Promise<boolean> {
+    return this.attempt(() => this.chats.stop(chatId, show));
   }
 
   /** Leaves plan mode and has the plan carried out that *call* proposed. */
@@ -227,10 +228,6 @@ export class ChatModel extends Emitter {
     return this.attempt(async () => this.set({ usage: await this.api.usage(this.id) }));
   }
 
-  private takeBack(queued: readonly IQueuedMessage[]): void {
-    this.draft.append(...queued.map(({ content }) => textOf(content)));
-  }
-
   /** Does what the user asked for; what goes wrong is shown, in the server's words where it had some. */
   private async attempt(act: () => Promise<void>): Promise<boolean> {
     try {
@@ -267,26 +264,4 @@ function isAtRest({ isComplete, status }: IChatView): boolean {
 export interface IAnswer {
   readonly question: string;
   readonly answer: string;
-}
-
-/** Returns the text that somebody wrote in a message. */
-export function textOf(content: readonly Part[]): string {
-  return content.flatMap(part => (part.type === 'text' && part.text ? [part.text] : [])).join('\n');
-}
-
-export function textInput(text: string): InputPart[] {
-  return text.trim() ? [{ type: 'text', text }] : [];
-}
-
-function filesOf(content: readonly Part[]): InputPart[] {
-  return content.flatMap<InputPart>(part => {
-    if (part.type === 'file' && part.fileId !== undefined) {
-      return [{ type: 'file', file_id: part.fileId }];
-    }
-    if (part.type !== 'file-reference') {
-      return [];
-    }
-    const { type, fileName, startLine, endLine, content } = part;
-    return [{ type, file_name: fileName, start_line: startLine, end_line: endLine, content }];
-  });
 }

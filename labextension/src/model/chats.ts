@@ -2,7 +2,9 @@ import type { ChatAPI, IChatChanges } from '../client/chats.js';
 import { WATCH_PATH } from '../client/chats.js';
 import { decodeWatchFrame } from '../client/events.js';
 import { type OpenSocket, ResumableSocket } from '../client/socket.js';
-import type { IChat } from '../client/values.js';
+import type { IChat, IQueuedMessage } from '../client/values.js';
+import { textOf } from './content.js';
+import { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
 
 const PAGE = 100;
@@ -59,6 +61,27 @@ export class Chats extends Emitter {
   async change(chatId: string, changes: IChatChanges): Promise<void> {
     await this.api.change(chatId, changes);
     await this.refresh(chatId);
+  }
+
+  /** Returns what stands in the input of a chat, whether it is looked at or not. */
+  draftOf(chatId: string): Draft {
+    const draft = this.drafts.get(chatId) ?? new Draft(this.api);
+    this.drafts.set(chatId, draft);
+    return draft;
+  }
+
+  /** Stops a chat and its subagents. What was queued comes back into its input, and *show* is to show that. */
+  async stop(chatId: string, show?: (chatId: string) => void): Promise<void> {
+    const dropped = await this.api.stop(chatId);
+    if (dropped.length > 0) {
+      this.takeBack(chatId, dropped);
+      show?.(chatId);
+    }
+  }
+
+  /** Puts messages that wait no longer into the input of their chat. */
+  takeBack(chatId: string, queued: readonly IQueuedMessage[]): void {
+    this.draftOf(chatId).append(...queued.map(({ content }) => textOf(content)));
   }
 
   /** Takes in that somebody looks at a chat; the server has noted it. */
@@ -129,6 +152,7 @@ export class Chats extends Emitter {
   }
 
   private readonly known = new Map<string, IChat>();
+  private readonly drafts = new Map<string, Draft>();
   private readonly socket: ResumableSocket;
   private state: IChatsState = {
     chats: [],

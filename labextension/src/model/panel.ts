@@ -133,8 +133,9 @@ export class PanelModel extends Emitter {
     return this.attempt(() => this.chats.change(chat.id, { pinOrder: chat.pinOrder ? 0 : 1 }));
   }
 
+  /** Stops what runs; where something was queued, the chat opens with it in the input. */
   stop(chat: IChat): Promise<boolean> {
-    return this.attempt(async () => void (await this.api.stop(chat.id)));
+    return this.attempt(() => this.chats.stop(chat.id, id => this.open(id)));
   }
 
   forgetProblem(): void {

@@ -13,11 +13,10 @@ import { type IViewProps, useChatModel } from './useChatModel.js';
 export function AgentTreeView({ session, chatId }: IViewProps): React.ReactElement | null {
   const model = useChatModel({ session, chatId });
   const [shownId, show] = React.useState<string>();
-  const choose = (chosen: string) => show(chosen === shownId ? undefined : chosen);
   return model ? (
     <>
       <ul className="jp-chatd-part jp-chatd-tree" aria-label="Agents">
-        <Branch session={session} chatId={chatId} shownId={shownId} onChoose={choose} />
+        <Branch session={session} chatId={chatId} shownId={shownId} onShow={show} />
       </ul>
       {shownId && <ChatView key={shownId} session={session} chatId={shownId} />}
     </>
@@ -26,7 +25,7 @@ export function AgentTreeView({ session, chatId }: IViewProps): React.ReactEleme
 
 interface IBranchProps extends IViewProps {
   readonly shownId: string | undefined;
-  readonly onChoose: (chatId: string) => void;
+  readonly onShow: (chatId: string | undefined) => void;
 }
 
 function Branch(props: IBranchProps): React.ReactElement | null {
@@ -51,7 +50,7 @@ function Row({
   chat,
   session,
   shownId,
-  onChoose
+  onShow
 }: IBranchProps & { readonly chat: IChat }): React.ReactElement {
   const { id, title, status, hasUnread } = chat;
   return (
@@ -60,7 +59,7 @@ function Row({
         type="button"
         className="jp-chatd-rowMain"
         aria-expanded={shownId === id}
-        onClick={() => onChoose(id)}
+        onClick={() => onShow(shownId === id ? undefined : id)}
       >
         <StatusDot status={status} />
         <span className="jp-chatd-grow">{title}</span>
@@ -70,7 +69,7 @@ function Row({
           icon="stop"
           label={`Stop ${title}`}
           className="jp-mod-stop"
-          onClick={() => void session.api.stop(id)}
+          onClick={() => void session.chats.stop(id, onShow)}
         />
       )}
     </div>
