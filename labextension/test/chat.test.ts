@@ -96,6 +96,47 @@ function queued(id: number, text: string): object {
   return { id, content: [{ type: 'text', text }] };
 }
 
+/** As the server tells of it; and what is sent of its files again. */
+const WITH_FILES = {
+  id: 7,
+  content: [
+    { type: 'text', text: 'Compare.' },
+    { type: 'file', media_type: 'image/png', file_id: 'f1', name: 'plot.png' },
+    { type: 'file-reference', file_name: 'a.py', start_line: 3, end_line: 4, content: 'x = 1' }
+  ]
+};
+const SENT_FILES = [
+  { type: 'file', file_id: 'f1' },
+  { type: 'file-reference', file_name: 'a.py', start_line: 3, end_line: 4, content: 'x = 1' }
+];
+
+/** What is taken back stands behind what the input had. */
+function assertTakenBack(): void {
+  const names = model.draft.getState().attachments.map(({ name }) => name);
+  assert.deepEqual(names, ['plot.png', 'a.py:3-4']);
+  assert.deepEqual(model.draft.content(), [{ type: 'text', text: 'begun\n\nCompare.' }, ...SENT_FILES]);
+}
+
+describe('a queued message comes back with its files', () => {
+  beforeEach(() => model.draft.setText('begun'));
+
+  test('when the chat is stopped', async () => {
+    server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [WITH_FILES] };
+    assert.equal(await model.stop(), true);
+    assertTakenBack();
+  });
+
+  test('when it is edited', async () => {
+    send(status('running'), { type: 'queue_update', chat_id: 'a', queued_messages: [WITH_FILES] });
+    await until(() => model.getState().view.queue.length === 1);
+    const [waiting] = model.getState().view.queue;
+    assert.ok(waiting);
+    server.replies[`DELETE ${BASE}/a/queue/7`] = {};
+    assert.equal(await model.editQueued(waiting), true);
+    assertTakenBack();
+  });
+});
+
 describe('stop', () => {
   test('puts what was queued behind what stands in the input', async () => {
     server.replies[`POST ${BASE}/a/interrupt`] = { dropped: [queued(5, 'first'), queued(6, 'second')] };

@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import type { IMessage, Part } from '../client/values.js';
 import type { ChatModel } from '../model/chat.js';
-import { textOf } from '../model/content.js';
+import { referenceName, textOf } from '../model/content.js';
 import { IconButton } from './host.js';
 import { useFileAddress } from './useFileAddress.js';
 
@@ -60,8 +60,7 @@ export function UserMessage({ message, model }: IUserMessageProps): React.ReactE
 /** A file of a message: a picture in place, others as a link. */
 export function Attachment({ part }: { readonly part: Part }): React.ReactElement | null {
   if (part.type === 'file-reference') {
-    const lines = part.startLine === undefined ? '' : `:${part.startLine}-${part.endLine ?? part.startLine}`;
-    return <span className="jp-chatd-chip">{`${part.fileName}${lines}`}</span>;
+    return <span className="jp-chatd-chip">{referenceName(part)}</span>;
   }
   if (part.type !== 'file' || part.fileId === undefined) {
     return null;

@@ -89,7 +89,7 @@ export class ChatModel extends Emitter {
 
   /** Replaces the text of a sent message; all that followed is gone. Its files stay. */
   edit(message: IMessage, text: string): Promise<boolean> {
-    const content = [...textInput(text), ...filesOf(message.content)];
+    const content = [...textInput(text), ...filesOf(message.content).map(({ part }) => part)];
     return this.attempt(() => this.api.edit(this.id, message.id, content));
   }
 

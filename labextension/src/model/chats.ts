@@ -3,7 +3,7 @@ import { WATCH_PATH } from '../client/chats.js';
 import { decodeWatchFrame } from '../client/events.js';
 import { type OpenSocket, ResumableSocket } from '../client/socket.js';
 import type { IChat, IQueuedMessage } from '../client/values.js';
-import { textOf } from './content.js';
+import { filesOf, textOf } from './content.js';
 import { Draft } from './draft.js';
 import { Emitter } from './emitter.js';
 
@@ -79,9 +79,15 @@ export class Chats extends Emitter {
     }
   }
 
-  /** Puts messages that wait no longer into the input of their chat. */
+  /** Puts messages that wait no longer, with their files, into the input of their chat. */
   takeBack(chatId: string, queued: readonly IQueuedMessage[]): void {
-    this.draftOf(chatId).append(...queued.map(({ content }) => textOf(content)));
+    const draft = this.draftOf(chatId);
+    for (const { content } of queued) {
+      draft.append(textOf(content));
+      for (const { name, part } of filesOf(content)) {
+        draft.refer(name, part);
+      }
+    }
   }
 
   /** Takes in that somebody looks at a chat; the server has noted it. */
