@@ -126,6 +126,15 @@ describe('a queued message comes back with its files', () => {
     assertTakenBack();
   });
 
+  test('when an earlier message is edited, or tried again', async () => {
+    send(status('error'), message(4, 'user', 'Hi'), EMPTY_QUEUE);
+    await until(() => model.getState().view.messages.length === 1);
+    server.replies[`PATCH ${BASE}/a/messages/4`] = { dropped: [WITH_FILES] };
+    assert.equal(await model.retry(), true);
+    assert.deepEqual(server.requests.at(-1)?.body, { content: [{ type: 'text', text: 'Hi' }] });
+    assertTakenBack();
+  });
+
   test('when it is edited', async () => {
     send(status('running'), { type: 'queue_update', chat_id: 'a', queued_messages: [WITH_FILES] });
     await until(() => model.getState().view.queue.length === 1);

@@ -155,16 +155,17 @@ export class ChatAPI {
     return decodeSent(await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/messages`, body));
   }
 
-  /** Replaces a message of the user and all that followed. */
-  async edit(chatId: string, messageId: number, content: readonly InputPart[]): Promise<void> {
+  /** Replaces a message of the user and all that followed; returns what was queued, which no longer is. */
+  async edit(chatId: string, messageId: number, content: readonly InputPart[]): Promise<IQueuedMessage[]> {
     const body = { content, ...this.named() };
-    await requestJSON(this.fetch, 'PATCH', `${pathOf(chatId)}/messages/${messageId}`, body);
+    const path = `${pathOf(chatId)}/messages/${messageId}`;
+    return decodeDropped(await requestJSON(this.fetch, 'PATCH', path, body));
   }
 
   /** Stops what runs, and its subagents; returns what was queued, which no longer is. */
   async stop(chatId: string): Promise<IQueuedMessage[]> {
-    const reply = await requestJSON(this.fetch, 'POST', `${pathOf(chatId)}/interrupt`, { queue: 'drop' });
-    return asList(asObject(reply, 'the reply').dropped, 'dropped', decodeQueued);
+    const path = `${pathOf(chatId)}/interrupt`;
+    return decodeDropped(await requestJSON(this.fetch, 'POST', path, { queue: 'drop' }));
   }
 
   /** Takes a queued message back; also when it is gone. */
@@ -308,6 +309,10 @@ function approvalMode(asks: boolean): string {
 
 function callRef({ messageId, callIndex }: ICallKey): object {
   return { message_id: messageId, call_index: callIndex };
+}
+
+function decodeDropped(value: unknown): IQueuedMessage[] {
+  return asList(asObject(value, 'the reply').dropped, 'dropped', decodeQueued);
 }
 
 function decodeSent(value: unknown): ISent {

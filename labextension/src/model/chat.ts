@@ -87,10 +87,15 @@ export class ChatModel extends Emitter {
     return this.attempt(async () => void (await this.api.promote(this.id, queued.id)));
   }
 
-  /** Replaces the text of a sent message; all that followed is gone. Its files stay. */
+  /**
+   * Replaces the text of a sent message; all that followed is gone, and what was queued comes back into the
+   * input. Its files stay.
+   */
   edit(message: IMessage, text: string): Promise<boolean> {
     const content = [...textInput(text), ...filesOf(message.content).map(({ part }) => part)];
-    return this.attempt(() => this.api.edit(this.id, message.id, content));
+    return this.attempt(async () => {
+      this.chats.takeBack(this.id, await this.api.edit(this.id, message.id, content));
+    });
   }
 
   /** Goes on after a failure: with the message that got no answer, or from where the turn had come to. */
