@@ -279,6 +279,11 @@ class Chat:
         self._row = self._call(self._session.client.get(self.id))
         return self
 
+    def regenerate_title(self) -> Self:
+        """Let a model write a title for all that was said; `RefusedError` where none can."""
+        self._row = self._call(self._session.client.regenerate_title(self.id))
+        return self
+
     def archive(self) -> Self:
         """Put the chat and its subagents away; what runs is stopped first.
 

@@ -9,7 +9,9 @@ import pytest
 from fakes.responder import Conversation
 from fakes.steps import Answer, Refuse, say
 
-from .client import Api
+from jupyter_chatd.client import Chat
+
+from .client import BASE, Api
 from .conftest import Serve
 from .test_watch import watching
 
@@ -46,6 +48,17 @@ async def test_another_title_on_request(api: Api, openai: Serve) -> None:
         await api.settle(chat["id"])
         named = await api.post(f"/{chat['id']}/title/regenerate")
         assert named["title"] == (await api.get(f"/{chat['id']}"))["title"] == "Hellos and goodbyes"
+
+
+async def test_another_title_from_python(api: Api, openai: Serve) -> None:
+    def renamed(chat_id: str) -> str:
+        url, token = api.url.removesuffix(BASE), api.headers["Authorization"].removeprefix("token ")
+        return Chat.open(chat_id, url=url, token=token).regenerate_title().title
+
+    async with openai(answer):
+        chat = await api.finished("say hello", model=MODEL)
+        assert await asyncio.to_thread(renamed, chat["id"]) == "Greeting friends"
+    assert (await api.get(f"/{chat['id']}"))["title"] == "Greeting friends"
 
 
 async def test_what_hinders_it_is_told(api: Api, openai: Serve) -> None:
