@@ -253,6 +253,7 @@ def test_the_requests_of_the_document_work(
             done = type_in(block.replace("curl ", "curl --silent --show-error --fail-with-body "), environ)
             assert done.returncode == 0, done.stdout + done.stderr
             assert KEY not in done.stdout
+        assert json.loads(done.stdout)["options"]["cost"]["output_price_per_million_tokens"] == 15
         for model in (None, "gateway:gpt-5.4"):
             answer_of(server, "say hello", model=model)
 

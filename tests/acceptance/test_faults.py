@@ -44,7 +44,7 @@ def test_the_tables_name_tests_that_exist() -> None:
 def test_each_row_of_the_origin_has_tests_that_carry_its_name() -> None:
     table = (TESTS / "README.md").read_text().partition("## Rows of the origin")[2]
     rows = dict(re.findall(r"^\| ([A-Z]\d) (\|.*)$", table, re.MULTILINE))
-    assert list(rows) == ["D1", "D2", "L2", "L6", "S1", "S2", "S3", "S4", "S5", "S6", "W1", "W2", "W3"]
+    assert list(rows) == ["D1", "D2", "L2", "L6", "L7", "S1", "S2", "S3", "S4", "S5", "S6", "W1", "W2", "W3"]
     for row, text in rows.items():
         names = [test for _, test in named_tests(text)]
         assert names

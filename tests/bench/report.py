@@ -17,7 +17,8 @@ INTRODUCTION = """\
 Written by `make bench`, which measures all of this again on your machine (about {minutes:.0f} minutes
 here); `make bench ARGS="tools"` runs one row and only prints it. What is compared runs alternately within
 one run, each value is the median of {rounds} or more rounds, and a ratio is the median of the ratios of the
-rounds. Brackets hold the smallest and the largest round. Machines wander: trust the ratios.
+rounds. Brackets hold the smallest and the largest round. Machines wander: trust the ratios. Where a goal is
+missed, [the decisions](../tests/bench/DECISIONS.md) say where the time goes, with profiles.
 
 - **Date** {date}
 - **Machine** {machine}
