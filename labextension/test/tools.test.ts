@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { fileChanges, questionsOf, titleOf } from '../src/model/tools.js';
+import { coverageOf } from '../src/model/coverage.js';
+import { fileChanges, kindOf, questionsOf, titleOf } from '../src/model/tools.js';
 import { call } from './build.js';
 
 describe('the title of a call', () => {
@@ -32,6 +33,20 @@ describe('the title of a call', () => {
       assert.equal(titleOf(call('c', { toolName, args })), title);
     });
   }
+});
+
+test('A tool whose name every object has is like any other unknown one.', () => {
+  for (const toolName of ['constructor', 'toString']) {
+    assert.equal(kindOf(toolName), 'other');
+    assert.equal(titleOf(call('c', { toolName, args: {} })), toolName);
+    assert.equal(coverageOf(toolName), coverageOf('unknown'));
+  }
+});
+
+test('Who allows all calls of a tool reads how far that goes.', () => {
+  assert.equal(coverageOf('edit_cell'), 'every notebook and cell, whatever is written there, and running it');
+  assert.equal(coverageOf('edit_files'), 'every file, also outside of the chat’s folder');
+  assert.equal(coverageOf('tickets__find'), 'whatever goes into them');
 });
 
 test('changes of files, whatever the model sent', () => {

@@ -475,7 +475,11 @@ def test_of_two_pages_one_runs_a_call(
     lab.say("Three cells.")
     lab.card("insert_cell", "asking").wait_for()
     second.root.get_by_role("list", name="Chats").get_by_role("button").first.click()
-    second.button("Allow all insert_cell calls in this chat").click()
+    allow = second.button("Allow all insert_cell calls in this chat")
+    covered = "Allow all: every notebook and cell, whatever is written there, and running it."
+    expect(allow).to_have_accessible_description(covered)
+    expect(second.card("insert_cell", "asking").first).to_contain_text(covered)
+    allow.click()
     expect(lab.transcript).to_contain_text("That is done.")
     expect(second.transcript).to_contain_text("That is done.")
     expect(lab.notebook.locator(".jp-Notebook-cell")).to_have_count(6)

@@ -2,6 +2,7 @@ import * as React from 'react';
 
 import type { IAction } from '../client/values.js';
 import type { ChatModel } from '../model/chat.js';
+import { coverageOf } from '../model/coverage.js';
 
 export interface IApprovalBarProps {
   readonly action: IAction;
@@ -11,6 +12,7 @@ export interface IApprovalBarProps {
 /** Asks whether a call may run. Its whole input stands above. */
 export function ApprovalBar({ action, model }: IApprovalBarProps): React.ReactElement {
   const [isDeciding, setDeciding] = React.useState(false);
+  const coverage = React.useId();
   const decide = (decide: () => Promise<boolean>) => async () => {
     setDeciding(true);
     if (!(await decide())) {
@@ -30,7 +32,7 @@ export function ApprovalBar({ action, model }: IApprovalBarProps): React.ReactEl
       <button
         type="button"
         className="jp-chatd-button"
-        title={`Allow this call, and ask no more about ${action.toolName} in this chat`}
+        aria-describedby={coverage}
         onClick={decide(() => model.allowTool(action))}
       >
         {`Allow all ${action.toolName} calls in this chat`}
@@ -42,6 +44,9 @@ export function ApprovalBar({ action, model }: IApprovalBarProps): React.ReactEl
       >
         Deny
       </button>
+      <p id={coverage} className="jp-chatd-faint">
+        {`Allow all: ${coverageOf(action.toolName)}.`}
+      </p>
     </fieldset>
   );
 }

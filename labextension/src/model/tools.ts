@@ -57,7 +57,12 @@ const KINDS: Readonly<Record<string, ToolKind>> = {
 };
 
 export function kindOf(toolName: string): ToolKind {
-  return KINDS[toolName] ?? 'other';
+  return ofTool(KINDS, toolName) ?? 'other';
+}
+
+/** Returns what *table* has for a tool. Models call tools by any name: `constructor` is one of every object. */
+export function ofTool<T>(table: Readonly<Record<string, T>>, toolName: string): T | undefined {
+  return Object.hasOwn(table, toolName) ? table[toolName] : undefined;
 }
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -80,7 +85,7 @@ export function numberField(value: unknown, name: string): number | undefined {
 
 /** Returns one line that tells the call from others; the name of the tool where nothing better is known. */
 export function titleOf(call: IToolCallPart): string {
-  const title = TITLES[call.toolName]?.(call.args);
+  const title = ofTool(TITLES, call.toolName)?.(call.args);
   return title?.split('\n', 1)[0]?.trim() || genericName(call.toolName);
 }
 

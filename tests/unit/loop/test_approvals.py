@@ -215,6 +215,23 @@ def test_what_was_allowed_for_the_chat_asks_no_more_whatever_the_arguments() -> 
     assert asks(OUTSIDE, granted)
 
 
+def test_allowing_a_tool_for_the_chat_goes_as_far_as_the_panel_says() -> None:
+    """The words stand in labextension/src/model/coverage.ts."""
+    elsewhere = {"path": "other/b.ipynb", "cell": "b"}
+    for name, args in (
+        ("write_file", {"path": "/etc/hosts", "content": "x"}),
+        ("edit_files", {"files": [{"path": "/etc/hosts"}]}),
+        ("insert_cell", {**elsewhere, "source": "1", "run": True}),
+        ("edit_cell", {**elsewhere, "source": "1", "run": True}),
+        ("delete_cell", elsewhere),
+        ("move_cell", elsewhere),
+        ("run_cells", {"path": "other/b.ipynb", "cells": ["b"]}),
+        ("restart_notebook_kernel", {"path": "other/b.ipynb"}),
+    ):
+        assert asks(call(name, **args), is_repeatable=True)
+        assert not asks(call(name, **args), allowed_for_chat(name), is_repeatable=True)
+
+
 def test_what_the_administrator_wants_to_be_asked_each_time_nobody_allows_for_a_chat() -> None:
     policy = ApprovalPolicy(forced=(Rule(tool="execute", ask=Ask.ALWAYS),))
     one = call("execute", command="rm -r x")
