@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,19 @@ class BridgeModel:
 
     Cheap to make: code is imported and the client made at the first call, in a thread. Several chats may
     call it at once. Lives until `aclose`; streams that are still running then end first.
+
+    Args:
+        endpoint: Where it is.
+        model: Its name there.
+        listed_limit: Returns the context limit in tokens that the endpoint's own list of models tells.
     """
 
-    def __init__(self, endpoint: Endpoint, model: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, model: str, *, listed_limit: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._endpoint = endpoint
         self._model = model
+        self._listed_limit = listed_limit
         self._vendor: asyncio.Future[Vendor] | None = None
         self._running = 0
         self._is_closed = False
@@ -65,7 +73,9 @@ class BridgeModel:
 
     @property
     def context_limit(self) -> int | None:
-        """As the library knows it; `None` before the first call, when the library is not loaded."""
+        """As its endpoint lists it, else as the library knows it, which is loaded by the first call."""
+        if listed := self._listed_limit():
+            return listed
         if self._vendor is None or not self._vendor.done() or self._vendor.exception():
             return None
         return self._vendor.result().model.context_window

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..capabilities import AllowList, Capabilities, Capability
@@ -15,9 +15,9 @@ from .bridge import BridgeModel
 from .configured import ConfiguredModel
 from .credentials import Credentials
 from .demo import DemoModel
-from .discovery import discover_models
 from .endpoint import Endpoint
 from .errors import config_error
+from .model_lists import ModelLists
 from .presets import DEMO, PRESETS, label_of
 from .prices import prices_of
 from .protocol import Model
@@ -25,7 +25,7 @@ from .settings import call_settings, compaction_choice
 from .sources import Sources, provider_entries, why_unavailable
 
 DEMO_REF = "demo:demo"
-DISCOVERY_LIFETIME = 60.0  # seconds after which an endpoint is asked again for its models
+MAX_MODELS = 200  # that one endpoint offers
 ABSENCE_LIFETIME = 30.0  # seconds after which it is asked again whether a local server runs
 
 
@@ -111,7 +111,7 @@ class ModelCatalog:
         self._default_model = default_model
         self._demo = DemoModel()
         self._models: dict[tuple[str, str], tuple[Endpoint, BridgeModel]] = {}
-        self._discovered: dict[Endpoint, tuple[float, tuple[str, ...] | None]] = {}
+        self._lists = ModelLists()
 
     async def resolve(self, model: str, model_config_id: str | None = None) -> Model:
         """The model of that name, ready to be called, with the settings of its model config if it has one.
@@ -252,6 +252,7 @@ class ModelCatalog:
 
     async def aclose(self) -> None:
         """Release all connections. May be called twice."""
+        await self._lists.aclose()
         models, self._models = self._models, {}
         for _, model in models.values():
             await model.aclose()
@@ -260,10 +261,11 @@ class ModelCatalog:
 
     async def _connect(self, provider: str, name: str, stored: StoredModels) -> Model:
         endpoint = await asyncio.to_thread(self._sources.endpoint, provider, _row(stored, provider))
+        self._lists.ask_soon(endpoint)
         known = self._models.get((provider, name))
         if known is not None and known[0] == endpoint:
             return known[1]
-        model = BridgeModel(endpoint, name)
+        model = BridgeModel(endpoint, name, listed_limit=partial(self._lists.find_limit, endpoint, name))
         self._models[provider, name] = (endpoint, model)
         if known is not None:
             await known[1].aclose()
@@ -340,20 +342,13 @@ class ModelCatalog:
         if endpoint.is_official and preset:
             names = preset.models
         else:
-            names = await self._discover(endpoint)
-            if names is None and preset and preset.is_local:
+            is_local = preset is not None and preset.is_local
+            found = await self._lists.find(endpoint, silence=ABSENCE_LIFETIME if is_local else 0.0)
+            if found is None and is_local:
                 return None
-        listed = (_listed(endpoint.provider, name) for name in names or ())
+            names = tuple(found or ())[:MAX_MODELS]
+        listed = (_listed(endpoint.provider, name) for name in names)
         return tuple(model for model in listed if self._is_allowed(model.ref))
-
-    async def _discover(self, endpoint: Endpoint) -> tuple[str, ...] | None:
-        asked_at, names = self._discovered.get(endpoint, (float("-inf"), None))
-        preset = PRESETS.get(endpoint.provider)
-        silence = ABSENCE_LIFETIME if preset and preset.is_local else 0.0
-        if time.monotonic() - asked_at > (silence if names is None else DISCOVERY_LIFETIME):
-            names = await discover_models(endpoint)
-            self._discovered[endpoint] = (time.monotonic(), names)
-        return names
 
 
 def find_config(stored: StoredModels, config_id: str | None) -> ModelConfig | None:

@@ -1,21 +1,22 @@
-"""Asking an endpoint which models it has."""
+"""Asking an endpoint which models it has, and how much each of them can read."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from .. import handshakes
 from .endpoint import Endpoint, Kind
+from .listed_limits import find_listed_limit
 
 LOG = logging.getLogger(__name__)
 
 TIMEOUT = 3.0  # seconds
-MAX_MODELS = 200
 
 UNLISTED = (Kind.AZURE, Kind.BEDROCK, Kind.GOOGLE)
 """These tell what exists, in ways of their own, but not what the account may call."""
@@ -26,8 +27,12 @@ NOT_FOR_CHAT = re.compile(
 """Names of models that answer no chat; local servers list them beside the others."""
 
 
-async def discover_models(endpoint: Endpoint) -> tuple[str, ...] | None:
-    """Names of the chat models at *endpoint*, in its order; `None` when it does not tell."""
+async def discover_models(endpoint: Endpoint) -> Mapping[str, int | None] | None:
+    """Ask for the chat models at *endpoint*; `None` when it does not tell.
+
+    Returns:
+        Names in its order, each with its context limit in tokens, `None` where it is not told.
+    """
     if endpoint.kind in UNLISTED:
         return None
     try:
@@ -36,11 +41,20 @@ async def discover_models(endpoint: Endpoint) -> tuple[str, ...] | None:
             async with client:
                 response = await client.get(_path(endpoint))
                 response.raise_for_status()
-                names = [model.id for model in _Models.model_validate(response.json()).data]
+                return await asyncio.to_thread(_read, response.content)
     except Exception as error:  # noqa: BLE001 - a courtesy call to a foreign server: any failure means "it does not tell"
         LOG.info("The models of %s could not be listed: %s", endpoint.host, type(error).__name__)
         return None
-    return tuple(name for name in names if not NOT_FOR_CHAT.search(name))[:MAX_MODELS]
+
+
+def _read(body: bytes) -> dict[str, int | None]:
+    """The chat models of a list. In a thread: the lists of brokers are long."""
+    models = _Models.model_validate_json(body).data
+    return {
+        model.id: find_listed_limit(model.model_extra)
+        for model in models
+        if not NOT_FOR_CHAT.search(model.id)
+    }
 
 
 def _client(endpoint: Endpoint) -> Any:
@@ -62,10 +76,12 @@ def _path(endpoint: Endpoint) -> str:
 
 
 class _Model(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     id: str
 
 
 class _Models(BaseModel):
-    """What both OpenAI and Anthropic answer; other fields are not read."""
+    """What both OpenAI and Anthropic answer; each vendor adds fields of its own."""
 
     data: list[_Model]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .http import HttpServer, Reply, Request
@@ -25,6 +26,7 @@ class FakeVendor(HttpServer):
     Args:
         answers: Answers in order of the calls, or a function of the conversation so far.
         models: Names that exist; a request for any other is a 404. `None`: every name exists.
+        listed: What the list of models tells of each, beside its name.
         api_key: The key that callers must send; `None` lets everyone in.
         pace_s: Seconds between two deltas.
         piece_bytes: Cut the stream into writes of this size, whatever the events.
@@ -39,6 +41,7 @@ class FakeVendor(HttpServer):
         answers: Sequence[Answer] | Responder,
         *,
         models: Sequence[str] | None = None,
+        listed: Mapping[str, Any] = MappingProxyType({}),
         api_key: str | None = None,
         pace_s: float = 0.0,
         piece_bytes: int | None = None,
@@ -49,6 +52,7 @@ class FakeVendor(HttpServer):
         self.pace_s = pace_s
         self._answers = answers
         self._models = models
+        self._listed = listed
         self._api_key = api_key
         self._piece_bytes = piece_bytes
         self._served = 0
@@ -114,7 +118,8 @@ class FakeVendor(HttpServer):
 
     def models_body(self, models: Sequence[str]) -> dict[str, Any]:
         """The reply of the models route."""
-        return {"object": "list", "data": [{"id": name, "object": "model"} for name in models]}
+        data = [{"id": name, "object": "model", **self._listed} for name in models]
+        return {"object": "list", "data": data}
 
     async def _generate(self, request: Request, reply: Reply) -> None:
         body = self.body_of(request)

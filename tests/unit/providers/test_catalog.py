@@ -14,13 +14,14 @@ from fakes.http import HttpServer, Reply, Request
 from fakes.openai_server import FakeOpenAI
 from fakes.steps import say, wait
 from servers import NO_OLLAMA
+from world import eventually
 
 from jupyter_chatd.errors import ModelError
 from jupyter_chatd.messages import ErrorDetail, TextPart
 from jupyter_chatd.model_settings import CompactionChoice, ModelConfig, ProviderConfig, StoredModels
 from jupyter_chatd.providers.catalog import ListedProvider, ModelCatalog
 from jupyter_chatd.providers.credentials import Credentials
-from jupyter_chatd.providers.protocol import CallSettings
+from jupyter_chatd.providers.protocol import CallSettings, Finished
 
 from .asking import ask, asking, collect, parts_of
 
@@ -214,6 +215,34 @@ async def test_a_model_config_gives_its_settings(world: World) -> None:
             assert request.json["parallel_tool_calls"] is False
 
 
+async def test_what_an_endpoint_lists_of_a_model_limits_it(world: World) -> None:
+    """VLLM says `max_model_len`; the library cannot know what somebody's own server was started with."""
+    async with FakeOpenAI([[say("a")], [say("b")]], models=["m"], listed={"max_model_len": 8192}) as vendor:
+        world.stored = StoredModels(providers=(provider("vllm", base_url=vendor.base_url),))
+        catalog = world.catalog()
+        model = await catalog.resolve("vllm:m")
+        await eventually(lambda: model.context_limit)
+
+        finished = (await ask(model))[-1]
+        again = await catalog.resolve("vllm:m")
+
+    assert isinstance(finished, Finished)
+    assert finished.usage is not None
+    assert finished.usage.context_limit == again.context_limit == 8192
+    assert [request.path for request in vendor.requests].count("/v1/models") == 1, "for all turns"
+
+
+async def test_a_config_knows_the_limit_better(world: World) -> None:
+    async with FakeOpenAI([], models=["m"], listed={"max_model_len": 8192}) as vendor:
+        made = config(provider="vllm", model="m", context_limit=1234)
+        world.stored = StoredModels(providers=(provider("vllm", base_url=vendor.base_url),), models=(made,))
+        catalog = world.catalog()
+        model = await catalog.resolve("vllm:m")
+        await catalog.listing()
+
+        assert model.context_limit == 1234
+
+
 async def test_a_config_that_is_gone_leaves_the_name(world: World) -> None:
     world.stored = StoredModels(models=(config(enabled=False, model="gpt-off"),))
 
@@ -384,6 +413,16 @@ class Silent(HttpServer):
 
     async def handle(self, request: Request, reply: Reply) -> None:
         await reply.pause(None)
+
+
+async def test_a_server_that_is_silent_about_its_models_holds_up_no_turn(world: World) -> None:
+    async with Silent() as server, asyncio.timeout(60):
+        catalog = world.catalog({"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": f"{server.origin}/v1"})
+        model = await catalog.resolve("openai:gpt-x")
+        await eventually(lambda: server.requests)
+
+        assert model.context_limit is None
+        await catalog.aclose()
 
 
 async def test_a_server_that_accepts_and_is_silent_does_not_hold_up_the_listing(

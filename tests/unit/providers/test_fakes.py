@@ -131,7 +131,7 @@ async def test_a_program_survives_its_clients(kind: Kind, name: str, path: str, 
             again, user("append hi to f 2 times"), assistant(text, first, second), tool(*results)
         )
         await again.aclose()
-        assert await discover_models(at) == ("m1",)
+        assert await discover_models(at) == {"m1": None}
         assert await discover_models(endpoint(kind, at.base_url, api_key="wrong")) is None
 
     assert end == [TextPart(text="Appended 2 lines.")]
@@ -162,7 +162,10 @@ def _answer(call: Part) -> ToolResultPart:
 
 async def test_models_that_answer_no_chat_are_left_out() -> None:
     async with FakeOpenAI([], models=["text-embedding-3", "llama", "whisper-1", "qwen"]) as vendor:
-        assert await discover_models(endpoint(Kind.OPENAI_COMPAT, vendor.base_url)) == ("llama", "qwen")
+        assert await discover_models(endpoint(Kind.OPENAI_COMPAT, vendor.base_url)) == {
+            "llama": None,
+            "qwen": None,
+        }
 
 
 async def test_an_endpoint_without_a_list_tells_nothing() -> None:

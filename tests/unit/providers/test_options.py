@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from jupyter_chatd.providers.vendor import MODULES
 
 from .asking import MODEL, asking, collect
 from .conftest import CLAUDE_ON_BEDROCK, OTHER_ON_BEDROCK, Call
+from .vendors import ask_with, called
 
 pytestmark = pytest.mark.anyio
 
@@ -114,3 +116,16 @@ def test_no_option_is_untried(name: str) -> None:
     module = "vendor_anthropic" if "claude" in model else MODULES[kind]
 
     assert set(importlib.import_module(f"jupyter_chatd.providers.{module}").OPTIONS) == set(table)
+
+
+async def test_a_chat_at_the_vendors_own_address_has_a_cache_key_of_its_own(
+    connect: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By it the vendor finds the machine that still has the prompt; a gateway may not know the option."""
+    at = await called(connect, "azure", [say("a")], [say("b")])
+    elsewhere = await ask_with(at, {})
+    monkeypatch.setattr("jupyter_chatd.providers.endpoint.AZURE_HOST", re.compile(r"127\.0\.0\.1"))
+    own = await ask_with(at, {})
+
+    assert "prompt_cache_key" not in elsewhere
+    assert own["prompt_cache_key"] == "chat-1"

@@ -43,6 +43,26 @@ async def test_the_vendors_own_web_search_is_offered_when_asked_for(connect: Cal
     assert expected in str(search)
 
 
+DOMAINS = [
+    ("anthropic", "anthropic", "allowed_domains"),
+    ("anthropic", "anthropic", "blocked_domains"),
+    ("azure", "openai", "allowed_domains"),
+    ("azure", "openai", "blocked_domains"),
+    ("openrouter", "openrouter", "allowed_domains"),
+    ("openrouter", "openrouter", "blocked_domains"),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "option"), DOMAINS)
+async def test_domains_limit_the_search(connect: Call, name: str, key: str, option: str) -> None:
+    at = await called(connect, name, [say("a")])
+
+    body = await ask_with(at, {key: {"web_search": True, option: ["a.org", "b.org"]}})
+
+    (search,) = [entry for entry in body["tools"] if "web_search" in entry.get("type", "")]
+    assert str(["a.org", "b.org"]) in str(search)
+
+
 async def test_a_turn_that_may_not_search_has_no_search(connect: Call) -> None:
     at = await called(connect, "anthropic", [say("a")])
     settings = CallSettings(provider_options={"anthropic": {"web_search": True}})
