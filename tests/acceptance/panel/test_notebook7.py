@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from acceptance.browser import Panel, opened_panel
 from acceptance.vendor import Vendor
-from fakes.steps import call, say
+from fakes.steps import call, say, think
 from playwright.sync_api import Browser, expect
 from servers import JupyterServer
 
@@ -53,3 +53,26 @@ def test_code_of_an_answer_goes_into_the_notebook(panel: Panel, vendor: Vendor) 
     panel.transcript.get_by_role("button", name="Insert below").click()
     expect(cells).to_have_count(before + 1)
     expect(cells.filter(has_text="y = 2")).to_be_visible()
+
+
+def test_an_answer_with_thoughts_math_and_code_that_runs(panel: Panel, vendor: Vendor) -> None:
+    code = "print(6 * 7)"
+    vendor.answers.append([think("First *this*."), say(f"Of $x^2$:\n\n```python\n{code}\n```\n")])
+    panel.say("Go")
+    panel.until_at_rest()
+    thoughts = panel.transcript.locator("details").filter(has_text="Thought")
+    expect(thoughts.locator("em")).to_have_count(0)
+    thoughts.locator("summary").click()
+    expect(thoughts.locator("em")).to_have_text("this")
+    expect(panel.transcript.locator("mjx-container")).to_have_count(1)
+    expect(panel.transcript).not_to_contain_text("$")
+
+    panel.transcript.get_by_role("button", name="Copy").click()
+    panel.input.press("ControlOrMeta+v")
+    expect(panel.input).to_have_value(code)
+    panel.input.fill("")
+
+    expect(panel.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_have_count(1)
+    panel.transcript.get_by_role("button", name="Insert and run").click()
+    cell = panel.page.locator(".jp-Notebook .jp-CodeCell").filter(has_text=code)
+    expect(cell.locator(".jp-OutputArea-output")).to_have_text("42")
