@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { diffLines, plainOutput, shortCost, shortCount, tail, withUnseen } from '../src/model/text.js';
+import { diffLines, head, plainOutput, shortCost, shortCount, tail, withUnseen } from '../src/model/text.js';
 
 describe('plainOutput', () => {
   const outputs: readonly [raw: string, plain: string][] = [
@@ -23,6 +23,12 @@ test('a tail is the last lines and how many came before', () => {
   assert.deepEqual(tail('1\n2\n3\n', 2), { text: '2\n3', leftOut: 1 });
   assert.deepEqual(tail('1\n2', 2), { text: '1\n2', leftOut: 0 });
   assert.equal(tail('x'.repeat(30_000), 2).text.length, 20_000);
+});
+
+test('a head is the first characters, none of them halved', () => {
+  assert.equal(head('abc', 3), 'abc');
+  assert.equal(head('abcd', 3), 'abc');
+  assert.equal(head('ab🙂', 3), 'ab');
 });
 
 describe('diffLines', () => {

@@ -3,7 +3,10 @@ import * as React from 'react';
 import type { IQueuedMessage } from '../client/values.js';
 import type { ChatModel } from '../model/chat.js';
 import { textOf } from '../model/content.js';
+import { head } from '../model/text.js';
 import { IconButton } from './host.js';
+
+const SHOWN_CHARACTERS = 300; // one line has room for fewer
 
 export interface IQueueProps {
   readonly queue: readonly IQueuedMessage[];
@@ -19,7 +22,7 @@ export function Queue({ queue, model }: IQueueProps): React.ReactElement | null 
     <ul className="jp-chatd-queue" aria-label="Queued messages">
       {queue.map(queued => (
         <li key={queued.id}>
-          <span className="jp-chatd-grow">{textOf(queued.content) || 'Files'}</span>
+          <span className="jp-chatd-grow">{head(textOf(queued.content), SHOWN_CHARACTERS) || 'Files'}</span>
           <IconButton icon="send" label="Send now" onClick={() => void model.sendNow(queued)} />
           <IconButton icon="edit" label="Edit" onClick={() => void model.editQueued(queued)} />
           <IconButton icon="close" label="Remove" onClick={() => void model.removeQueued(queued)} />

@@ -3,8 +3,11 @@ import * as React from 'react';
 import type { IMessage, Part } from '../client/values.js';
 import type { ChatModel } from '../model/chat.js';
 import { referenceName, textOf } from '../model/content.js';
+import { head, shortCount } from '../model/text.js';
 import { IconButton } from './host.js';
 import { useFileAddress } from './useFileAddress.js';
+
+const SHOWN_CHARACTERS = 10_000;
 
 export interface IUserMessageProps {
   readonly message: IMessage;
@@ -24,7 +27,7 @@ export function UserMessage({ message, model }: IUserMessageProps): React.ReactE
     return (
       <div className="jp-chatd-user">
         <div className="jp-chatd-userText">
-          {text}
+          <Said text={text} />
           {message.content.map((part, index) => (
             <Attachment key={index} part={part} />
           ))}
@@ -54,6 +57,22 @@ export function UserMessage({ message, model }: IUserMessageProps): React.ReactE
         </button>
       </div>
     </div>
+  );
+}
+
+/** Text of any length: its beginning first, all of it when somebody asks. */
+function Said({ text }: { readonly text: string }): React.ReactElement {
+  const [isWhole, showWhole] = React.useState(false);
+  const shown = isWhole ? text : head(text, SHOWN_CHARACTERS);
+  return (
+    <>
+      {shown}
+      {shown.length < text.length && (
+        <button type="button" className="jp-chatd-link" onClick={() => showWhole(true)}>
+          Show all {shortCount(text.length)} characters
+        </button>
+      )}
+    </>
   );
 }
 

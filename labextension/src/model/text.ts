@@ -25,6 +25,11 @@ function hex(character: string): string {
   return (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
 }
 
+/** Returns the first *most* UTF-16 units of *text*, and no half character. */
+export function head(text: string, most: number): string {
+  return text.length > most ? text.slice(0, most).replace(/[\ud800-\udbff]$/, '') : text;
+}
+
 export interface ITail {
   readonly text: string;
   /** How many lines before it are left out. */

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from acceptance.browser import Panel
+from acceptance.chats import Chats, eventually
 from acceptance.vendor import Vendor
 from fakes.steps import call, say
 from playwright.sync_api import expect
+from servers import JupyterServer
 
 DROP = """(input, [name, type, text, count]) => {
     const files = new DataTransfer();
@@ -32,6 +34,33 @@ def test_an_answer_of_a_megabyte(panel: Panel, vendor: Vendor) -> None:
     panel.button("All chats").click()
     panel.root.get_by_role("list", name="Chats").get_by_role("button", name="Go").first.click()
     expect(panel.transcript.locator("em")).to_be_in_viewport()
+
+
+def test_a_message_of_a_megabyte_shows_its_beginning(
+    panel: Panel, vendor: Vendor, server: JupyterServer
+) -> None:
+    with Chats(server, model="openai:fake-model") as chats:
+        chat_id = chats.begin("x" * 10**6, title="Megabyte")
+        panel.root.get_by_role("list", name="Chats").get_by_role("button", name="Megabyte").first.click()
+        expect(panel.transcript.locator("em")).to_have_text("last")
+        said = panel.transcript.locator(".jp-chatd-userText").first
+        assert len(said.inner_text()) < 20_000
+        vendor.answers.append([call("execute", {"command": "echo asked"})])
+        panel.choose("Ask", is_on=True)
+        panel.say("Go on")
+        panel.card("execute", "asking").wait_for()
+        chats.send(chat_id, "y" * 10**6)
+        expect(panel.queue).to_have_count(1)
+        assert len(panel.queue.inner_text()) < 1000
+        panel.queue.get_by_role("button", name="Remove").click()
+        expect(panel.queue).to_have_count(0)
+        panel.stop.click()
+        panel.until_at_rest()
+    said.get_by_role("button", name="Show all 1.0M characters").click()
+    eventually(lambda: said.evaluate("said => said.textContent.length") == 10**6)
+    panel.say("Thanks")
+    expect(panel.transcript.locator("em").last).to_have_text("last")
+    panel.until_at_rest()
 
 
 def test_a_message_of_a_megabyte_is_kept_as_a_file(panel: Panel, vendor: Vendor) -> None:
