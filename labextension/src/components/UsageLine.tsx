@@ -51,10 +51,15 @@ interface IContext {
   readonly limit: number;
 }
 
-/** How full the context was at the last model call; `undefined` where the vendor did not say. */
-function contextOf(messages: readonly IMessage[]): IContext | undefined {
-  const usage = messages.findLast(message => message.usage?.contextLimit && message.usage.inputTokens)?.usage;
-  if (!usage?.contextLimit) {
+/**
+ * How full the context was at the last model call; `undefined` where the vendor did not say, and after a summary or
+ * a clearing until the next answer.
+ */
+export function contextOf(messages: readonly IMessage[]): IContext | undefined {
+  const tells = ({ usage }: IMessage) => Boolean(usage?.contextLimit && usage.inputTokens);
+  const last = messages.findLast(message => message.compressed || tells(message));
+  const usage = last?.usage;
+  if (!usage?.contextLimit || last?.compressed) {
     return undefined;
   }
   const { inputTokens = 0, cacheReadTokens = 0, cacheCreationTokens = 0, outputTokens = 0 } = usage;
