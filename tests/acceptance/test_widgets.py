@@ -42,6 +42,10 @@ display(widgets.Desktop(worker))""",
     """far = Chat("run `echo far`", model="demo:demo", approvals="ask")
 for view in (widgets.Approval, widgets.ToolCalls, widgets.AgentTree, widgets.Desktop):
     display(view(far, route="comm"))""",
+    """planned = Chat("say hello", model="demo:demo", approvals="auto", plan=True).wait()
+write = 'write "# The *plan*" to .agents/plans/%s.md' % planned.id
+planned.send(write + " then call propose_plan with {}").wait()
+widgets.Approval(planned)""",
 )
 VIEWS = ("Chat", "Approval", "ToolCalls", "AgentTree", "Desktop")
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
@@ -110,6 +114,15 @@ def test_live_output_and_stop_while_a_cell_shows_it(notebook: NotebookPage) -> N
 def test_an_approval(notebook: NotebookPage) -> None:
     shown = widget(notebook.run(2), "Approval")
     shown.get_by_role("button", name="Allow once").click()
+    expect(shown).to_contain_text("nothing waits for you")
+
+
+def test_a_plan_that_waits(notebook: NotebookPage) -> None:
+    shown = widget(notebook.run(12), "Approval")
+    expect(shown.locator('[data-tool="propose_plan"] em')).to_have_text("plan")
+    shown.get_by_role("button", name="Refine").click()
+    expect(shown.get_by_label("Message to the agent")).to_be_focused()
+    shown.get_by_role("button", name="Approve plan").click()
     expect(shown).to_contain_text("nothing waits for you")
 
 

@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import type { ICallKey } from '../client/values.js';
-import { isSettled } from '../client/view.js';
+import { openPlanOf } from '../model/plan.js';
 import { textField } from '../model/tools.js';
 import { DefaultBody } from './DefaultBody.js';
 import { useHost } from './host.js';
@@ -13,15 +13,13 @@ import { useChat, useModel } from './useModel.js';
 export function PlanBody(props: IToolBodyProps): React.ReactElement {
   const { entry, model } = props;
   const fileId = textField(entry.result?.result, 'file_id');
-  const { entries, view } = useModel(model);
+  const state = useModel(model);
   const chat = useChat(model.chats, model.id);
   const [isApproving, setApproving] = React.useState(false);
   if (!fileId) {
     return <DefaultBody {...props} />;
   }
-  const last = entries.findLast(one => one.kind === 'tool' || one.kind === 'user');
-  const call = entry.callKey;
-  const isOpen = chat?.planMode === true && isSettled(view.status) && last?.key === entry.key;
+  const plan = openPlanOf(state, chat);
   const approve = async (call: ICallKey) => {
     setApproving(true);
     setApproving(await model.approvePlan(call));
@@ -29,10 +27,14 @@ export function PlanBody(props: IToolBodyProps): React.ReactElement {
   return (
     <>
       <FileText fileId={fileId} />
-      {isOpen && call && (
+      {plan?.entry.key === entry.key && (
         <fieldset className="jp-chatd-approval" disabled={isApproving}>
           <legend>Carry out this plan?</legend>
-          <button type="button" className="jp-chatd-button jp-mod-accept" onClick={() => void approve(call)}>
+          <button
+            type="button"
+            className="jp-chatd-button jp-mod-accept"
+            onClick={() => void approve(plan.callKey)}
+          >
             Approve plan
           </button>
           <button type="button" className="jp-chatd-button" onClick={() => model.askForInput()}>
