@@ -113,7 +113,7 @@ def test_stop_in_the_list_gives_back_what_was_queued(panel: Panel) -> None:
     expect(attached).to_have_text(["dot.png"])
     expect(attached.get_by_label("Uploading")).to_have_count(0)
     panel.say("say it later")
-    expect(panel.queue).to_contain_text("say it later")
+    expect(panel.queue).to_contain_text("say it later+ 1 file")
     panel.button("All chats").click()
     panel.root.get_by_role("list", name="Chats").get_by_role("button", name="Stop run `sleep 200`").click()
     expect(panel.input).to_have_value("say it later")

@@ -1,8 +1,8 @@
 import * as React from 'react';
 
-import type { IQueuedMessage } from '../client/values.js';
+import type { IQueuedMessage, Part } from '../client/values.js';
 import type { ChatModel } from '../model/chat.js';
-import { textOf } from '../model/content.js';
+import { filesOf, textOf } from '../model/content.js';
 import { head } from '../model/text.js';
 import { IconButton } from './host.js';
 
@@ -22,12 +22,25 @@ export function Queue({ queue, model }: IQueueProps): React.ReactElement | null 
     <ul className="jp-chatd-queue" aria-label="Queued messages">
       {queue.map(queued => (
         <li key={queued.id}>
-          <span className="jp-chatd-grow">{head(textOf(queued.content), SHOWN_CHARACTERS) || 'Files'}</span>
+          <Waiting content={queued.content} />
           <IconButton icon="send" label="Send now" onClick={() => void model.sendNow(queued)} />
           <IconButton icon="edit" label="Edit" onClick={() => void model.editQueued(queued)} />
           <IconButton icon="close" label="Remove" onClick={() => void model.removeQueued(queued)} />
         </li>
       ))}
     </ul>
+  );
+}
+
+/** The beginning of a message, and how many files it has. */
+function Waiting({ content }: { readonly content: readonly Part[] }): React.ReactElement {
+  const text = head(textOf(content), SHOWN_CHARACTERS);
+  const count = filesOf(content).length;
+  const files = count === 1 ? '1 file' : `${count} files`;
+  return (
+    <>
+      <span className="jp-chatd-grow">{text || files}</span>
+      {text && count > 0 && <span className="jp-chatd-state">{`+ ${files}`}</span>}
+    </>
   );
 }

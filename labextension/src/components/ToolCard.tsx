@@ -3,7 +3,7 @@ import * as React from 'react';
 import { isSettled, isStoppable } from '../client/view.js';
 import { cellTitle } from '../model/celltools.js';
 import type { ChatModel } from '../model/chat.js';
-import { errorOf, kindOf, numberField, type ToolKind, textField, titleOf } from '../model/tools.js';
+import { endOf, errorOf, isStopped, kindOf, type ToolKind, textField, titleOf } from '../model/tools.js';
 import type { CallState, IToolEntry } from '../model/transcript.js';
 import { ApprovalBar } from './ApprovalBar.js';
 import { AttachBody } from './AttachBody.js';
@@ -118,10 +118,10 @@ function opensItself({ state, result, call }: IToolEntry, kind: ToolKind): boole
 }
 
 function StateMark({ entry: { state, result } }: { readonly entry: IToolEntry }): React.ReactElement {
-  const exitCode = numberField(result?.result, 'exit_code');
   return (
     <Mark
-      text={exitCode ? `exit code ${exitCode}` : STATES[state]}
+      text={endOf(result) || STATES[state]}
+      isFaint={isStopped(result)}
       isAtWork={state === 'running' || state === 'writing'}
     />
   );
@@ -139,11 +139,13 @@ interface IMarkProps {
   readonly text: string;
   /** Shown as something that turns; who cannot see it hears the words. */
   readonly isAtWork: boolean;
+  /** Nothing to look into. */
+  readonly isFaint?: boolean;
 }
 
-function Mark({ text, isAtWork }: IMarkProps): React.ReactElement {
+function Mark({ text, isAtWork, isFaint = false }: IMarkProps): React.ReactElement {
   return (
-    <span className="jp-chatd-state" title={text}>
+    <span className={`jp-chatd-state ${isFaint ? 'jp-mod-faint' : ''}`} title={text}>
       {isAtWork && <span className="jp-chatd-spinner" aria-hidden="true" />}
       <span className={isAtWork ? 'jp-chatd-hiddenText' : ''}>{text}</span>
     </span>

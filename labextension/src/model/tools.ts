@@ -160,10 +160,13 @@ export function fileChanges(call: IToolCallPart): IFileChange[] {
   }));
 }
 
-/** The last name of a path: the whole one stands in the card. */
+/** The last name of a path, which says nothing of a plan's: the whole one stands in the card. */
 function fileName(args: unknown): string {
-  return textField(args, 'path').split(/[/\\]/).pop() ?? '';
+  const path = textField(args, 'path');
+  return PLAN_PATH.test(path) ? 'the plan' : (path.split(/[/\\]/).pop() ?? '');
 }
+
+const PLAN_PATH = /(^|[/\\])\.agents[/\\]plans[/\\][^/\\]+$/;
 
 export function listField(value: unknown, name: string): readonly unknown[] {
   const field = fieldsOf(value)[name];
@@ -191,6 +194,48 @@ export function questionsOf(args: unknown): IQuestion[] {
 export function errorOf(result: IToolResultPart | undefined): string {
   return textField(result?.result, 'error');
 }
+
+/** Whether a command ended because the user stopped the turn. */
+export function isStopped(result: IToolResultPart | undefined): boolean {
+  return errorOf(result).startsWith('The command was interrupted');
+}
+
+/** Returns how a command ended that did not end well; empty where its result does not say. */
+export function endOf(result: IToolResultPart | undefined): string {
+  const exitCode = numberField(result?.result, 'exit_code') ?? 0;
+  if (exitCode > 0) {
+    return `exit code ${exitCode}`;
+  }
+  if (exitCode < 0 && textField(result?.result, 'background_process_id')) {
+    return 'time-out';
+  }
+  return isStopped(result) ? 'stopped' : '';
+}
+
+export interface ICommandOptions {
+  /** One for each option that is in use. */
+  readonly words: readonly string[];
+  /** Those for which there are no words. */
+  readonly others: Fields;
+}
+
+/** Returns how a command is to be run. */
+export function commandOptions(args: unknown): ICommandOptions {
+  const { command, ...options } = fieldsOf(args);
+  const told = Object.entries(options).map(([name, value]) => ({
+    name,
+    value,
+    word: value === null ? '' : OPTION_WORDS.get(name)?.(value)
+  }));
+  const others = told.flatMap(({ name, value, word }) => (word === undefined ? [[name, value]] : []));
+  return { words: told.flatMap(({ word }) => word || []), others: Object.fromEntries(others) };
+}
+
+const OPTION_WORDS = new Map<string, (value: unknown) => string | undefined>([
+  ['timeout', value => (typeof value === 'string' ? `time-out ${value}` : undefined)],
+  ['workdir', value => (typeof value === 'string' ? `in ${value}` : undefined)],
+  ['run_in_background', value => (value === true ? 'in the background' : value === false ? '' : undefined)]
+]);
 
 /** Returns a value as text for people: text as it is, the rest as indented JSON. */
 export function shown(value: unknown): string {
