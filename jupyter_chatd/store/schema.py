@@ -446,3 +446,9 @@ def m008_workspaces(conn: sqlite3.Connection) -> None:
     for statement in (_WORKSPACES, _BUILDS, _WORKSPACE_AGENTS, *_WORKSPACE_INDEXES.split(";")):
         if statement.strip():
             conn.execute(statement)
+
+
+@migration
+def m009_no_revision_index(conn: sqlite3.Connection) -> None:
+    """Drop an index that no query needs: with many chats it was two of five pages that a commit writes."""
+    conn.execute("DROP INDEX messages_revision")

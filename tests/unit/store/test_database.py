@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,18 @@ def test_opening_again_migrates_nothing(path: Path) -> None:
     prepare(path, journal="wal")
     check_schema(path)
     assert path.read_bytes() == before
+
+
+def test_all_messages_are_in_one_index_only_also_where_an_older_release_had_two(path: Path) -> None:
+    """Each index that begins with the chat costs a commit of many chats a page for each of them."""
+    prepare(path, journal="wal")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("CREATE INDEX messages_revision ON messages (chat_id, revision)")
+        conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'm009_no_revision_index'")
+    prepare(path, journal="wal")
+    with closing(sqlite3.connect(path)) as conn:
+        indexes = conn.execute("SELECT name, partial FROM pragma_index_list('messages')").fetchall()
+    assert [name for name, partial in indexes if not partial] == ["messages_chat"]
 
 
 async def test_refused_store_can_be_closed_and_leaves_no_lock(path: Path) -> None:
