@@ -5,6 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Page
 from servers import ROOT
 
+from .browser import Panel
+
 AXE = ROOT / "labextension/node_modules/axe-core/axe.min.js"
 RUN = """async selector => {
     const {violations} = await axe.run(selector, {resultTypes: ['violations']});
@@ -19,3 +21,8 @@ def serious_faults(page: Page, selector: str) -> list[str]:
     if not page.evaluate("'axe' in window"):
         page.add_script_tag(path=AXE)
     return page.evaluate(RUN, selector)
+
+
+def faults(panel: Panel) -> list[str]:
+    """Return the serious and critical faults of the panel."""
+    return serious_faults(panel.page, "#jupyter-chatd-panel")

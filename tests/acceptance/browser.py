@@ -26,6 +26,11 @@ GIVE = """(input, [how, name, data, type]) => {
         ? new ClipboardEvent('paste', {...common, clipboardData: files})
         : new DragEvent('drop', {...common, dataTransfer: files}));
 }"""
+FOCUSED = """() => {
+    const one = document.activeElement;
+    return one.ariaLabel || one.labels?.[0]?.textContent || one.placeholder || one.textContent;
+}"""
+MOST_TABS = 60
 _running: list[Browser] = []
 NO_PREFERENCE = {"JUPYTER_PREFER_ENV_PATH": "0"}
 """The user's own front end goes before one that is installed beside Python."""
@@ -159,6 +164,21 @@ class Panel:
         """Write and send."""
         self.input.fill(text)
         self.input.press(key)
+
+    def tab_to(self, name: str, key: str = "Tab") -> None:
+        """Go with the Tab key to what has that name."""
+        seen: list[str] = []
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press(key)
+            seen.append(str(self.page.evaluate(FOCUSED)).strip())
+            if seen[-1].startswith(name):
+                return
+        raise AssertionError(f"{name} is not reached by {key}: {seen}")
+
+    def press_on(self, name: str, key: str = "Tab") -> None:
+        """Go with the Tab key to a button, and press it."""
+        self.tab_to(name, key)
+        self.page.keyboard.press("Enter")
 
     def give(self, how: str, name: str, data: bytes, media_type: str) -> None:
         """Paste or drop a file onto the input."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from acceptance.axe import faults, serious_faults
 from acceptance.browser import (
     NO_PREFERENCE,
     Panel,
@@ -230,7 +231,8 @@ def test_a_plan_is_refined_and_approved(panel: Panel, server: JupyterServer) -> 
         panel.input.blur()
         panel.button("Refine").click()
         expect(panel.input).to_be_focused()
-    panel.button("Approve plan").click()
+    assert faults(panel) == []
+    panel.press_on("Approve plan", "Shift+Tab")
     expect(panel.button("Plan")).to_have_attribute("aria-pressed", "false")
     expect(panel.transcript).to_contain_text("The plan is approved.")
     panel.until_at_rest()
@@ -256,6 +258,8 @@ def test_of_three_subagents_one_is_opened_beside_its_parent_and_stopped(panel: P
     panel.root.locator(".jp-chatd-subagents").get_by_role("button", name="Open count to 9000 beside").click()
     beside = panel.page.locator(".jp-MainAreaWidget .jp-chatd-panel")
     expect(beside.get_by_role("log")).to_contain_text("1 2 3 4 5")
+    assert serious_faults(panel.page, ".jp-MainAreaWidget .jp-chatd-panel") == []
+    assert faults(panel) == []  # the subagents
     expect(panel.card("spawn_agent", "done")).to_have_count(3)  # the parent is still there
     panel.page.get_by_role("tab", name="Agent").locator(".lm-TabBar-tabCloseIcon").click()
     panel.root.locator(".jp-chatd-subagents").get_by_role("button", name="Stop count to 9000").click()
@@ -355,8 +359,10 @@ def test_an_archived_chat_is_found_and_brought_back(panel: Panel) -> None:
         panel.button("Archived").click()
         panel.root.get_by_label("Search archived chats").fill("marimba")
         expect(archived).to_have_count(1)
+        assert faults(panel) == []
         archived.get_by_role("button").first.click()
         expect(panel.root.get_by_text("This chat is archived.")).to_be_visible()
+        assert faults(panel) == []
         panel.button("Bring back").click()
         expect(panel.root.get_by_text("This chat is archived.")).to_have_count(0)
         panel.button("All chats").click()
@@ -417,18 +423,21 @@ def test_files_are_attached_by_paste_and_by_drop(panel: Panel) -> None:
     attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
     expect(attached).to_have_text(["dot.png", "code.py"])
     expect(panel.root.get_by_role("img", name="Uploading")).to_have_count(0)
+    assert faults(panel) == []
     panel.say("say seen")
     expect(attached).to_have_count(0)
     picture = panel.transcript.get_by_role("img", name="dot.png")
     expect(picture).to_have_js_property("naturalWidth", 1)
     expect(panel.transcript.get_by_role("link", name="code.py")).to_be_visible()
     panel.until_at_rest()
+    assert faults(panel) == []
 
 
 def test_a_file_that_is_refused_is_named(panel: Panel) -> None:
     panel.give("drop", "page.html", b"<html><script>1</script></html>", "text/html")
     attached = panel.root.get_by_role("list", name="Attached files").get_by_role("listitem")
     expect(attached).to_contain_text("page.html: ")
+    assert faults(panel) == []
     panel.input.fill("say seen")
     expect(panel.button("Send")).to_be_disabled()
     attached.get_by_role("button", name="Remove page.html").click()

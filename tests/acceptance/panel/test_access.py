@@ -6,20 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from acceptance.axe import serious_faults
+from acceptance.axe import faults
 from acceptance.browser import Panel
 from acceptance.vendor import Vendor
 from fakes.steps import call, say
 from playwright.sync_api import expect
 
-FOCUSED = """() => {
-    const one = document.activeElement;
-    return one.ariaLabel || one.labels?.[0]?.textContent || one.placeholder || one.textContent;
-}"""
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 LOOKS = [*((theme, False) for theme in THEMES), ("JupyterLab Light", True)]
 """Themes, and whether the system's colours of high contrast come first: no light theme has them."""
-MOST_TABS = 60
 QUESTION: dict[str, Any] = {
     "questions": [
         {
@@ -35,26 +30,11 @@ QUESTION: dict[str, Any] = {
 ANSWER = "## All\n\nThis has [a link](https://example.org), `code`, *stress* and\n\n```python\nx = 1\n```\n"
 
 
-def tab_to(panel: Panel, name: str, key: str = "Tab") -> None:
-    """Go with the Tab key to what has that name."""
-    seen: list[str] = []
-    for _ in range(MOST_TABS):
-        panel.page.keyboard.press(key)
-        seen.append(str(panel.page.evaluate(FOCUSED)).strip())
-        if seen[-1].startswith(name):
-            return
-    raise AssertionError(f"{name} is not reached by {key}: {seen}")
-
-
 @pytest.fixture(scope="module")
 def looks(lab: Panel) -> Iterator[None]:
     yield
     lab.page.emulate_media(forced_colors="none")
     lab.run_command("Use Theme: JupyterLab Light")
-
-
-def faults(panel: Panel) -> list[str]:
-    return serious_faults(panel.page, "#jupyter-chatd-panel")
 
 
 @pytest.mark.usefixtures("looks")
@@ -102,42 +82,87 @@ def test_all_of_it_by_keyboard(panel: Panel, vendor: Vendor) -> None:
     keys.type("Go")
     keys.press("Enter")
     panel.card("execute", "asking").wait_for()
-    tab_to(panel, "Allow once", "Shift+Tab")
-    keys.press("Enter")
+    panel.press_on("Allow once", "Shift+Tab")
     expect(panel.transcript.locator("em")).to_have_text("done")
     panel.until_at_rest()
     panel.input.focus()
 
-    tab_to(panel, "echo keys", "Shift+Tab")  # what was run
-    keys.press("Enter")
+    panel.press_on("echo keys", "Shift+Tab")  # what was run
     expect(panel.card("execute").locator(".jp-chatd-output")).to_have_text("keys")
 
-    tab_to(panel, "Edit and send again", "Shift+Tab")
-    keys.press("Enter")
+    panel.press_on("Edit and send again", "Shift+Tab")
     vendor.answers.append([call("execute", {"command": "sleep 300", "timeout": "10m"})])
     expect(panel.root.get_by_label("Edit your message")).to_be_focused()
+    assert faults(panel) == []
     keys.type(" slowly")
-    tab_to(panel, "Send again")
-    keys.press("Enter")
+    panel.press_on("Send again")
     panel.card("execute", "asking").wait_for()
-    tab_to(panel, "Deny")
-    tab_to(panel, "Stop")
-    keys.press("Enter")
+    panel.tab_to("Deny")
+    panel.press_on("Stop")
     panel.until_at_rest()
 
     panel.input.focus()
-    tab_to(panel, "All chats", "Shift+Tab")
-    keys.press("Enter")
-    tab_to(panel, "Search all chats", "Shift+Tab")
+    panel.press_on("All chats", "Shift+Tab")
+    panel.tab_to("Search all chats", "Shift+Tab")
     keys.type("slowly")
     row = panel.root.get_by_role("list", name="Chats").get_by_role("listitem")
     expect(row).to_have_count(1)
-    tab_to(panel, "Pin")
-    keys.press("Enter")
+    panel.press_on("Pin")
     expect(row.get_by_role("button", name="Unpin")).to_be_focused()
-    tab_to(panel, "Archive")
-    keys.press("Enter")
+    panel.press_on("Archive")
     expect(row).to_have_count(0)
+
+
+def test_queue_rename_and_subagents_by_keyboard(panel: Panel, vendor: Vendor) -> None:
+    keys = panel.page.keyboard
+    nap = call("execute", {"command": "sleep 300", "timeout": "10m"})
+    vendor.always = {"Nap": [nap]}
+    vendor.answers.append([call("spawn_agent", {"type": "general", "prompt": "Nap", "title": "Child"}), nap])
+    panel.choose("Ask", is_on=False)
+    panel.say("Go")
+    panel.card("execute", "running").wait_for()
+    for text in ("one", "two", "three"):
+        panel.say(text)
+    expect(panel.queue).to_have_count(3)
+    panel.press_on("Remove", "Shift+Tab")
+    expect(panel.queue).to_have_text(["one", "two"])
+    panel.input.focus()
+    panel.press_on("Edit", "Shift+Tab")
+    expect(panel.input).to_have_value("two")
+    panel.input.fill("")
+    panel.input.focus()
+    panel.press_on("Send now", "Shift+Tab")
+    expect(panel.transcript.locator("em")).to_have_text("last")
+    panel.until_at_rest()
+
+    panel.input.focus()
+    panel.press_on("1 subagent", "Shift+Tab")
+    panel.press_on("Stop Child")
+    expect(panel.root.get_by_text("1 subagent", exact=True)).to_be_visible()
+    panel.press_on("Child", "Shift+Tab")
+    expect(panel.transcript).to_contain_text("Nap")
+    panel.press_on("Back to the parent chat", "Shift+Tab")
+    expect(panel.transcript.locator("em")).to_have_text("last")
+    panel.input.focus()
+    panel.press_on("Go", "Shift+Tab")
+    expect(panel.root.get_by_label("Title of the chat")).to_be_focused()
+    keys.press("ControlOrMeta+a")
+    keys.type("Naps")
+    keys.press("Enter")
+    expect(panel.root.get_by_title("Rename")).to_have_text("Naps")
+
+
+def test_questions_by_keyboard(panel: Panel, vendor: Vendor) -> None:
+    keys = panel.page.keyboard
+    vendor.answers.append([call("ask_user_question", QUESTION)])
+    panel.choose("Plan", is_on=True)
+    panel.say("Ask me")
+    panel.root.get_by_label("Red").wait_for()
+    panel.tab_to("Blue", "Shift+Tab")
+    keys.press("Space")
+    panel.press_on("Answer")
+    expect(panel.card("ask_user_question", "done").get_by_role("definition")).to_have_text(["Blue"])
+    panel.until_at_rest()
 
 
 def test_a_screen_reader_hears_how_the_chat_stands_and_no_single_words(panel: Panel, vendor: Vendor) -> None:

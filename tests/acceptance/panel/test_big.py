@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from acceptance.axe import faults
 from acceptance.browser import Panel
 from acceptance.chats import Chats, eventually
 from acceptance.vendor import Vendor
@@ -52,6 +53,7 @@ def test_a_message_of_a_megabyte_shows_its_beginning(
         chats.send(chat_id, "y" * 10**6)
         expect(panel.queue).to_have_count(1)
         assert len(panel.queue.inner_text()) < 1000
+        assert faults(panel) == []
         panel.queue.get_by_role("button", name="Remove").click()
         expect(panel.queue).to_have_count(0)
         panel.stop.click()

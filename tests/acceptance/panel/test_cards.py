@@ -6,6 +6,7 @@ import base64
 import time
 
 import httpx
+from acceptance.axe import faults
 from acceptance.browser import Panel
 from acceptance.vendor import Vendor
 from fakes.steps import Search, Step, call, say
@@ -154,3 +155,4 @@ def test_a_subagents_card_shows_how_it_stands_now(panel: Panel, vendor: Vendor) 
     panel.root.get_by_role("button", name="3 subagents that are done").first.click()
     nested = panel.root.get_by_role("list", name="Subagents of Go").first.get_by_role("listitem")
     expect(nested).to_have_count(3)
+    assert faults(panel) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from acceptance.axe import faults
 from acceptance.browser import Panel
 from acceptance.vendor import Vendor
 from fakes.steps import Refuse
@@ -41,6 +42,7 @@ def test_a_refused_key_says_what_to_do_and_the_turn_can_be_tried_again(panel: Pa
     row.get_by_role("button").first.click()
     notice.get_by_text("Details").click()
     expect(notice).to_contain_text("Incorrect API key")
+    assert faults(panel) == []
     panel.button("Try again").click()
     expect(panel.transcript.locator("em")).to_have_text("last")
     expect(notice).to_have_count(0)
@@ -54,3 +56,4 @@ def test_without_a_sandbox_the_user_is_told(panel: Panel) -> None:
     expect(explanation).to_be_hidden()
     panel.root.get_by_text("unconfined: commands run with your rights").click()
     expect(explanation).to_be_visible()
+    assert faults(panel) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from acceptance.axe import faults
 from acceptance.browser import Panel, opened_panel
 from acceptance.vendor import Vendor
 from fakes.steps import call, say, think
@@ -66,6 +67,7 @@ def test_an_answer_with_thoughts_math_and_code_that_runs(panel: Panel, vendor: V
     expect(thoughts.locator("em")).to_have_text("this")
     expect(panel.transcript.locator("mjx-container")).to_have_count(1)
     expect(panel.transcript).not_to_contain_text("$")
+    assert faults(panel) == []
 
     panel.transcript.get_by_role("button", name="Copy").click()
     panel.input.press("ControlOrMeta+v")
