@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -16,8 +19,9 @@ from acceptance.cells import NotebookPage
 from acceptance.chats import eventually
 from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, expect
-from servers import TOKEN, Dirs, JupyterServer
+from servers import ROOT, TOKEN, Dirs, JupyterServer
 
 BEGIN = "from jupyter_chatd import Chat, widgets\nimport ipywidgets\n"
 SLOW = "run `for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done` with timeout 60s"
@@ -179,6 +183,47 @@ def test_the_other_widgets_over_the_comm_alone(notebook: NotebookPage) -> None:
 def test_a_kernel_of_another_version_is_told(notebook: NotebookPage) -> None:
     shown = widget(notebook.run(6))
     expect(shown).to_contain_text("The kernel has jupyter_chatd 0.0.1 and its server")
+
+
+@pytest.fixture
+def elsewhere(server: JupyterServer, tmp_path: Path) -> str:
+    """The bundle of a kernel `elsewhere`, whose package is of another build than its server's."""
+    package = tmp_path / "jupyter_chatd"
+    shutil.copytree(
+        ROOT / package.name, package, ignore=shutil.ignore_patterns("labextension", "__pycache__")
+    )
+    (built,) = (package / "widgets/static").glob("widgets-*.js")
+    other = built.rename(built.with_name("widgets-ELSEWHERE.js"))
+    other.write_text(f"{other.read_text()}\nglobalThis.drawnBy = 'elsewhere';\n")
+    kernel = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Elsewhere",
+        "language": "python",
+        "env": {"PYTHONPATH": str(tmp_path)},
+    }
+    spec = server.dirs.data / "kernels/elsewhere/kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps(kernel))
+    return other.name
+
+
+def test_a_kernel_of_another_environment_sends_what_draws_its_widgets(
+    browser: Browser, server: JupyterServer, elsewhere: str
+) -> None:
+    page = new_page(browser)
+    notebook = NotebookPage(page, server, "elsewhere")
+    cells = [new_code_cell(f"{BEGIN}chat = Chat('say **hello**', model='demo:demo')\nchat")]
+    spec = {"name": "elsewhere", "display_name": "Elsewhere", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), notebook.path)
+    notebook.load()
+    with page.expect_response(lambda response: elsewhere in response.url) as asked:
+        shown = widget(notebook.run(0))
+    assert asked.value.status == 404  # the server has none of that name
+    expect(shown.locator("strong")).to_have_text("hello")
+    assert page.evaluate("globalThis.drawnBy") == "elsewhere"
+    say(shown, "say and *more*")
+    expect(shown.locator("em").last).to_have_text("more")
+    page.close()
 
 
 def test_ten_live_widgets_add_little_to_the_file_and_no_token(notebook: NotebookPage) -> None:
