@@ -8,9 +8,9 @@ import { carriesText } from '../src/desktop/screen.js';
 
 /** What of a browser's class is in use; Node has none. */
 class Key extends Event {
-  constructor(type: string, { code, ctrlKey = false, shiftKey = false }: KeyboardEventInit) {
+  constructor(type: string, { code, ctrlKey = false, shiftKey = false, repeat = false }: KeyboardEventInit) {
     super(type, { bubbles: true, cancelable: true });
-    Object.assign(this, { code, ctrlKey, shiftKey, altKey: false });
+    Object.assign(this, { code, ctrlKey, shiftKey, repeat, altKey: false });
   }
   declare readonly code: string;
   getModifierState(): boolean {
@@ -79,11 +79,18 @@ function key(type: 'keydown' | 'keyup', code: string, init: KeyboardEventInit = 
   node.dispatchEvent(new Key(type, { code, ...init }));
 }
 
+/** Presses Ctrl and V, which nobody lets go yet. */
+function startPaste(): void {
+  key('keydown', 'ControlLeft', { ctrlKey: true });
+  key('keydown', 'KeyV', { ctrlKey: true });
+  assert.equal(got.shift(), 'keydown ControlLeft');
+}
+
 /** Lets what has been settled go on. */
 const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 1));
 
 test('keys that come while something is pasted come after it', async () => {
-  key('keydown', 'KeyV', { ctrlKey: true });
+  startPaste();
   key('keyup', 'ControlLeft');
   key('keydown', 'Enter');
   answer('text');
@@ -95,7 +102,9 @@ test('keys that come while something is pasted come after it', async () => {
 });
 
 test('a second paste waits for the first, and what follows for both', async () => {
+  key('keydown', 'ShiftRight', { shiftKey: true });
   key('keydown', 'Insert', { shiftKey: true });
+  key('keyup', 'Insert', { shiftKey: true });
   key('keydown', 'Insert', { shiftKey: true });
   key('keydown', 'KeyA');
   for (const text of ['one', 'two']) {
@@ -104,11 +113,12 @@ test('a second paste waits for the first, and what follows for both', async () =
     fetched();
     await pause();
   }
-  assert.deepEqual(got, ['one', '+Insert', '-Insert', 'two', '+Insert', '-Insert', 'keydown KeyA']);
+  const first = ['keydown ShiftRight', 'one', '+Insert', '-Insert', 'keyup Insert'];
+  assert.deepEqual(got, [...first, 'two', '+Insert', '-Insert', 'keydown KeyA']);
 });
 
 test('what nobody pastes holds no key for long', async () => {
-  key('keydown', 'KeyV', { ctrlKey: true });
+  startPaste();
   key('keydown', 'Enter');
   answer('text');
   while (!got.includes('keydown Enter')) {
@@ -118,29 +128,60 @@ test('what nobody pastes holds no key for long', async () => {
 });
 
 test('without a text the desktop pastes what it has', async () => {
-  key('keydown', 'KeyV', { ctrlKey: true });
+  startPaste();
   key('keydown', 'Enter');
   answer('');
   await pause();
   assert.deepEqual(got, ['+KeyV', '-KeyV', 'keydown Enter']);
 });
 
-test('where the page lost the focus meanwhile, modifiers are pressed again', async () => {
-  key('keydown', 'KeyV', { ctrlKey: true });
-  page.dispatchEvent(new Event('blur'));
+test('where the desktop lost the focus meanwhile, modifiers are pressed again', async () => {
+  startPaste();
+  node.dispatchEvent(new Event('blur'));
   answer('text');
   await pause();
   assert.deepEqual(got, ['text', '+ControlLeft', '+KeyV', '-KeyV', '-ControlLeft']);
 });
 
-test('keys that are down when the page loses the focus come up after what is pasted', async () => {
+test('a second paste has its modifier too where the desktop lost the focus meanwhile', async () => {
+  startPaste();
+  key('keyup', 'KeyV', { ctrlKey: true });
   key('keydown', 'KeyV', { ctrlKey: true });
+  node.dispatchEvent(new Event('blur'));
+  for (const text of ['one', 'two']) {
+    answer(text);
+    await pause();
+    fetched();
+    await pause();
+  }
+  const pasted = ['+ControlLeft', '+KeyV', '-KeyV', '-ControlLeft'];
+  assert.deepEqual(got, ['one', ...pasted, 'keyup KeyV', 'two', ...pasted, 'keyup KeyV']);
+});
+
+test('a key that is held pastes once for each text that was read, and holds nothing after it is let go', async () => {
+  startPaste();
+  for (let count = 0; count < 30; count += 1) {
+    key('keydown', 'KeyV', { ctrlKey: true, repeat: true });
+  }
+  answer('');
+  await pause();
+  assert.deepEqual(got.splice(0), ['+KeyV', '-KeyV']);
+  key('keydown', 'KeyV', { ctrlKey: true, repeat: true });
+  key('keyup', 'KeyV', { ctrlKey: true });
+  key('keyup', 'ControlLeft');
+  answer('');
+  await pause();
+  assert.deepEqual(got, ['+KeyV', '-KeyV', 'keyup KeyV', 'keyup ControlLeft']);
+});
+
+test('keys that are down when the desktop loses the focus come up after what is pasted', async () => {
+  startPaste();
   key('keydown', 'KeyA');
   key('keyup', 'KeyA');
   key('keydown', 'AltLeft');
   key('keydown', 'Tab');
-  page.dispatchEvent(new Event('blur'));
-  page.dispatchEvent(new Event('blur'));
+  node.dispatchEvent(new Event('blur'));
+  node.dispatchEvent(new Event('blur'));
   answer('');
   await pause();
   const pasted = ['+ControlLeft', '+KeyV', '-KeyV', '-ControlLeft', 'keydown KeyA', 'keyup KeyA'];
@@ -149,7 +190,7 @@ test('keys that are down when the page loses the focus come up after what is pas
 
 test('keys do not wait for ever for a user who does not say whether the page may read', async () => {
   mock.timers.enable({ apis: ['setTimeout'] });
-  key('keydown', 'KeyV', { ctrlKey: true });
+  startPaste();
   key('keydown', 'Enter');
   mock.timers.tick(60_000);
   mock.timers.reset();
@@ -159,14 +200,14 @@ test('keys do not wait for ever for a user who does not say whether the page may
 
 test('a view that has gone presses nothing and listens to nothing', async () => {
   node.dispatchEvent(new Event('pointerdown'));
-  key('keydown', 'KeyV', { ctrlKey: true });
+  startPaste();
   key('keydown', 'Enter');
   end();
   answer('text');
   await pause();
   assert.deepEqual(got, []);
-  const listeners = ['pointerup', 'blur'].flatMap(kind => getEventListeners(page, kind));
-  assert.deepEqual(listeners, []);
+  assert.deepEqual(getEventListeners(page, 'pointerup'), []);
+  assert.deepEqual(getEventListeners(node, 'blur'), []);
 });
 
 test('what is copied there after a click is copied here, and nothing else is', async () => {

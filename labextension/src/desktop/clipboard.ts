@@ -34,6 +34,8 @@ export function shareClipboard(node: HTMLElement, model: DesktopModel): () => vo
     if (pasting.take(event)) {
       event.preventDefault();
       event.stopPropagation();
+    } else {
+      pasting.note(event);
     }
   };
   let known = model.getState().clipboard;
@@ -49,7 +51,7 @@ export function shareClipboard(node: HTMLElement, model: DesktopModel): () => vo
   node.addEventListener('keydown', onKey, listening);
   node.addEventListener('keyup', onKey, listening);
   node.addEventListener('pointerdown', onPointer, listening);
-  window.addEventListener('blur', () => pasting.letGo(), listening);
+  node.addEventListener('blur', () => pasting.letGo(), listening);
   return () => {
     unsubscribe();
     ends.abort();
@@ -81,7 +83,10 @@ class Pasting {
   /** Whether a key is dealt with here, now or later; else it is the desktop's at once. */
   take(event: KeyboardEvent): boolean {
     if (this.isBusy) {
-      this.held.push({ event, type: event.type });
+      // A key that is held pastes again once the text is there: its repeats come faster than that.
+      if (!(isPaste(event) && event.repeat)) {
+        this.held.push({ event, type: event.type });
+      }
       return true;
     }
     if (!(isPaste(event) && this.model.getState().hasControl && window.isSecureContext)) {
@@ -91,23 +96,31 @@ class Pasting {
     return true;
   }
 
-  /** The page has lost the focus, and noVNC has let go of all keys: nobody will tell that those held here come up. */
+  /** The desktop hears of a key that is not dealt with here. */
+  note({ type, code }: KeyboardEvent): void {
+    if (type === 'keydown') {
+      this.down.add(code);
+    } else {
+      this.down.delete(code);
+    }
+  }
+
+  /** The desktop has lost the focus, and noVNC lets go of all keys: nobody will tell that those held here come up. */
   letGo(): void {
-    this.isLetGo = true;
-    const down = new Map<string, KeyboardEvent>();
+    this.down.clear();
+    const pressed = new Map<string, KeyboardEvent>();
     for (const { event, type } of this.held) {
       if (type === 'keydown') {
-        down.set(event.code, event);
+        pressed.set(event.code, event);
       } else {
-        down.delete(event.code);
+        pressed.delete(event.code);
       }
     }
-    this.held.push(...[...down.values()].reverse().map(event => ({ event, type: 'keyup' })));
+    this.held.push(...[...pressed.values()].reverse().map(event => ({ event, type: 'keyup' })));
   }
 
   private async paste(event: KeyboardEvent): Promise<void> {
     this.isBusy = true;
-    this.isLetGo = false;
     const text = await readClipboard();
     if (!this.end.aborted) {
       const isTaken = text ? this.model.copy(text) : Promise.resolve();
@@ -120,8 +133,10 @@ class Pasting {
 
   /** What a program does with these keys is its business. */
   private press({ code, ctrlKey, shiftKey }: KeyboardEvent): void {
-    const modifiers = [...(ctrlKey ? ['ControlLeft'] : []), ...(shiftKey ? ['ShiftLeft'] : [])];
-    const codes = [...(this.isLetGo ? modifiers : []), code];
+    const modifiers = [...(ctrlKey ? ['Control'] : []), ...(shiftKey ? ['Shift'] : [])];
+    const isDown = (name: string) => this.down.has(`${name}Left`) || this.down.has(`${name}Right`);
+    const missing = modifiers.filter(name => !isDown(name));
+    const codes = [...missing.map(name => `${name}Left`), code];
     const { screen } = this.model.getState();
     for (const each of codes) {
       screen?.press(KEYSYMS[each] ?? 0, each, true);
@@ -140,8 +155,9 @@ class Pasting {
   }
 
   private readonly held: IHeldKey[] = [];
+  /** Codes of the keys that are down on the desktop, as far as these came from the keyboard. */
+  private readonly down = new Set<string>();
   private isBusy = false;
-  private isLetGo = false;
 }
 
 /** An event may be dispatched once; noVNC reads the states of the locks, which a copy has only if it is told. */
