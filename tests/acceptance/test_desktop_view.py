@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import nbformat
 import pytest
+from acceptance.axe import serious_faults
 from acceptance.browser import (
     NO_PREFERENCE,
     Panel,
@@ -25,6 +26,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from servers import ROOT, Dirs, JupyterServer
 
 NOTEBOOK = ROOT / "notebooks" / "desktop.ipynb"
+LIGHT, DARK = THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 pytestmark = needs_xvnc
 
@@ -125,6 +127,9 @@ def test_keys_lead_out_of_the_desktop_and_into_it_again(view: View, made: Path) 
     view.leave()
     view.page.keyboard.press("Enter")
     expect(view.status).to_have_text("Nobody is using the desktop.")
+    view.button("Take control").wait_for()
+    view.page.keyboard.press("Tab")  # from where the button was
+    expect(view.button("Take control")).to_be_focused()
 
 
 def test_the_pointer_is_the_users_too(view: View, server: JupyterServer, chat_id: str) -> None:
@@ -175,6 +180,33 @@ def test_the_clipboard_goes_both_ways(view: View, made: Path) -> None:
     view.page.keyboard.press("Shift+Insert")
     eventually(lambda: made.read_text() == "from the box\n")
     view.page.keyboard.press("Control+d")
+    view.button("Clipboard of the desktop").click()
+    view.give_back()
+
+
+@pytest.fixture(scope="module")
+def looks(lab: Panel) -> Iterator[None]:
+    yield
+    lab.run_command(f"Use Theme: {LIGHT}")
+
+
+def faults(view: View) -> list[str]:
+    return serious_faults(view.page, ".jp-chatd-desktop")
+
+
+@pytest.mark.usefixtures("looks")
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_no_serious_fault_in_the_document(view: View, lab: Panel, theme: str) -> None:
+    lab.run_command(f"Use Theme: {theme}")
+    expect(view.page.locator(f'body[data-jp-theme-name="{theme}"]')).to_have_count(1)
+    assert faults(view) == []  # who looks
+    view.button("Show each pixel").click()
+    assert faults(view) == []
+    view.button("Fit into the view").click()
+    view.take()
+    assert faults(view) == []  # who has control
+    view.button("Clipboard of the desktop").click()
+    assert faults(view) == []
     view.button("Clipboard of the desktop").click()
     view.give_back()
 
@@ -312,14 +344,20 @@ def test_in_a_cell_whose_page_asks_only_the_kernel(
     code = f"from jupyter_chatd.widgets import Desktop\nDesktop({chat_id!r}, route='comm')"
     page = context.new_page()
     notebook = NotebookPage(page, server, "comm")
-    notebook.open(code, app="notebooks")
+    notebook.open(code)
     notebook.finish(0)
     view = View(page.locator(".jp-CodeCell").first.locator(".jp-OutputArea"))
     view.until_it_shows_a_terminal()
     view.take()
     view.run(f"date > {made}")
     eventually(made.exists)
+    page.locator(".jp-CodeCell .cm-content").first.click()  # else keys of commands are the desktop's
+    for theme in (DARK, LIGHT):
+        notebook.run_command(f"Use Theme: {theme}")
+        expect(page.locator(f'body[data-jp-theme-name="{theme}"]')).to_have_count(1)
+        assert faults(view) == []  # who has control
     view.give_back()
+    assert faults(view) == []
     page.close()
 
 

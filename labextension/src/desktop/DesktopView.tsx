@@ -20,6 +20,7 @@ export function DesktopView({ model, fills = false }: IDesktopViewProps): React.
   const state = useModel(model);
   const [showsClipboard, showClipboard] = React.useState(false);
   const root = React.useRef<HTMLDivElement>(null);
+  const bar = React.useRef<HTMLDivElement>(null);
   const { screen, status, problem } = state;
   const ratio = status ? `${status.width} / ${status.height}` : '1280 / 800';
   return (
@@ -28,7 +29,7 @@ export function DesktopView({ model, fills = false }: IDesktopViewProps): React.
       ref={root}
       data-phase={state.phase}
     >
-      <div className="jp-chatd-desktopBar">
+      <div className="jp-chatd-desktopBar" ref={bar} tabIndex={-1}>
         <span className="jp-chatd-grow">
           <span role="status">{standing(state)}</span>
           {state.hasControl && (
@@ -38,7 +39,7 @@ export function DesktopView({ model, fills = false }: IDesktopViewProps): React.
             </span>
           )}
         </span>
-        <Actions model={model} state={state} />
+        <Actions model={model} state={state} onReleased={() => bar.current?.focus()} />
         <IconButton
           icon="fit"
           label={state.isFitted ? 'Show each pixel' : 'Fit into the view'}
@@ -95,7 +96,13 @@ interface IPartProps {
   readonly state: IDesktopState;
 }
 
-function Actions({ model, state: { phase, status, hasControl } }: IPartProps): React.ReactElement | null {
+interface IActionsProps extends IPartProps {
+  /** The button that was pressed goes: the focus needs another place. */
+  readonly onReleased: () => void;
+}
+
+function Actions({ model, state, onReleased }: IActionsProps): React.ReactElement | null {
+  const { phase, status, hasControl } = state;
   if (phase !== 'connected' || !status?.canControl) {
     return null;
   }
@@ -113,7 +120,10 @@ function Actions({ model, state: { phase, status, hasControl } }: IPartProps): R
           label="Give back"
           explanation="The agent sees the screen as you leave it, and goes on"
           isMain
-          onClick={() => void model.release()}
+          onClick={() => {
+            onReleased();
+            void model.release();
+          }}
         />
       )}
     </>
