@@ -177,6 +177,7 @@ class Chat:
         self._widget: widgets.Chat | None = None
         self._renewal: futures.Future[None] | None = None
         self._desktop: Desktop | None = None
+        self.dropped: tuple[QueuedMessage, ...] = ()  # by the last edit
         self._caller = CallerThread()
         self._session = ChatSession(
             client, chat.id, tools=function_tools(tools), run_sync=self._caller.run_sync
@@ -204,9 +205,9 @@ class Chat:
     def edit(self, which: int, text: Content) -> Self:
         """Replace a message of the user and go on from there; what followed it is gone.
 
-        *which* is the message's id, or counts the user's messages: 0 is the first, -1 the last.
+        *which* is the message's id, or counts the user's: 0 the first, -1 the last. `dropped` has the queue.
         """
-        self._call(self._session.edit(self._user_message(which), text))
+        self.dropped = self._call(self._session.edit(self._user_message(which), text)).dropped
         return self
 
     def interrupt(self) -> Self:

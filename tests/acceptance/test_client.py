@@ -201,6 +201,15 @@ def test_an_edit_replaces_what_followed(begin: Callable[..., Chat]) -> None:
     assert [message.text for message in chat.messages] == ["say three", "three"]
 
 
+def test_an_edit_tells_what_waited(begin: Callable[..., Chat]) -> None:
+    chat = begin("run `sleep 600` with timeout 700s").send("say unwanted")
+    assert chat.dropped == ()
+    waiting = chat.queue
+    assert chat.edit(0, "say three").dropped == waiting != ()
+    assert chat.wait().text == "three"
+    assert chat.queue == ()
+
+
 def test_a_queued_message_can_be_taken_back_or_put_first(begin: Callable[..., Chat]) -> None:
     chat = begin("count to 2000").send("say unwanted").send("say wanted")
     first, second = chat.queue
