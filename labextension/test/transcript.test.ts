@@ -110,15 +110,27 @@ test('what is stored stays the same object while an answer is streamed', () => {
   assert.deepEqual([place(0), place(1)], [true, true]);
 });
 
-test('notes say why an answer ended, and that the history was summarised', () => {
+test('a note says why an answer ended', () => {
   const cut = row(2, 'assistant', [text('Well')], { stopReason: 'interrupted' });
-  const summary = row(3, 'user', [text('So far: nothing.')], { compressed: true });
-  const entries = entriesOf(
-    { type: 'message', message: cut },
-    { type: 'message', message: summary },
-    queue()
-  );
-  assert.deepEqual(brief(entries), ['Well', 'interrupted', 'compressed']);
+  assert.deepEqual(brief(entriesOf({ type: 'message', message: cut }, queue())), ['Well', 'interrupted']);
+});
+
+test('one note each says that the history was summarised, and how, and that it was cleared', () => {
+  const compressed = true;
+  const told = ['chat_summarized', 'chat_cleared'].flatMap((toolName, index): StreamEvent[] => {
+    const called = row(3 + 2 * index, 'assistant', [call(toolName, { toolName })], { compressed });
+    const given = index === 0 ? { summary: 'So far: nothing.' } : {};
+    const done = row(4 + 2 * index, 'tool', [result(toolName, { toolName, result: given })], { compressed });
+    return [
+      { type: 'message', message: called },
+      { type: 'message', message: done }
+    ];
+  });
+  const notes = entriesOf(...told, queue()).map(entry => entry.kind === 'note' && [entry.note, entry.text]);
+  assert.deepEqual(notes, [
+    ['summarised', 'So far: nothing.'],
+    ['cleared', '']
+  ]);
 });
 
 test('parts that say nothing to people are left out', () => {

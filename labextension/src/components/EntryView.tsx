@@ -61,7 +61,8 @@ const NOTES: Readonly<Record<Note, string>> = {
   interrupted: 'Stopped.',
   length: 'The answer was cut: it reached the longest that the model gives.',
   content_filter: 'The vendor’s filter ended the answer.',
-  compressed: 'What came before was summarised for the model.'
+  summarised: 'What came before was summarised for the model.',
+  cleared: 'The model has forgotten what came before.'
 };
 
 function NoteLine({ entry: { note, text } }: { readonly entry: INoteEntry }): React.ReactElement {

@@ -14,6 +14,7 @@ import type {
   Part
 } from '../client/values.js';
 import { type IChatView, isStoppable } from '../client/view.js';
+import { textField } from './tools.js';
 
 export interface IUserEntry {
   readonly kind: 'user';
@@ -61,7 +62,7 @@ export interface IFileEntry {
   readonly part: Extract<Part, { type: 'file' }>;
 }
 
-/** A line between entries: the answer was cut, or the history before it summarised. */
+/** A line between entries: the answer was cut, or the history before it summarised or put away for the model. */
 export interface INoteEntry {
   readonly kind: 'note';
   readonly key: string;
@@ -70,7 +71,7 @@ export interface INoteEntry {
   readonly text: string;
 }
 
-export type Note = 'interrupted' | 'length' | 'content_filter' | 'compressed';
+export type Note = 'interrupted' | 'length' | 'content_filter' | 'summarised' | 'cleared';
 
 export type Entry =
   | IUserEntry
@@ -129,7 +130,7 @@ function addMessage(message: IMessage, previousId: number, entries: Entry[], ope
   // An answer's key is the same while it is streamed, when its own id is not known yet.
   const keyOf = (index: number) => `${previousId}.${index}`;
   if (message.compressed) {
-    entries.push({ kind: 'note', key: keyOf(0), note: 'compressed', text: textOf(message.content) });
+    entries.push(...message.content.flatMap(part => memoryNote(part, keyOf(0))));
   } else if (message.role === 'user') {
     entries.push({ kind: 'user', key: `m${message.id}`, message });
   } else if (message.role !== 'system') {
@@ -147,6 +148,15 @@ function addMessage(message: IMessage, previousId: number, entries: Entry[], ope
     });
     addNote(message, keyOf(message.content.length), entries);
   }
+}
+
+/** Of a summary or a clearing people get a call with its result: one line for both. */
+function memoryNote(part: Part, key: string): INoteEntry[] {
+  if (part.type !== 'tool-result') {
+    return [];
+  }
+  const note = part.toolName === 'chat_cleared' ? 'cleared' : 'summarised';
+  return [{ kind: 'note', key, note, text: textField(part.result, 'summary') }];
 }
 
 function addNote(message: IMessage, key: string, entries: Entry[]): void {
@@ -222,10 +232,6 @@ function entriesOfPart(part: Part, key: string, isLive: boolean): Entry[] {
     default:
       return [];
   }
-}
-
-function textOf(content: readonly Part[]): string {
-  return content.map(part => (part.type === 'text' ? part.text : '')).join('');
 }
 
 /** Returns *before* when it says the same as *entry*. */
