@@ -6,6 +6,7 @@ import { ToolProblem } from './arguments.js';
 import type { INotebook } from './cells.js';
 import { createNotebook, type ICreated, type INotebookServer } from './creation.js';
 import { OpenNotebook } from './live.js';
+import { belowRoot } from './paths.js';
 import { SavedNotebook } from './saved.js';
 
 /** The notebooks of this page, and those that lie on the server. */
@@ -76,9 +77,10 @@ export class Notebooks {
   /** Models name files by the workspace's folder, too. */
   find(path: string): NotebookPanel | undefined {
     const wanted = relative(path);
+    const isAbsolute = path.startsWith('/') && PageConfig.getOption('serverRoot') === ''; // Notebook 7 does not tell
     return (
       this.tracker.find(({ context }) => context.path === wanted) ??
-      this.tracker.find(({ context }) => path.startsWith('/') && path.endsWith(`/${context.path}`))
+      this.tracker.find(({ context }) => isAbsolute && path.endsWith(`/${context.path}`))
     );
   }
 
@@ -110,9 +112,6 @@ export class Notebooks {
   }
 }
 
-/** Returns a path as the server's contents have it: below its root, without a slash before it. */
 function relative(path: string): string {
-  const root = PageConfig.getOption('serverRoot').replace(/\/+$/, '');
-  const below = root && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
-  return below.replace(/^(?:\.?\/)+/, '');
+  return belowRoot(path, PageConfig.getOption('serverRoot'));
 }
