@@ -23,13 +23,12 @@ from ..geometry import Size
 from .accounts import other_people
 from .folder import Folder
 from .launcher import Launched, Launcher
-from .programs import GRACE, STOP_LIMIT, desktop_environment
+from .programs import GRACE, ORPHAN_LIMIT, STOP_LIMIT, desktop_environment
 
 log = logging.getLogger(__name__)
 
 NAME = "portabledesktop"
 COMMAND_LIMIT = 25.0  # seconds: it waits 15 itself; the first start unpacks 100 MB
-_ORPHAN_LIMIT = 3  # seconds after the last client has gone
 
 
 class PortabledesktopLauncher:
@@ -222,7 +221,7 @@ def _up_options(folder: Folder, size: Size) -> Sequence[str]:
         f"-rfbunixpath={folder.socket}",
         "-rfbunixmode=0600",
         "-AlwaysShared=1",
-        f"-MaxDisconnectionTime={_ORPHAN_LIMIT}",
+        f"-MaxDisconnectionTime={ORPHAN_LIMIT}",
     )
     return (
         "--json",

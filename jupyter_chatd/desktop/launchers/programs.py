@@ -16,6 +16,9 @@ from ...workspace.warden import Warden
 
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL
 STOP_LIMIT = 5.0  # seconds
+ORPHAN_LIMIT = (
+    20  # seconds that an X server lives without a client, from its start on: a net below the warden
+)
 _LOG_TAIL = 2000  # bytes
 
 

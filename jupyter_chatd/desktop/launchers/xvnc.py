@@ -20,14 +20,13 @@ from .applications import find_applications
 from .cookie import Cookie
 from .folder import Folder
 from .launcher import Launched, Launcher
-from .programs import Programs, desktop_environment
+from .programs import ORPHAN_LIMIT, Programs, desktop_environment
 from .window_manager import desktop_commands, find_background
 
 log = logging.getLogger(__name__)
 
 NAMES = ("Xtigervnc", "Xvnc")
 START_LIMIT = 10.0  # seconds; 0.7 with nothing in the page cache
-_ORPHAN_LIMIT = 3  # seconds after the last client has gone: a second net below the warden
 
 
 class XvncLauncher:
@@ -176,7 +175,7 @@ def server_command(program: str, size: Size, *, folder: Folder, display_fd: int)
         *("-rfbunixpath", str(folder.socket), "-rfbunixmode", "0600", "-SecurityTypes", "None"),
         *("-auth", str(folder.path / "Xauthority")),
         *("-geometry", str(size), "-depth", "24", "-dpi", "96", "-desktop", "jupyter_chatd"),
-        *("-AlwaysShared", "-AcceptSetDesktopSize=0", "-MaxDisconnectionTime", str(_ORPHAN_LIMIT)),
+        *("-AlwaysShared", "-AcceptSetDesktopSize=0", "-MaxDisconnectionTime", str(ORPHAN_LIMIT)),
     ]
 
 

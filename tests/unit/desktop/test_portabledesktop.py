@@ -81,7 +81,7 @@ async def test_it_is_confined_and_asked_for_a_socket(
             f"--xvnc-arg=-rfbunixpath={folder}/rfb.socket",
             "--xvnc-arg=-rfbunixmode=0600",
             "--xvnc-arg=-AlwaysShared=1",
-            "--xvnc-arg=-MaxDisconnectionTime=3",
+            "--xvnc-arg=-MaxDisconnectionTime=20",
         ]
     ]
     await desktop.close()

@@ -44,11 +44,12 @@ with open(sys.argv[1], "ab", buffering=0) as file:
 _SERVER = """
 import asyncio, subprocess, sys
 from pathlib import Path
+from jupyter_chatd.desktop.launchers import xvnc
 from jupyter_chatd.desktop.launchers.xvnc import XvncLauncher
-from jupyter_chatd.desktop.rfb import Connection
 from jupyter_chatd.desktop.manager import DesktopManager
 
 async def main():
+    xvnc.ORPHAN_LIMIT = int(sys.argv[2])
     manager = DesktopManager(XvncLauncher(Path(sys.argv[1]), opens_application=False))
     desktop = manager.get("family")
     await desktop.picture()
@@ -238,7 +239,7 @@ async def test_stopping_leaves_no_process_and_no_file(launcher: XvncLauncher, sh
     async with terminal(desktop):
         assert len(users_of(short)) >= 3
         await desktop.close()
-        assert await until(lambda: not users_of(short), 5)
+        assert await until(lambda: not users_of(short), 30)
     assert not folders(short)
 
 
@@ -246,30 +247,40 @@ async def test_stopping_leaves_no_process_and_no_file(launcher: XvncLauncher, sh
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_it_dies_with_the_server(short: Path, number: signal.Signals) -> None:
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _SERVER, str(short)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", _SERVER, str(short), "60"), stdout=asyncio.subprocess.PIPE
     )
     assert server.stdout is not None
-    assert await asyncio.wait_for(server.stdout.readline(), 20) == b"ready\n"
+    assert await asyncio.wait_for(server.stdout.readline(), 60) == b"ready\n"
     assert len(users_of(short)) >= 4
     server.send_signal(number)
     await server.wait()
-    assert await until(lambda: not users_of(short), 10)
+    assert await until(lambda: not users_of(short), 30)
+
+
+@needs_xvnc
+async def test_it_waits_for_a_server_that_is_busy(launcher: XvncLauncher) -> None:
+    """The time that an X server lives alone begins with its start."""
+    launched = await launcher.launch(DEFAULT_SIZE)
+    await asyncio.sleep(4)
+    connection = await Connection.open(launched.socket)
+    await connection.close()
+    await launched.stop()
 
 
 @needs_xvnc
 async def test_without_the_warden_it_dies_of_loneliness(short: Path) -> None:
     """Xvnc itself ends when its last client has gone."""
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _SERVER, str(short)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", _SERVER, str(short), "8"), stdout=asyncio.subprocess.PIPE
     )
     assert server.stdout is not None
-    await asyncio.wait_for(server.stdout.readline(), 20)
+    await asyncio.wait_for(server.stdout.readline(), 60)
     (warden,) = [pid for pid in children_of(server.pid) if b"read -r verb" in cmdline(pid)]
     os.kill(warden, signal.SIGKILL)
     server.kill()
     await server.wait()
     assert users_of(short)
-    assert await until(lambda: not users_of(short), 20)
+    assert await until(lambda: not users_of(short), 60)
 
 
 def cmdline(pid: int) -> bytes:
