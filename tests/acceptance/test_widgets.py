@@ -50,6 +50,9 @@ for view in (widgets.Approval, widgets.ToolCalls, widgets.AgentTree, widgets.Des
 write = 'write "# The *plan*" to .agents/plans/%s.md' % planned.id
 planned.send(write + " then call propose_plan with {}").wait()
 widgets.Approval(planned)""",
+    """kin = Chat('delegate "count to 9000"', model="demo:demo", approvals="auto").wait()
+kin.children[0].send("say it later")
+widgets.AgentTree(kin)""",
 )
 VIEWS = ("Chat", "Approval", "ToolCalls", "AgentTree", "Desktop")
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
@@ -152,6 +155,13 @@ def test_a_tree_with_its_child(notebook: NotebookPage) -> None:
     tree = widget(notebook.run(4), "AgentTree")
     tree.get_by_role("list", name=re.compile("Subagents of")).get_by_role("button").first.click()
     expect(tree.locator('[data-kind="text"]').last).to_have_text("I am a child")
+
+
+def test_a_child_that_is_stopped_in_the_tree_gives_back_what_was_queued(notebook: NotebookPage) -> None:
+    tree = widget(notebook.run(13), "AgentTree")
+    tree.get_by_role("button", name="Stop count to 9000").click()
+    expect(tree.get_by_label("Message to the agent")).to_have_value("say it later")
+    expect(tree.get_by_role("button", name="Stop count to 9000")).to_have_count(0)
 
 
 def test_over_the_comm_alone(notebook: NotebookPage) -> None:
