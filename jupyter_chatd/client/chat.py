@@ -76,6 +76,8 @@ class Chat:
         UnreachableError: the server does not answer.
     """
 
+    dropped: tuple[QueuedMessage, ...] = ()  # out of the queue, by the last edit
+
     def __init__(
         self,
         text: Content,
@@ -177,7 +179,6 @@ class Chat:
         self._widget: widgets.Chat | None = None
         self._renewal: futures.Future[None] | None = None
         self._desktop: Desktop | None = None
-        self.dropped: tuple[QueuedMessage, ...] = ()  # by the last edit
         self._caller = CallerThread()
         self._session = ChatSession(
             client, chat.id, tools=function_tools(tools), run_sync=self._caller.run_sync
