@@ -50,7 +50,7 @@ for view in (widgets.Approval, widgets.ToolCalls, widgets.AgentTree, widgets.Des
 write = 'write "# The *plan*" to .agents/plans/%s.md' % planned.id
 planned.send(write + " then call propose_plan with {}").wait()
 widgets.Approval(planned)""",
-    """kin = Chat('delegate "count to 9000"', model="demo:demo", approvals="auto").wait()
+    """kin = Chat('delegate "run `sleep 300` with timeout 600s"', model="demo:demo", approvals="auto").wait()
 kin.children[0].send("say it later")
 widgets.AgentTree(kin)""",
 )
@@ -159,9 +159,10 @@ def test_a_tree_with_its_child(notebook: NotebookPage) -> None:
 
 def test_a_child_that_is_stopped_in_the_tree_gives_back_what_was_queued(notebook: NotebookPage) -> None:
     tree = widget(notebook.run(13), "AgentTree")
-    tree.get_by_role("button", name="Stop count to 9000").click()
+    stop = tree.get_by_role("button", name="Stop run `sleep 300`")
+    stop.click()
     expect(tree.get_by_label("Message to the agent")).to_have_value("say it later")
-    expect(tree.get_by_role("button", name="Stop count to 9000")).to_have_count(0)
+    expect(stop).to_have_count(0)
 
 
 def test_over_the_comm_alone(notebook: NotebookPage) -> None:
