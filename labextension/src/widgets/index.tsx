@@ -3,14 +3,12 @@
 import * as React from 'react';
 import { createRoot } from 'react-dom/client';
 
-import style from '../../style/base.css';
-import desktopStyle from '../../style/desktop.css';
-import widgetStyle from '../../style/widgets.css';
 import { HostProvider } from '../components/host.js';
 import type { IAnyModel, IRenderProps } from './contract.js';
 import { hostFor } from './host.js';
 import { pageServer } from './page.js';
 import { sessionFor, type WidgetSession } from './session.js';
+import { STYLE } from './style.js';
 import { VIEWS } from './views.js';
 
 const STYLE_ID = 'jp-chatd-style';
@@ -94,7 +92,7 @@ function addStyle(): void {
   if (!document.getElementById(STYLE_ID)) {
     const element = document.createElement('style');
     element.id = STYLE_ID;
-    element.textContent = style + desktopStyle + widgetStyle;
+    element.textContent = STYLE;
     document.head.append(element);
   }
 }
