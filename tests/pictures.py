@@ -1,7 +1,7 @@
 """Takes the pictures of panel, widgets and notebooks in docs/, light and dark. Run by hand; look at them.
 
     python tests/pictures.py            all
-    python tests/pictures.py panel      those of the panel; `cells` takes those of cells and notebooks
+    python tests/pictures.py panel      those of the panel; or `cells` (and notebooks), `desktop`
 
 The front end must be built (`make bundle`). All is real but the model, which is a fake on the wire.
 """
@@ -25,6 +25,8 @@ from acceptance.browser import (
     with_front_end,
 )
 from acceptance.cells import NotebookPage
+from acceptance.chats import Chats
+from acceptance.desktop_view import View, without_browsers
 from acceptance.notebooks import without_outputs
 from acceptance.vendor import Vendor
 from fakes.openai_server import FakeOpenAI
@@ -39,9 +41,11 @@ MODEL = "gpt-5.4"
 SETTINGS = {"JupyterChatd": {"generate_titles": False, "default_model": f"openai:{MODEL}"}}
 PANEL_WINDOW = (1300, 880)
 CELL_WINDOW = (900, 900)
-BOOK_WINDOW = (960, 830)
+BOOK_WINDOW = (960, 845)
+DESK_WINDOW = (1250, 720)
 WIDER = 80  # pixels that the panel gets on top of its first width
 STILL = 1000  # ms until colours have changed and pictures are drawn
+TYPED = 8000  # ms that the agent needs to write in its terminal
 AT_WORK = wait(3600)
 CHANGE_THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
 EXPOSED = ("--LabApp.expose_app_in_browser=True",)
@@ -66,6 +70,8 @@ PLAN = """# Report on the penguins
 
 Nothing else is changed.
 """
+DESK_TASK = """\
+open the desktop and wait 2 seconds, type "ls /usr", press Return and wait 30 seconds, look at the screen"""
 CHAT_CELL = """from jupyter_chatd import Chat
 
 chat = Chat("Which files here are larger than 1 MB?")
@@ -110,6 +116,7 @@ def opened_studio() -> Iterator[Studio]:
     try:
         with tempfile.TemporaryDirectory() as folder, in_thread(FakeOpenAI(vendor := Vendor())) as fake:
             env = {**NO_PREFERENCE, "OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": fake.base_url}
+            env |= without_browsers(Path(folder) / "programs")
             dirs = with_front_end(User(Path(folder)).make())
             with (
                 JupyterServer(dirs, env=env, settings=SETTINGS, args=EXPOSED) as server,
@@ -129,13 +136,16 @@ def write_files() -> None:
     (FOLDER / "survey.csv").write_bytes(b"1,2,3,4\n" * 300_000)
 
 
-def shoot(page: Page, shown: Locator | Page, name: str) -> None:
-    """Take the picture in both themes."""
+def shoot(page: Page, shown: Locator | Page, name: str, *, above: Locator | None = None) -> None:
+    """Take the picture in both themes, scrolled until *above* and what is over it are seen."""
     for theme in ("Light", "Dark"):
         page.evaluate(CHANGE_THEME, f"JupyterLab {theme}")
         expect(page.locator(f'body[data-jp-theme-name="JupyterLab {theme}"]')).to_have_count(1)
         page.mouse.move(0, 0)  # shows no hint and no button there
         page.wait_for_timeout(STILL)
+        if above:
+            above.evaluate("element => element.scrollIntoView(false)")
+            page.wait_for_timeout(STILL)
         shown.screenshot(path=DOCS / f"{name}-{theme.lower()}.png", animations="disabled")
 
 
@@ -279,7 +289,7 @@ def take_cells(studio: Studio) -> None:
 
 
 def hide_what_is_beside(page: Page) -> None:
-    """Leave the notebook all of the width, and nothing that lies over its cells."""
+    """Leave what is in the middle all of the width, and nothing that lies over it."""
     page.locator('[data-id="filebrowser"]').first.click()
     page.add_style_tag(content=".jp-cell-toolbar, .Toastify { display: none }")
 
@@ -316,13 +326,32 @@ def take_notebook(studio: Studio, name: str, *, cells: tuple[int, ...], shown: i
     book.load()
     hide_what_is_beside(book.page)
     book.finish(*cells)
-    book.page.wait_for_timeout(STILL)  # until it has its height
-    book.page.locator(".jp-Notebook .jp-CodeCell").nth(shown).evaluate("cell => cell.scrollIntoView(false)")
-    shoot(book.page, book.page, name)
+    cell = book.page.locator(".jp-Notebook .jp-CodeCell").nth(shown)
+    shoot(book.page, book.page, name, above=cell)
     book.page.close()
 
 
-TAKEN = {"panel": take_panel, "cells": take_cells}
+# The desktop
+
+
+def take_desktop(studio: Studio) -> None:
+    """Here the demo model is at work, which knows what to do on a desktop."""
+    (studio.server.dirs.home / ".bashrc").write_text("PS1='ada@lab:~$ '\n")
+    panel = Panel(studio.page(DESK_WINDOW), studio.server)
+    panel.open_lab()
+    hide_what_is_beside(panel.page)
+    with Chats(studio.server) as chats:
+        chats.begin(DESK_TASK, title="Look around")
+    panel.root.get_by_role("list", name="Chats").get_by_text("Look around").click()
+    panel.button("Open the desktop").click()
+    view = View(panel.page.locator("#jp-main-dock-panel"))
+    view.until_it_shows_a_terminal()
+    panel.page.wait_for_timeout(TYPED)
+    shoot(panel.page, panel.page, "desktop")
+    panel.page.close()
+
+
+TAKEN = {"panel": take_panel, "cells": take_cells, "desktop": take_desktop}
 
 
 def main(names: list[str]) -> None:
