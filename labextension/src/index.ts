@@ -14,6 +14,7 @@ import { addWidgetOutput } from './notebook/output.js';
 import { createPanel } from './panel/index.js';
 import { notifyOf } from './panel/notifier.js';
 import { sideFrom } from './panel/settings.js';
+import { isInCell } from './panel/sight.js';
 import { StatusItem } from './panel/status.js';
 import { Views } from './panel/views.js';
 import { isEnabled } from './policy.js';
@@ -75,7 +76,7 @@ const panel: JupyterFrontEndPlugin<IAgentPanel | null> = {
       chats: widget.model.chats,
       notifications: Notification,
       isWanted: () => preferences.getState().notifies,
-      isSeen: () => widget.isVisible && !document.hidden,
+      isSeen: chatId => !document.hidden && (widget.isVisible || isInCell(chatId)),
       open: api.open
     });
     app.shell.add(widget, await sideFrom(settings, PANEL, preferences), { rank: 900 });

@@ -11,12 +11,15 @@ const LONG = 60_000; // ms, more than a chat waits before that is told
 let told: Map<string, string>;
 let chats: IChat[];
 let changed: () => void;
+/** The chats that somebody looks at. */
+let seen: string[];
 let end: () => void;
 
 beforeEach(() => {
   mock.timers.enable({ apis: ['setTimeout'] });
   told = new Map();
   chats = [];
+  seen = [];
   end = notifyOf({
     chats: {
       getState: () => ({ chats }) as unknown as IChatsState,
@@ -33,7 +36,7 @@ beforeEach(() => {
       dismiss: id => told.delete(id as string)
     },
     isWanted: () => true,
-    isSeen: () => false,
+    isSeen: chatId => seen.includes(chatId),
     open: () => undefined
   });
 });
@@ -72,4 +75,11 @@ test('a chat that has left the list is not told of later', () => {
   list();
   mock.timers.tick(LONG);
   assert.equal(told.size, 0);
+});
+
+test('of two chats that end the one is told that nobody sees', () => {
+  seen = ['0'];
+  list('running', 'running');
+  list('waiting', 'waiting');
+  assert.deepEqual([...told.values()], ['The agent is done: Chat 1']);
 });

@@ -105,6 +105,7 @@ def test_a_conversation_in_a_cell(notebook: NotebookPage) -> None:
     expect(shown.get_by_label("Message to the agent")).not_to_be_focused()
     say(shown, "say and *more* from dd, a and b")  # letters that are commands of a notebook
     expect(shown.locator("em").last).to_have_text("more")
+    expect(notebook.page.get_by_text("The agent is done: ")).to_have_count(0)  # one sees that it is
     expect(notebook.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(len(CELLS))
 
 

@@ -8,8 +8,8 @@ export interface INotifierOptions {
   readonly chats: Pick<Chats, 'getState' | 'subscribe'>;
   readonly notifications: Pick<typeof Notification, 'emit' | 'dismiss'>;
   readonly isWanted: () => boolean;
-  /** Whether somebody sees the chats. */
-  readonly isSeen: () => boolean;
+  /** Whether somebody sees that chat, or the panel with all of them. */
+  readonly isSeen: (chatId: string) => boolean;
   readonly open: (chatId: string) => void;
 }
 
@@ -23,7 +23,7 @@ export function notifyOf(options: INotifierOptions): () => void {
   const waiting = new Map<string, () => void>();
 
   const tell = (chat: IChat, news: string): string | undefined =>
-    options.isWanted() && !options.isSeen()
+    options.isWanted() && !options.isSeen(chat.id)
       ? notifications.emit(news, chat.status === 'error' ? 'error' : 'info', {
           autoClose: chat.status === 'requires_action' ? false : 8000,
           actions: [{ label: 'Open', callback: () => open(chat.id) }]

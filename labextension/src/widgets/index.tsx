@@ -21,6 +21,7 @@ export function render({ model, el }: IRenderProps): () => void {
   const keepKeys = keyKeeper(el);
   window.addEventListener('keydown', keepKeys, true);
   el.dataset.view = String(model.get('_view'));
+  el.dataset.chat = String(model.get('_chat_id'));
   const root = createRoot(el);
   root.render(<Widget model={model} />);
   return () => {
