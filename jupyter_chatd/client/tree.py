@@ -25,7 +25,7 @@ class ChatTree:
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each chat: how it stands, its title, its type, how its id begins."""
-        yield _line(self.chat)
+        yield chat_line(self.chat)
         for number, child in enumerate(self.children, 1):
             is_last = number == len(self.children)
             for index, line in enumerate(child.lines()):
@@ -49,7 +49,8 @@ def child_line(child: ChildState) -> str:
     return f"{child.title} ({child.type}): {_stands(child.status)}{why}  {child.id[:8]}"
 
 
-def _line(chat: Chat) -> str:
+def chat_line(chat: Chat) -> str:
+    """Return how a chat stands, its title, its type, how its id begins."""
     kind = f" ({chat.mode or 'general'})" if chat.parent_chat_id else ""
     return f"{chat.title}{kind}: {_stands(chat.status.value)}  {chat.id[:8]}"
 

@@ -32,7 +32,7 @@ PERSON_WAIT = 10 * 60.0
 class Computer:
     """Does what a call asks for, then shows the screen. The calls of a step run in their order.
 
-    After one that failed, the others of its step are not done: they were meant for another screen.
+    After one that was not done, the others of its step are not either: they were meant for another screen.
     """
 
     name = "computer"
@@ -51,8 +51,8 @@ class Computer:
         self._person_wait_s = person_wait_s
         self._text = text_of(__spec__.parent, self.name)
         self._definition = self._define(declared_size(size))
-        self._failed: weakref.WeakKeyDictionary[Desktop, int] = weakref.WeakKeyDictionary()
-        """The newest assistant row of which an action failed."""
+        self._undone: weakref.WeakKeyDictionary[Desktop, int] = weakref.WeakKeyDictionary()
+        """The newest assistant row of which an action was not done."""
 
     @property
     def definition(self) -> ToolDefinition:
@@ -82,14 +82,14 @@ class Computer:
             await desktop.socket()
         except DesktopError as error:
             return error_output(f"The desktop did not start. {error}")
-        if self._failed.get(desktop) == context.key.message_id:
+        if self._undone.get(desktop) == context.key.message_id:
             return error_output(
-                "This action was not done, as an earlier one of the same answer failed. "
+                "This action was not done, as an earlier one of the same answer was not. "
                 "Take a screenshot and decide anew."
             )
         output = await self._run(desktop, args, context)
         if output.is_error:
-            self._failed[desktop] = context.key.message_id
+            self._undone[desktop] = context.key.message_id
         return output
 
     async def _run(self, desktop: Desktop, args: JsonValue, context: ToolContext) -> ToolOutput:
@@ -109,6 +109,7 @@ class Computer:
 
     async def _wait_for_person(self, desktop: Desktop, screen: Size, context: ToolContext) -> ToolOutput:
         """Wait until a person gives it back; the action was meant for another screen, and is not done."""
+        self._undone[desktop] = context.key.message_id
         context.emit("A person has taken control of the desktop. Waiting until it is given back.\n")
         if not await desktop.control.wait(self._person_wait_s):
             return error_output(

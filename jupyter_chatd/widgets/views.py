@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 
 import traitlets
 
+from ..client.background import background
 from ..client.calls import ToolCalls as ToolCallList
 from ..client.calls import tool_calls
-from ..client.tree import child_line
+from ..client.errors import ClientError
+from ..client.tree import chat_line, child_line
+from ..messages import Chat as ChatRow
 from .base import AgentWidget
 
 SAVED_CALLS = 30  # the last ones: what remains in a file shall be small
@@ -38,10 +42,19 @@ class AgentTree(AgentWidget):
 
     _view = traitlets.Unicode("AgentTree").tag(sync=True)
 
+    _begun: Sequence[ChatRow] = ()
+    """The subagents when the copy was asked for: the stream may not have told of all of them yet."""
+
+    def load(self) -> None:
+        super().load()
+        with suppress(ClientError):
+            self._begun = background().run(self._live.session.client.children(self.chat_id))
+
     @property
     def static_copy(self) -> Mapping[str, str]:
-        lines = [self._live.row.title, *map(child_line, self._live.session.view.children)]
-        text = "\n└─ ".join(lines)
+        told = {child.id: child_line(child) for child in self._live.session.view.children}
+        begun = {child.id: chat_line(child) for child in self._begun}
+        text = "\n└─ ".join([self._live.row.title, *(begun | told).values()])
         return {"text/plain": text, "text/html": f"<pre>{escape(text)}</pre>"}
 
 

@@ -241,10 +241,16 @@ def test_the_card_of_an_action_shows_the_screen(view: View, lab: Panel) -> None:
     lab.button("Back to the parent chat").click()
 
 
-def test_the_agent_waits_for_who_has_control(view: View, lab: Panel, made: Path) -> None:
-    view.take()
-    lab.say(f'open the desktop and type "touch {made}", press Return and look at the screen')
-    expect(view.status).to_have_text("You have control. The agent waits.")
+def test_the_agent_waits_for_who_has_control(
+    view: View, lab: Panel, server: JupyterServer, chat_id: str, made: Path
+) -> None:
+    with Chats(server) as chats:
+        earlier = {child["id"] for child in chats.children(chat_id)}
+        view.take()
+        lab.say(f'open the desktop and type "touch {made}", press Return and look at the screen')
+        expect(view.status).to_have_text("You have control. The agent waits.")
+        (child,) = eventually(lambda: {child["id"] for child in chats.children(chat_id)} - earlier)
+        chats.hear(child, "Waiting until it is given back.")
     view.give_back()
     lab.until_at_rest()
     assert not made.exists()  # it was meant for another screen
